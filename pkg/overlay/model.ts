@@ -1,0 +1,73 @@
+/**
+ * The model: what a node should have for its tenants. Plain values without behaviour; no I/O, no policy.
+ *
+ * A tenant has one VXLAN segment (VNI). On a node the segment is a bridge and a VXLAN device, made with the tenant's
+ * first attachment and removed with its last. An attachment is one network configuration applied to one container.
+ */
+import type { Address, InterfaceAddress, Mac, Prefix, Vni } from '../netaddr/netaddr.ts';
+
+/** Names one attachment; the CNI specification's key. */
+export interface AttachmentKey {
+  /** The network's name, `name` of the network configuration. */
+  readonly network: string;
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** A route inside the container. */
+export interface Route {
+  readonly dst: Prefix;
+  /** The next hop; absent: the route is on-link. */
+  readonly gateway?: Address;
+  /** Bytes; absent: the interface's. */
+  readonly mtu?: number;
+  /** Bytes of the advertised TCP MSS; absent: derived by the kernel. */
+  readonly advmss?: number;
+  readonly priority?: number;
+  /** Routing table number; absent: main. */
+  readonly table?: number;
+  /** rtnetlink scope number (rtm_scope); absent: global, or link for an on-link route. */
+  readonly scope?: number;
+}
+
+/** The tenant's gateway on this node: addresses of the bridge itself. */
+export interface Gateway {
+  /** One for each of the tenant's subnets that has a gateway; never empty. */
+  readonly addresses: readonly InterfaceAddress[];
+  /** Whether traffic that leaves the tenant is masqueraded behind the node's address. */
+  readonly masquerade: boolean;
+}
+
+/** A tenant's segment on this node. */
+export interface Segment {
+  readonly tenant: string;
+  readonly vni: Vni;
+  /** This node's tunnel end point. */
+  readonly vtepAddress: Address;
+  /** UDP port, the same on every VTEP of the tenant. */
+  readonly vtepPort: number;
+  /** Bytes; the MTU of the link that carries the VTEP's address. */
+  readonly underlayMtu: number;
+  /** Bytes; what endpoints see. At most underlayMtu minus the encapsulation's overhead. */
+  readonly overlayMtu: number;
+  /** The other VTEPs, of the same family as vtepAddress, without this node's own; the flood list. */
+  readonly peers: readonly Address[];
+  readonly gateway?: Gateway;
+}
+
+/** An attached interface as the datapath makes it. */
+export interface AttachmentPort {
+  readonly vni: Vni;
+  /** Name of the host interface: `weft-p` and a digest of the attachment (see names.ts). */
+  readonly hostIf: string;
+  /** Name of the interface inside the container, CNI_IFNAME. */
+  readonly containerIf: string;
+  readonly mac: Mac;
+  /** The container's addresses; empty: a layer 2 attachment, whose addresses are not guarded. */
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+  /** Bytes. */
+  readonly mtu: number;
+  /** What a person reads in `ip link`. At most 255 bytes (IFALIASZ, include/uapi/linux/if.h). */
+  readonly alias: string;
+}
