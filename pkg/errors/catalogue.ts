@@ -38,6 +38,9 @@ export const catalogue = {
   bridgeFull: { cniCode: 110, title: "The tenant's bridge has no port left", isRetryable: true },
   interfaceExists: { cniCode: 111, title: 'The interface name is already in use in the container', isRetryable: false },
   foreignObject: { cniCode: 112, title: "A kernel object of weft's name exists that weft did not make", isRetryable: false },
-} as const satisfies Record<string, CatalogueEntry>;
+} as const;
 
 export type ErrorName = keyof typeof catalogue;
+
+/** The catalogue by name, for code that walks over all of it. */
+export const entries: Readonly<Record<ErrorName, CatalogueEntry>> = catalogue;

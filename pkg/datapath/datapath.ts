@@ -1,0 +1,52 @@
+/**
+ * What every datapath does for the engine. One attachment at a time on the fast path; the whole node when collecting.
+ * All methods are synchronous: the kernel works inside the call, and entering a namespace must not be interleaved.
+ */
+import type { AttachmentPort, Segment } from '../overlay/model.ts';
+
+/** An attachment with the tenant's segment and the container's namespace. */
+export interface PortRequest {
+  readonly segment: Segment;
+  readonly port: AttachmentPort;
+  /** Descriptor of the container's network namespace; the caller closes it. */
+  readonly netnsFd: number;
+}
+
+/** A segment whose settings changed while it has attachments. */
+export interface SegmentChange {
+  readonly segment: Segment;
+  readonly previous: Segment;
+  /** The node's other segments; what they share with this one stays. */
+  readonly others: readonly Segment[];
+  /** The segment's attachments. */
+  readonly ports: readonly AttachmentPort[];
+}
+
+/** What the ledger says is on this node. */
+export interface KnownState {
+  readonly segments: readonly Segment[];
+  readonly ports: readonly AttachmentPort[];
+}
+
+export interface Datapath {
+  /** How many attachments one tenant can have on a node. */
+  readonly portsMax: number;
+  /**
+   * Makes the tenant's segment where it is missing, and the attachment's port, guarded before it is up.
+   * After a failure the caller undoes with detach(); nothing in here cleans up.
+   * @throws WeftError when a step is refused
+   */
+  attach(request: PortRequest): void;
+  /** Removes an attachment's port, wherever attach() got to; no error where parts are gone already. */
+  detach(port: AttachmentPort): void;
+  /** Brings a segment that is in place in line with changed settings: peers, gateway. */
+  updateSegment(change: SegmentChange): void;
+  /** Removes a segment that has no attachment left. `remaining` are the node's other segments. */
+  removeSegment(segment: Segment, remaining: readonly Segment[]): void;
+  /** What is wrong with an attachment in the kernel, in words; empty when it is whole. */
+  check(request: PortRequest): string[];
+  /** Removes what is weft's by name and belongs to nothing in `known`; returns what was removed, in words. */
+  collect(known: KnownState): string[];
+  /** Why an ADD could not work on this node whatever its configuration; undefined when it could. */
+  findObstacle(): string | undefined;
+}

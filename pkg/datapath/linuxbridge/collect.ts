@@ -1,0 +1,65 @@
+/** Garbage: what is weft's by name and belongs to no attachment and no segment. The slow path: it reads whole tables. */
+import type { KnownState } from '../datapath.ts';
+import type { Kernel } from '../kernel.ts';
+import { decodeLink, delLink, listLinks, type Link } from '../../netlink/link.ts';
+import { requestTolerating } from '../../netlink/netlink-socket.ts';
+import { bridgeName, bridgePrefix, portPrefix, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgeTable, inetTable, bridgeSets, inetSets } from './guard-rules.ts';
+import { gatewaySets, gatewayTable } from './gateway-rules.ts';
+import { portElements, segmentElements } from './guard-elements.ts';
+import { readSet } from './guard-state.ts';
+import { baseTables, removeTables } from './guard.ts';
+import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
+
+/** Removes the garbage; returns what was removed, in words. */
+export function collectGarbage(kernel: Kernel, known: KnownState): string[] {
+  return [...collectLinks(kernel, known), ...collectGuard(kernel, known)];
+}
+
+const ownPrefixes = [portPrefix, bridgePrefix, vxlanPrefix];
+const ownKinds = new Set(['veth', 'bridge', 'vxlan']);
+
+function isOwn(link: Link): boolean {
+  return link.kind !== undefined && ownKinds.has(link.kind) && ownPrefixes.some((prefix) => link.name.startsWith(prefix));
+}
+
+function collectLinks(kernel: Kernel, known: KnownState): string[] {
+  const names = new Set([
+    ...known.ports.map((port) => port.hostIf),
+    ...known.segments.flatMap((segment) => [bridgeName(segment.vni), vxlanName(segment.vni)]),
+  ]);
+  const garbage = kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));
+  for (const link of garbage) requestTolerating(kernel.route, [delLink(link.name)], 'ENODEV');
+  return garbage.map((link) => `${link.kind} ${link.name}`);
+}
+
+const allSets: readonly (readonly [TableName, string])[] = [
+  ...Object.keys(bridgeSets).map((set) => [bridgeTable, set] as const),
+  ...Object.keys(inetSets).map((set) => [inetTable, set] as const),
+  ...Object.keys(gatewaySets).map((set) => [gatewayTable, set] as const),
+];
+
+function collectGuard(kernel: Kernel, known: KnownState): string[] {
+  const gateways = new Set(known.segments.filter((segment) => segment.gateway !== undefined).map((segment) => segment.vni));
+  if (known.segments.length === 0) {
+    const present = baseTables.filter((table) => readSet(kernel.netfilter, table, table === bridgeTable ? 'ports' : 'segments') !== undefined);
+    removeTables(kernel.netfilter, [...baseTables, gatewayTable]);
+    return present.map((table) => `nft table ${table.family} ${table.table}`);
+  }
+  const wanted = new Set(
+    [
+      ...known.segments.flatMap(segmentElements),
+      ...known.ports.flatMap((port) => portElements(port, { hasGateway: gateways.has(port.vni) })),
+    ].map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
+  );
+  return allSets.flatMap(([table, set]) => collectElements(kernel, { table, set }, wanted));
+}
+
+function collectElements(kernel: Kernel, from: { table: TableName; set: string }, wanted: ReadonlySet<string>): string[] {
+  const { table, set } = from;
+  const name = `${table.family}/${table.table}/${set}`;
+  const garbage = [...(readSet(kernel.netfilter, table, set) ?? [])].filter((key) => !wanted.has(`${name}/${key}`));
+  if (garbage.length === 0) return [];
+  commitBatch(kernel.netfilter, garbage.map((key) => deleteElement(table, { set, key: [Buffer.from(key, 'hex')] })));
+  return [`${garbage.length} elements of the nft set ${table.family} ${table.table} ${set}`];
+}

@@ -1,0 +1,69 @@
+/** What a segment and an attachment are in the guard's sets. Pure. */
+import { addressBytes, eui64LinkLocal, macBytes, type Address, type Mac } from '../../netaddr/netaddr.ts';
+import { ifNameBytes } from '../../nftables/expression.ts';
+import type { SetElement, TableName } from '../../nftables/nftables.ts';
+import { gatewayMac } from '../../overlay/gateway-mac.ts';
+import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { bridgeName, vxlanName } from '../../overlay/names.ts';
+import { gatewayTable } from './gateway-rules.ts';
+import { bigEndian16, bridgeTable, inetTable } from './guard-rules.ts';
+
+/** An element and the table its set is in. */
+export interface GuardElement extends SetElement {
+  readonly table: TableName;
+}
+
+/** An interface name as the kernel compares it: with all of its padding. */
+function interfaceKey(name: string): Uint8Array {
+  const bytes = Buffer.alloc(ifNameBytes);
+  bytes.write(name);
+  return bytes;
+}
+
+/** A VNI as its rule loads it: the header's 24 bits and eight of zero, in host byte order. */
+function vniKey(vni: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE((vni << 8) >>> 0);
+  return bytes;
+}
+
+/** The elements of an attachment. A layer 2 attachment, without addresses, is open: any address, but only its own MAC. */
+export function portElements(port: AttachmentPort, options: { hasGateway: boolean }): GuardElement[] {
+  const name = interfaceKey(port.hostIf);
+  const table = bridgeTable;
+  const elements: GuardElement[] = [{ table, set: 'ports', key: [name, macBytes(port.mac)] }];
+  for (const { address } of port.addresses) elements.push(addressElement(name, address));
+  if (port.addresses.length === 0) elements.push({ table, set: 'open', key: [name] });
+  else elements.push(addressElement(name, eui64LinkLocal(port.mac)));
+  if (options.hasGateway) elements.push({ table, set: 'gateway_ports', key: [name] });
+  return elements;
+}
+
+function addressElement(name: Uint8Array, address: Address): GuardElement {
+  return { table: bridgeTable, set: address.family === 4 ? 'addresses4' : 'addresses6', key: [name, addressBytes(address)] };
+}
+
+/** The elements of a segment: its VNI, its VTEPs, and its gateway where it has one. */
+export function segmentElements(segment: Segment): GuardElement[] {
+  const port = bigEndian16(segment.vtepPort);
+  const vni = vniKey(segment.vni);
+  const elements: GuardElement[] = [{ table: inetTable, set: 'segments', key: [port, vni] }];
+  for (const peer of segment.peers) {
+    elements.push({ table: inetTable, set: peer.family === 4 ? 'vteps4' : 'vteps6', key: [addressBytes(peer), port, vni] });
+  }
+  return segment.gateway === undefined ? elements : [...elements, ...gatewayElements(segment, segment.gateway.masquerade)];
+}
+
+function gatewayElements(segment: Segment, masquerade: boolean): GuardElement[] {
+  const bridge = interfaceKey(bridgeName(segment.vni));
+  const vxlan = interfaceKey(vxlanName(segment.vni));
+  const mac: Mac = gatewayMac(segment.vni);
+  return [
+    { table: bridgeTable, set: 'gateway_ports', key: [vxlan] },
+    { table: bridgeTable, set: 'gateway_macs', key: [vxlan, macBytes(mac)] },
+    { table: inetTable, set: 'gateways', key: [bridge, macBytes(mac)] },
+    { table: gatewayTable, set: 'vtep_ports', key: [bigEndian16(segment.vtepPort)] },
+    { table: gatewayTable, set: 'same_tenant', key: [bridge, bridge] },
+    ...(masquerade ? [{ table: gatewayTable, set: 'masqueraded', key: [bridge] }] : []),
+  ];
+}

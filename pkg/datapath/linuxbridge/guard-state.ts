@@ -1,0 +1,45 @@
+/** Reading the guard back from the kernel. */
+import { decodeAttributeList, decodeAttributes } from '../../netlink/codec.ts';
+import { isRefusal } from '../../netlink/netlink-error.ts';
+import type { Netlink } from '../../netlink/netlink-socket.ts';
+import { keyOf, listElements, type TableName } from '../../nftables/nftables.ts';
+import type { GuardElement } from './guard-elements.ts';
+
+/** struct nfgenmsg. */
+const headerBytes = 4;
+
+/** The keys of a set's elements, in hexadecimal; undefined where table or set is missing. */
+export function readSet(netfilter: Netlink, table: TableName, set: string): Set<string> | undefined {
+  try {
+    return new Set(netfilter.dump(listElements(table, set)).flatMap((message) => decodeElementKeys(message.payload)));
+  } catch (error) {
+    if (isRefusal(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** NFTA_SET_ELEM_LIST_ELEMENTS holds NFTA_LIST_ELEM, each with NFTA_SET_ELEM_KEY, whose NFTA_DATA_VALUE is the key. */
+function decodeElementKeys(payload: Buffer): string[] {
+  const elements = decodeAttributes(payload, headerBytes).get(3);
+  if (elements === undefined) return [];
+  const keys: string[] = [];
+  for (const { value } of decodeAttributeList(elements)) {
+    const key = decodeAttributes(value).get(1);
+    const bytes = key === undefined ? undefined : decodeAttributes(key).get(1);
+    if (bytes !== undefined) keys.push(bytes.toString('hex'));
+  }
+  return keys;
+}
+
+/** Which of the elements are not in the kernel, by set. Each set is read once. */
+export function findMissingElements(netfilter: Netlink, elements: readonly GuardElement[]): string[] {
+  const sets = new Map<string, Set<string> | undefined>();
+  const missing = new Set<string>();
+  for (const element of elements) {
+    const name = `${element.table.family} ${element.table.table} ${element.set}`;
+    if (!sets.has(name)) sets.set(name, readSet(netfilter, element.table, element.set));
+    const key = Buffer.from(keyOf(element)).toString('hex');
+    if (sets.get(name)?.has(key) !== true) missing.add(`an element of the nft set ${name}`);
+  }
+  return [...missing];
+}

@@ -1,0 +1,55 @@
+/**
+ * The Linux bridge datapath. A tenant's segment is one bridge and one VXLAN device; a container is a veth pair.
+ *
+ *     container        │ host
+ *     eth0 ────────────┼── weft-p… ─┐                       guard: nft table bridge weft, at the bridge's prerouting
+ *     eth0 ────────────┼── weft-p… ─┤ weft-br<VNI> ── weft-vx<VNI> ══ VXLAN over the underlay, guard: inet weft, input
+ *                      │            └ gateway address, where the host is the tenant's gateway
+ *
+ * Growth on a node: links 2 per tenant + 1 per attachment; FDB 1 entry per attachment + 1 per tenant and peer; nft elements
+ * 2–5 per attachment and 1 + peers per tenant; rules none.
+ *
+ * The VXLAN device learns (the static control plane distributes no MACs) and its MTU is the underlay's, above the
+ * containers': at or above it the kernel answers a packet that is too big, below it the bridge drops it without a word.
+ */
+import { decodeLink, listLinks } from '../../netlink/link.ts';
+import { isRefusal } from '../../netlink/netlink-error.ts';
+import { getTable } from '../../nftables/nftables.ts';
+import type { Datapath } from '../datapath.ts';
+import type { Kernel } from '../kernel.ts';
+import { checkPort } from './check.ts';
+import { collectGarbage } from './collect.ts';
+import { attachPort, bridgePortsMax, detachPort, refreshPortGuard } from './port.ts';
+import { removeSegment, updateSegment } from './segment.ts';
+import { bridgeTable } from './guard-rules.ts';
+
+/** The datapath over a kernel. The caller closes the kernel. */
+export function linuxBridgeDatapath(kernel: Kernel): Datapath {
+  return {
+    portsMax: bridgePortsMax - 1,
+    attach: (request) => attachPort(kernel, request),
+    detach: (port) => detachPort(kernel, port),
+    updateSegment(change) {
+      updateSegment(kernel, change);
+      for (const port of change.ports) refreshPortGuard(kernel, port, change.segment);
+    },
+    removeSegment: (segment, remaining) => removeSegment(kernel, segment, remaining),
+    check: (request) => checkPort(kernel, request),
+    collect: (known) => collectGarbage(kernel, known),
+    findObstacle: () => findObstacle(kernel),
+  };
+}
+
+/** Privilege and nf_tables' bridge family are what a node may lack. */
+function findObstacle(kernel: Kernel): string | undefined {
+  try {
+    kernel.route.dump(listLinks()).map(decodeLink);
+    kernel.netfilter.request([getTable(bridgeTable)]);
+    return undefined;
+  } catch (error) {
+    if (isRefusal(error, 'ENOENT')) return undefined;
+    if (isRefusal(error, 'EPERM')) return 'weft needs CAP_NET_ADMIN: run it as root';
+    if (isRefusal(error, 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EPROTONOSUPPORT')) return 'the kernel lacks nf_tables for bridges: CONFIG_NF_TABLES_BRIDGE must be set';
+    throw error;
+  }
+}

@@ -1,0 +1,227 @@
+/** Links: the requests of `ip link` and `bridge link` that weft needs, and what the kernel says of a link. Pure. */
+import { addressBytes, addressFromBytes, macBytes, macFromBytes, type Address, type Mac } from '../netaddr/netaddr.ts';
+import {
+  attribute, attributeBe16, attributeNested, attributeString, attributeU8, attributeU32, decodeAttributes, decodeString,
+  type NetlinkMessage, type NetlinkRequest,
+} from './codec.ts';
+
+// include/uapi/linux/rtnetlink.h
+const rtmNewLink = 16;
+const rtmDelLink = 17;
+const rtmGetLink = 18;
+/** NLM_F_CREATE | NLM_F_EXCL: make it, and refuse if it is there. */
+export const createExclusive: number = 0x400 | 0x200;
+// include/uapi/linux/if_link.h
+const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, linkInfo: 18, ifAlias: 20, afSpec: 26, netnsFd: 28 } as const;
+const infoKind = 1;
+const infoData = 2;
+const infoSlaveKind = 4;
+const infoSlaveData = 5;
+const vethInfoPeer = 1;
+const vxlan = { id: 1, ttl: 5, learning: 7, local: 4, local6: 17, port: 15, udpCsum: 18 } as const;
+const bridge = { forwardDelay: 1, stpState: 5, multicastSnooping: 23 } as const;
+const bridgePort = { learning: 8, unicastFlood: 9 } as const;
+const inet6AddrGenMode = 8;
+const addrGenModeNone = 1;
+const afInet6 = 10;
+/** IFF_UP, include/uapi/linux/if.h. */
+const flagUp = 0x1;
+const infoMessageBytes = 16;
+
+/** A link as the kernel describes it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly isUp: boolean;
+  readonly mtu: number;
+  readonly mac?: Mac;
+  /** Index of the bridge it is a port of. */
+  readonly master?: number;
+  readonly kind?: string;
+  readonly alias?: string;
+  readonly vxlan?: VxlanSettings;
+}
+
+export interface VxlanSettings {
+  readonly vni: number;
+  readonly local?: Address;
+  readonly port: number;
+  readonly learning: boolean;
+}
+
+/** struct ifinfomsg. */
+function linkHeader(options: { index?: number; flags?: number; change?: number } = {}): Uint8Array {
+  const bytes = Buffer.alloc(infoMessageBytes);
+  bytes.writeInt32LE(options.index ?? 0, 4);
+  bytes.writeUInt32LE(options.flags ?? 0, 8);
+  bytes.writeUInt32LE(options.change ?? 0, 12);
+  return bytes;
+}
+
+function newLink(what: string, parts: readonly Uint8Array[], flags = createExclusive): NetlinkRequest {
+  return { type: rtmNewLink, flags, payload: Buffer.concat(parts), what };
+}
+
+/** Equivalent to: `ip link show dev NAME`. */
+export function getLink(name: string): NetlinkRequest {
+  return { type: rtmGetLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeString(ifla.ifName, name)]), what: `read link ${name}` };
+}
+
+/** Equivalent to: `ip link show` for one index. */
+export function getLinkByIndex(index: number): NetlinkRequest {
+  return { type: rtmGetLink, flags: 0, payload: linkHeader({ index }), what: `read link number ${index}` };
+}
+
+/** Equivalent to: `ip link show`; with `master`, only the ports of that bridge. A dump. */
+export function listLinks(options: { master?: number } = {}): NetlinkRequest {
+  const parts = [linkHeader()];
+  if (options.master !== undefined) parts.push(attributeU32(ifla.master, options.master));
+  return { type: rtmGetLink, flags: 0, payload: Buffer.concat(parts), what: 'list links' };
+}
+
+/** Equivalent to: `ip link add NAME address MAC mtu MTU type bridge stp_state 0 forward_delay 0 mcast_snooping 0`. */
+export function addBridge(options: { name: string; mac: Mac; mtu: number }): NetlinkRequest {
+  const data = [attributeU32(bridge.stpState, 0), attributeU32(bridge.forwardDelay, 0), attributeU8(bridge.multicastSnooping, 0)];
+  return newLink(`add bridge ${options.name}`, [
+    linkHeader(),
+    attributeString(ifla.ifName, options.name),
+    attribute(ifla.address, macBytes(options.mac)),
+    attributeU32(ifla.mtu, options.mtu),
+    attributeNested(ifla.linkInfo, [attributeString(infoKind, 'bridge'), attributeNested(infoData, data)]),
+  ]);
+}
+
+export interface VxlanOptions {
+  readonly name: string;
+  readonly vni: number;
+  readonly local: Address;
+  /** UDP port. */
+  readonly port: number;
+  readonly mtu: number;
+  /** Whether it learns where MACs are from the frames that arrive. */
+  readonly learning: boolean;
+  /** Index of its bridge. */
+  readonly master: number;
+}
+
+/**
+ * Equivalent to: `ip link add NAME mtu MTU master BRIDGE type vxlan id VNI local ADDRESS dstport PORT [no]learning`.
+ * Without `dev`: with it the kernel would cap the device's MTU below what the bridge needs. Over IPv4 the outer UDP checksum
+ * is zero, as RFC 7348 §5 asks; over IPv6 it is kept.
+ */
+export function addVxlan(options: VxlanOptions): NetlinkRequest {
+  const data = [
+    attributeU32(vxlan.id, options.vni),
+    attribute(options.local.family === 4 ? vxlan.local : vxlan.local6, addressBytes(options.local)),
+    attributeU8(vxlan.learning, options.learning ? 1 : 0),
+    attributeBe16(vxlan.port, options.port),
+  ];
+  if (options.local.family === 4) data.push(attributeU8(vxlan.udpCsum, 0));
+  return newLink(`add VXLAN device ${options.name}`, [
+    linkHeader(),
+    attributeString(ifla.ifName, options.name),
+    attributeU32(ifla.mtu, options.mtu),
+    attributeU32(ifla.master, options.master),
+    attributeNested(ifla.linkInfo, [attributeString(infoKind, 'vxlan'), attributeNested(infoData, data)]),
+  ]);
+}
+
+export interface VethOptions {
+  readonly name: string;
+  readonly mtu: number;
+  /** Index of its bridge. */
+  readonly master: number;
+  readonly peer: { readonly name: string; readonly mac: Mac; readonly netnsFd: number };
+}
+
+/**
+ * Equivalent to: `ip link add NAME mtu MTU master BRIDGE type veth peer name PEER address MAC mtu MTU netns NETNS`.
+ * The peer is made in its final namespace under its final name: nothing is moved or renamed afterwards.
+ */
+export function addVeth(options: VethOptions): NetlinkRequest {
+  const peer = Buffer.concat([
+    linkHeader(),
+    attributeString(ifla.ifName, options.peer.name),
+    attribute(ifla.address, macBytes(options.peer.mac)),
+    attributeU32(ifla.mtu, options.mtu),
+    attributeU32(ifla.netnsFd, options.peer.netnsFd),
+  ]);
+  return newLink(`add veth ${options.name} with peer ${options.peer.name}`, [
+    linkHeader(),
+    attributeString(ifla.ifName, options.name),
+    attributeU32(ifla.mtu, options.mtu),
+    attributeU32(ifla.master, options.master),
+    attributeNested(ifla.linkInfo, [attributeString(infoKind, 'veth'), attributeNested(infoData, [attribute(vethInfoPeer, peer)])]),
+  ]);
+}
+
+/** Equivalent to: `ip link set dev NAME addrgenmode none`. Must come before the link is up to keep it from link-local IPv6. */
+export function setNoLinkLocal(name: string): NetlinkRequest {
+  const inet6 = attributeNested(afInet6, [attributeU8(inet6AddrGenMode, addrGenModeNone)]);
+  return newLink(`set addrgenmode of ${name}`, [linkHeader(), attributeString(ifla.ifName, name), attributeNested(ifla.afSpec, [inet6])], 0);
+}
+
+export interface LinkChange {
+  readonly isUp?: boolean;
+  readonly mtu?: number;
+  readonly alias?: string;
+  readonly master?: number;
+  /** Settings of the link as a bridge's port. */
+  readonly port?: { readonly learning: boolean; readonly unicastFlood: boolean };
+}
+
+/** Equivalent to: `ip link set dev NAME [up|down] [mtu M] [alias A] [master B] [type bridge_slave learning … flood …]`. */
+export function setLink(name: string, change: LinkChange): NetlinkRequest {
+  const parts = [
+    linkHeader(change.isUp === undefined ? {} : { flags: change.isUp ? flagUp : 0, change: flagUp }),
+    attributeString(ifla.ifName, name),
+  ];
+  if (change.mtu !== undefined) parts.push(attributeU32(ifla.mtu, change.mtu));
+  if (change.alias !== undefined) parts.push(attribute(ifla.ifAlias, Buffer.from(change.alias)));
+  if (change.master !== undefined) parts.push(attributeU32(ifla.master, change.master));
+  if (change.port !== undefined) {
+    const data = [attributeU8(bridgePort.learning, change.port.learning ? 1 : 0), attributeU8(bridgePort.unicastFlood, change.port.unicastFlood ? 1 : 0)];
+    parts.push(attributeNested(ifla.linkInfo, [attributeString(infoSlaveKind, 'bridge'), attributeNested(infoSlaveData, data)]));
+  }
+  return newLink(`set link ${name}`, parts, 0);
+}
+
+/** Equivalent to: `ip link del dev NAME`. Of a veth both ends go. */
+export function delLink(name: string): NetlinkRequest {
+  return { type: rtmDelLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeString(ifla.ifName, name)]), what: `delete link ${name}` };
+}
+
+/** The link a RTM_NEWLINK message describes. */
+export function decodeLink(message: NetlinkMessage): Link {
+  const { payload } = message;
+  const attributes = decodeAttributes(payload, infoMessageBytes);
+  const info = attributes.get(ifla.linkInfo);
+  const infoAttributes = info === undefined ? undefined : decodeAttributes(info);
+  const kind = decodeString(infoAttributes?.get(infoKind));
+  const mac = attributes.get(ifla.address);
+  const master = attributes.get(ifla.master)?.readUInt32LE(0);
+  const alias = decodeString(attributes.get(ifla.ifAlias));
+  const data = infoAttributes?.get(infoData);
+  return {
+    index: payload.readInt32LE(4),
+    name: decodeString(attributes.get(ifla.ifName)) ?? '',
+    isUp: (payload.readUInt32LE(8) & flagUp) !== 0,
+    mtu: attributes.get(ifla.mtu)?.readUInt32LE(0) ?? 0,
+    ...(mac?.length === 6 ? { mac: macFromBytes(mac) } : {}),
+    ...(master === undefined ? {} : { master }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(alias === undefined ? {} : { alias }),
+    ...(kind === 'vxlan' && data !== undefined ? { vxlan: decodeVxlan(data) } : {}),
+  };
+}
+
+function decodeVxlan(data: Buffer): VxlanSettings {
+  const attributes = decodeAttributes(data);
+  const local = attributes.get(vxlan.local) ?? attributes.get(vxlan.local6);
+  return {
+    vni: attributes.get(vxlan.id)?.readUInt32LE(0) ?? 0,
+    port: attributes.get(vxlan.port)?.readUInt16BE(0) ?? 0,
+    learning: attributes.get(vxlan.learning)?.readUInt8(0) === 1,
+    ...(local === undefined ? {} : { local: addressFromBytes(local) }),
+  };
+}

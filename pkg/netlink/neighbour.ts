@@ -1,0 +1,88 @@
+/** Forwarding entries of bridges and VXLAN devices: the requests of `bridge fdb`. Pure. */
+import { addressBytes, addressFromBytes, formatAddress, macBytes, macFromBytes, type Address, type Mac } from '../netaddr/netaddr.ts';
+import { attribute, decodeAttributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
+
+// include/uapi/linux/rtnetlink.h, neighbour.h
+const rtmNewNeigh = 28;
+const rtmDelNeigh = 29;
+const rtmGetNeigh = 30;
+const nda = { dst: 1, linkAddress: 2, master: 9 } as const;
+const afBridge = 7;
+const headerBytes = 12;
+const flagSelf = 0x02;
+const flagMaster = 0x04;
+const stateNoArp = 0x40;
+const statePermanent = 0x80;
+const createReplace = 0x400 | 0x100;
+const createAppend = 0x400 | 0x800;
+
+/** The address under which a VXLAN device keeps its flood list. */
+export const floodMac = '00:00:00:00:00:00' as Mac;
+
+export interface FdbEntry {
+  /** Index of the bridge port or VXLAN device. */
+  readonly index: number;
+  readonly mac: Mac;
+  /** The remote VTEP, of a VXLAN device's own entries. */
+  readonly vtep?: Address;
+  /** Index of the bridge, of a bridge's entries. */
+  readonly master?: number;
+  /** Neither learned nor ageing. */
+  readonly isStatic: boolean;
+}
+
+/** struct ndmsg. */
+function neighbourHeader(options: { index: number; state?: number; flags?: number }): Uint8Array {
+  const bytes = Buffer.alloc(headerBytes);
+  bytes.writeUInt8(afBridge, 0);
+  bytes.writeInt32LE(options.index, 4);
+  bytes.writeUInt16LE(options.state ?? 0, 8);
+  bytes.writeUInt8(options.flags ?? 0, 10);
+  return bytes;
+}
+
+/** Equivalent to: `bridge fdb replace MAC dev PORT master static`: the bridge knows where a local endpoint is. */
+export function replacePortFdb(index: number, mac: Mac): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, state: stateNoArp, flags: flagMaster }), attribute(nda.linkAddress, macBytes(mac))]);
+  return { type: rtmNewNeigh, flags: createReplace, payload, what: `add FDB entry ${mac}` };
+}
+
+function floodEntry(index: number, vtep: Address): Uint8Array {
+  return Buffer.concat([
+    neighbourHeader({ index, state: statePermanent | stateNoArp, flags: flagSelf }),
+    attribute(nda.linkAddress, macBytes(floodMac)),
+    attribute(nda.dst, addressBytes(vtep)),
+  ]);
+}
+
+/** Equivalent to: `bridge fdb append 00:00:00:00:00:00 dev VXLAN dst VTEP`. EEXIST where it is on the flood list already. */
+export function appendFlood(index: number, vtep: Address): NetlinkRequest {
+  return { type: rtmNewNeigh, flags: createAppend, payload: floodEntry(index, vtep), what: `add VTEP ${formatAddress(vtep)} to the flood list` };
+}
+
+/** Equivalent to: `bridge fdb del 00:00:00:00:00:00 dev VXLAN dst VTEP`. */
+export function delFlood(index: number, vtep: Address): NetlinkRequest {
+  return { type: rtmDelNeigh, flags: 0, payload: floodEntry(index, vtep), what: `take VTEP ${formatAddress(vtep)} off the flood list` };
+}
+
+/** Equivalent to: `bridge fdb show brport LINK`. A dump of the entries of one port or VXLAN device. */
+export function listFdb(index: number): NetlinkRequest {
+  return { type: rtmGetNeigh, flags: 0, payload: neighbourHeader({ index }), what: 'list FDB entries' };
+}
+
+/** The entry a RTM_NEWNEIGH message of the bridge family describes. */
+export function decodeFdb(message: NetlinkMessage): FdbEntry | undefined {
+  const { payload } = message;
+  const attributes = decodeAttributes(payload, headerBytes);
+  const mac = attributes.get(nda.linkAddress);
+  if (mac?.length !== 6) return undefined;
+  const vtep = attributes.get(nda.dst);
+  const master = attributes.get(nda.master)?.readUInt32LE(0);
+  return {
+    index: payload.readInt32LE(4),
+    mac: macFromBytes(mac),
+    isStatic: (payload.readUInt16LE(8) & (stateNoArp | statePermanent)) !== 0,
+    ...(vtep === undefined ? {} : { vtep: addressFromBytes(vtep) }),
+    ...(master === undefined ? {} : { master }),
+  };
+}

@@ -1,0 +1,196 @@
+/**
+ * Requests and replies over one netlink socket.
+ *
+ * Synchronous on purpose: the kernel carries a request out inside sendto(2), so nothing could overlap with it anyway, and
+ * a socket opened inside a container's namespace works on that namespace from wherever the thread is afterwards.
+ * Requests that are sent together travel in one datagram and are carried out in order; **one that fails does not stop the
+ * ones behind it**, so only requests that do not build on each other's success may share a call.
+ */
+import { isWeftError, WeftError } from '../errors/weft-error.ts';
+import { bindSocket, closeSocket, openSocket, readSocketName, receiveFrom, sendTo, setSocketOption, int32, SystemCallError } from '../sys/libc.ts';
+import { insideNetns } from '../sys/netns.ts';
+import { decodeAttributes, decodeMessages, decodeString, encodeMessage, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
+import { NetlinkError } from './netlink-error.ts';
+
+/** Anything that carries requests out; the seam at which tests make the kernel fail. */
+export interface Netlink {
+  /**
+   * Carries out requests in order.
+   * @returns for each request the messages it was answered with, without its acknowledgement
+   * @throws NetlinkError of the first request that was refused, after all of them were carried out
+   */
+  request(requests: readonly NetlinkRequest[]): NetlinkMessage[][];
+  /** One outcome for each request: its reply, or its refusal. */
+  tryRequest(requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[];
+  /** Every object the request selects. @throws NetlinkError; WeftError tryAgainLater when the table kept changing */
+  dump(request: NetlinkRequest): NetlinkMessage[];
+  close(): void;
+}
+
+// include/uapi/linux/netlink.h
+const afNetlink = 16;
+const sockRaw = 3;
+const solNetlink = 270;
+const netlinkExtAck = 11;
+const netlinkGetStrictCheck = 12;
+const nlmsgError = 2;
+const nlmsgDone = 3;
+const flagRequest = 0x1;
+const flagAck = 0x4;
+const flagDumpInterrupted = 0x10;
+const flagDump = 0x300;
+const flagCapped = 0x100;
+const flagAckTlvs = 0x200;
+const ackExplanation = 1;
+/** sockaddr_nl: family, padding, port id, groups. */
+const addressBytes = 12;
+
+const solSocket = 1;
+const soReceiveTimeout = 20;
+
+/** The kernel answers at once or not at all: a reply that takes this long is lost. */
+const replyDeadlineSeconds = 5;
+/** A dump is sent in pieces of at most 32 KiB (NLMSG_GOODSIZE grows to it), single replies are far smaller. */
+const receiveBufferBytes = 128 * 1024;
+const dumpAttemptsMax = 5;
+
+export type Protocol = 'route' | 'netfilter';
+const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, netfilter: 12 };
+
+/** Opens a socket in the namespace of the descriptor, or in the process's own. @throws SystemCallError */
+export function openNetlink(protocol: Protocol, netnsFd?: number): NetlinkSocket {
+  return netnsFd === undefined ? new NetlinkSocket(protocol) : insideNetns(netnsFd, () => new NetlinkSocket(protocol));
+}
+
+/** One socket; close it in the call that opened it unless it serves the process's own namespace. */
+export class NetlinkSocket implements Netlink {
+  readonly #fd: number;
+  readonly #portId: number;
+  readonly #buffer: Buffer = Buffer.allocUnsafe(receiveBufferBytes);
+  #sequence = 1;
+
+  constructor(protocol: Protocol) {
+    this.#fd = openSocket(afNetlink, sockRaw, protocolNumbers[protocol]);
+    setSocketOption(this.#fd, { level: solNetlink, name: netlinkExtAck, value: int32(1) });
+    if (protocol === 'route') setSocketOption(this.#fd, { level: solNetlink, name: netlinkGetStrictCheck, value: int32(1) });
+    setSocketOption(this.#fd, { level: solSocket, name: soReceiveTimeout, value: new Uint8Array(BigInt64Array.of(BigInt(replyDeadlineSeconds), 0n).buffer) });
+    const address = kernelAddress();
+    bindSocket(this.#fd, address);
+    readSocketName(this.#fd, address);
+    this.#portId = address.readUInt32LE(4);
+  }
+
+  request(requests: readonly NetlinkRequest[]): NetlinkMessage[][] {
+    return this.tryRequest(requests).map((outcome) => {
+      if (outcome instanceof NetlinkError) throw outcome;
+      return outcome;
+    });
+  }
+
+  tryRequest(requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
+    if (requests.length === 0) return [];
+    const first = this.#send(requests, flagRequest);
+    const outcomes: (NetlinkMessage[] | NetlinkError)[] = requests.map(() => []);
+    let waiting = requests.filter((request) => request.isUnacknowledged !== true).length;
+    while (waiting > 0) {
+      for (const message of this.#receive(first)) {
+        const index = message.sequence - first;
+        const request = requests[index];
+        const outcome = outcomes[index];
+        if (request === undefined || !Array.isArray(outcome)) continue;
+        if (message.type !== nlmsgError) {
+          outcome.push(message);
+          continue;
+        }
+        const refusal = decodeAcknowledgement(message, request.what);
+        // A refused bracket speaks for the whole batch: nothing else will be answered.
+        if (request.isUnacknowledged === true && refusal !== undefined) throw refusal;
+        waiting -= 1;
+        outcomes[index] = refusal ?? outcome;
+      }
+    }
+    return outcomes;
+  }
+
+  dump(request: NetlinkRequest): NetlinkMessage[] {
+    for (let attempt = 0; attempt < dumpAttemptsMax; attempt += 1) {
+      const messages = this.#dumpOnce(request);
+      if (messages !== undefined) return messages;
+    }
+    throw new WeftError('tryAgainLater', `Cannot ${request.what}: the table changed during each of ${dumpAttemptsMax} readings`);
+  }
+
+  close(): void {
+    closeSocket(this.#fd);
+  }
+
+  /** One reading of a table; undefined when it changed in between (NLM_F_DUMP_INTR) and may miss entries. */
+  #dumpOnce(request: NetlinkRequest): NetlinkMessage[] | undefined {
+    const first = this.#send([request], flagRequest | flagDump);
+    const messages: NetlinkMessage[] = [];
+    let wasInterrupted = false;
+    for (;;) {
+      for (const message of this.#receive(first)) {
+        if ((message.flags & flagDumpInterrupted) !== 0) wasInterrupted = true;
+        if (message.type === nlmsgError || message.type === nlmsgDone) {
+          const refusal = decodeAcknowledgement(message, request.what);
+          if (refusal !== undefined && refusal.errnoCode !== 'EINTR') throw refusal;
+          return wasInterrupted || refusal !== undefined ? undefined : messages;
+        }
+        messages.push(message);
+      }
+    }
+  }
+
+  /** Sends the requests as one datagram; returns the sequence number of the first. */
+  #send(requests: readonly NetlinkRequest[], flags: number): number {
+    const first = this.#sequence;
+    this.#sequence += requests.length;
+    const parts = requests.map((request, index) => {
+      const acknowledge = request.isUnacknowledged === true ? 0 : flagAck;
+      return encodeMessage({ ...request, flags: request.flags | flags | acknowledge }, first + index);
+    });
+    sendTo(this.#fd, parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts), kernelAddress());
+    return first;
+  }
+
+  /** The next datagram's messages that answer a request from `first` on; what somebody else sent is dropped. */
+  #receive(first: number): NetlinkMessage[] {
+    const sender = kernelAddress();
+    let length: number;
+    try {
+      length = receiveFrom(this.#fd, this.#buffer, sender);
+    } catch (error) {
+      if (!(error instanceof SystemCallError) || error.code !== 'EAGAIN') throw error;
+      throw new WeftError('tryAgainLater', `The kernel did not answer a netlink request within ${replyDeadlineSeconds} s`, { cause: error });
+    }
+    if (length > this.#buffer.length) throw new WeftError('internal', `A netlink reply of ${length} bytes does not fit the buffer`);
+    // Any process may send to our port id: only the kernel's own port is 0.
+    if (sender.readUInt32LE(4) !== 0) return [];
+    return decodeMessages(this.#buffer.subarray(0, length)).filter((m) => m.portId === this.#portId && m.sequence >= first);
+  }
+}
+
+function kernelAddress(): Buffer {
+  const address = Buffer.alloc(addressBytes);
+  address.writeUInt16LE(afNetlink, 0);
+  return address;
+}
+
+/** The refusal in an NLMSG_ERROR or NLMSG_DONE, or undefined where it says that all went well. */
+function decodeAcknowledgement(message: NetlinkMessage, what: string): NetlinkError | undefined {
+  const errno = message.payload.length >= 4 ? -message.payload.readInt32LE(0) : 0;
+  if (errno === 0) return undefined;
+  if ((message.flags & flagAckTlvs) === 0) return new NetlinkError(what, errno);
+  // struct nlmsgerr: the errno, the request's header, the request's payload unless it was left out, then the attributes.
+  const request = (message.flags & flagCapped) !== 0 ? 16 : message.payload.readUInt32LE(4);
+  const offset = message.type === nlmsgError ? 4 + ((request + 3) & ~3) : 4;
+  return new NetlinkError(what, errno, decodeString(decodeAttributes(message.payload, offset).get(ackExplanation)));
+}
+
+/** Carries out requests, taking refusals with the given errno names for done. @throws NetlinkError for any other */
+export function requestTolerating(netlink: Netlink, requests: readonly NetlinkRequest[], ...codes: readonly string[]): void {
+  for (const outcome of netlink.tryRequest(requests)) {
+    if (isWeftError(outcome) && !codes.includes(outcome.errnoCode)) throw outcome;
+  }
+}

@@ -1,0 +1,110 @@
+/** Routes: the requests of `ip route`. Pure. */
+import { addressBytes, addressFromBytes, formatPrefix, type Address, type Family, type Prefix } from '../netaddr/netaddr.ts';
+import { familyNumbers } from './address.ts';
+import { attribute, attributeNested, attributeU32, decodeAttributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
+import { createExclusive } from './link.ts';
+
+// include/uapi/linux/rtnetlink.h
+const rtmNewRoute = 24;
+const rtmGetRoute = 26;
+const rta = { dst: 1, oif: 4, gateway: 5, priority: 6, metrics: 8, table: 15 } as const;
+const metricMtu = 2;
+const metricAdvmss = 8;
+const headerBytes = 12;
+export const tableMain = 254;
+const protocolStatic = 4;
+const scopeUniverse = 0;
+const scopeLink = 253;
+const typeUnicast = 1;
+/** RTM_F_FIB_MATCH: the table entry itself, not a route made from it. */
+const flagFibMatch = 0x2000;
+
+/** A route as weft gives it to the kernel. */
+export interface RouteSettings {
+  readonly dst: Prefix;
+  readonly gateway?: Address;
+  readonly mtu?: number;
+  readonly advmss?: number;
+  readonly priority?: number;
+  readonly table?: number;
+  readonly scope?: number;
+}
+
+/** A route as the kernel describes it. */
+export interface KernelRoute {
+  readonly dst: Prefix;
+  readonly gateway?: Address;
+  /** Index of the outgoing link; absent for routes that have none (blackhole) or several. */
+  readonly index?: number;
+  readonly table: number;
+  readonly isUnicast: boolean;
+  readonly priority: number;
+}
+
+/** struct rtmsg. */
+function routeHeader(options: { family: Family; length?: number; table?: number; scope?: number; protocol?: number; type?: number; flags?: number }): Uint8Array {
+  const bytes = Buffer.alloc(headerBytes);
+  bytes.writeUInt8(familyNumbers[options.family], 0);
+  bytes.writeUInt8(options.length ?? 0, 1);
+  // One byte is too small for every table; RTA_TABLE carries the number that counts.
+  bytes.writeUInt8((options.table ?? 0) <= 255 ? (options.table ?? 0) : 0, 4);
+  bytes.writeUInt8(options.protocol ?? 0, 5);
+  bytes.writeUInt8(options.scope ?? 0, 6);
+  bytes.writeUInt8(options.type ?? 0, 7);
+  bytes.writeUInt32LE(options.flags ?? 0, 8);
+  return bytes;
+}
+
+/** Equivalent to: `ip route add DST [via GATEWAY] dev LINK [metric P] [mtu M] [advmss A] [table T] [scope S]`. */
+export function addRoute(index: number, route: RouteSettings): NetlinkRequest {
+  const { family, length, base } = route.dst;
+  const table = route.table ?? tableMain;
+  const scope = route.scope ?? (route.gateway === undefined ? scopeLink : scopeUniverse);
+  const parts = [
+    routeHeader({ family, length, table, scope, protocol: protocolStatic, type: typeUnicast }),
+    attributeU32(rta.table, table),
+    attributeU32(rta.oif, index),
+  ];
+  if (length > 0) parts.push(attribute(rta.dst, addressBytes({ family, value: base })));
+  if (route.gateway !== undefined) parts.push(attribute(rta.gateway, addressBytes(route.gateway)));
+  if (route.priority !== undefined) parts.push(attributeU32(rta.priority, route.priority));
+  const metrics: Uint8Array[] = [];
+  if (route.mtu !== undefined) metrics.push(attributeU32(metricMtu, route.mtu));
+  if (route.advmss !== undefined) metrics.push(attributeU32(metricAdvmss, route.advmss));
+  if (metrics.length > 0) parts.push(attributeNested(rta.metrics, metrics));
+  return { type: rtmNewRoute, flags: createExclusive, payload: Buffer.concat(parts), what: `add route ${formatPrefix(route.dst)}` };
+}
+
+/** Equivalent to: `ip -4|-6 route show table TABLE`. A dump. */
+export function listRoutes(family: Family, table: number = tableMain): NetlinkRequest {
+  const payload = Buffer.concat([routeHeader({ family }), attributeU32(rta.table, table)]);
+  return { type: rtmGetRoute, flags: 0, payload, what: `list IPv${family} routes` };
+}
+
+/** Equivalent to: `ip route get fibmatch ADDRESS`: the route that would be used, as it stands in its table. */
+export function matchRoute(address: Address): NetlinkRequest {
+  const payload = Buffer.concat([
+    routeHeader({ family: address.family, length: address.family === 4 ? 32 : 128, flags: flagFibMatch }),
+    attribute(rta.dst, addressBytes(address)),
+  ]);
+  return { type: rtmGetRoute, flags: 0, payload, what: 'look up a route' };
+}
+
+/** The route a RTM_NEWROUTE message describes; undefined for families other than IPv4 and IPv6. */
+export function decodeRoute(message: NetlinkMessage): KernelRoute | undefined {
+  const { payload } = message;
+  const family = payload.readUInt8(0) === familyNumbers[4] ? 4 : payload.readUInt8(0) === familyNumbers[6] ? 6 : undefined;
+  if (family === undefined) return undefined;
+  const attributes = decodeAttributes(payload, headerBytes);
+  const dst = attributes.get(rta.dst);
+  const gateway = attributes.get(rta.gateway);
+  const index = attributes.get(rta.oif)?.readUInt32LE(0);
+  return {
+    dst: { family, base: dst === undefined ? 0n : addressFromBytes(dst).value, length: payload.readUInt8(1) },
+    table: attributes.get(rta.table)?.readUInt32LE(0) ?? payload.readUInt8(4),
+    isUnicast: payload.readUInt8(7) === typeUnicast,
+    priority: attributes.get(rta.priority)?.readUInt32LE(0) ?? 0,
+    ...(gateway === undefined ? {} : { gateway: addressFromBytes(gateway) }),
+    ...(index === undefined ? {} : { index }),
+  };
+}

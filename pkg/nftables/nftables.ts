@@ -1,0 +1,160 @@
+/** Tables, chains, sets, rules and elements as nf_tables messages, and batches of them: all of a batch happens, or nothing. */
+import { attribute, attributeBe32, attributeNested, attributeString, type NetlinkMessage, type NetlinkRequest, decodeAttributes, decodeString } from '../netlink/codec.ts';
+import type { Netlink } from '../netlink/netlink-socket.ts';
+import type { Expression } from './expression.ts';
+
+// include/uapi/linux/netfilter/nfnetlink.h
+const batchBegin = 0x10;
+const batchEnd = 0x11;
+const subsystem = 10;
+// include/uapi/linux/netfilter/nf_tables.h
+const messages = { newTable: 0, getTable: 1, delTable: 2, newChain: 3, newRule: 6, newSet: 9, newElement: 12, getElements: 13, delElement: 14, getRule: 7 } as const;
+const create = 0x400;
+const exclusive = 0x200;
+const append = 0x800;
+
+/** nf_tables' families: `inet` is IPv4 and IPv6 together. */
+export type TableFamily = 'inet' | 'bridge';
+const familyNumbers: Readonly<Record<TableFamily, number>> = { inet: 1, bridge: 7 };
+
+export interface TableName {
+  readonly family: TableFamily;
+  readonly table: string;
+}
+
+/** Key types, with the numbers nft(8) knows them by (its datatype.h) so that `nft list` can print elements. */
+const keyTypes = {
+  ipv4Address: { id: 7, bytes: 4, isHostOrder: false },
+  ipv6Address: { id: 8, bytes: 16, isHostOrder: false },
+  etherAddress: { id: 9, bytes: 6, isHostOrder: false },
+  port: { id: 13, bytes: 2, isHostOrder: false },
+  mark: { id: 19, bytes: 4, isHostOrder: true },
+  interfaceName: { id: 41, bytes: 16, isHostOrder: true },
+} as const;
+export type KeyType = keyof typeof keyTypes;
+/** nft(8) packs the types of a concatenation six bits each. */
+const keyTypeBits = 6;
+
+export interface ChainSettings {
+  readonly name: string;
+  /** Absent: reached by jump or goto only. */
+  readonly hook?: { readonly point: 'prerouting' | 'input' | 'forward' | 'postrouting'; readonly priority: number; readonly type: 'filter' | 'nat' };
+}
+
+const hookNumbers = { prerouting: 0, input: 1, forward: 2, postrouting: 4 } as const;
+
+function padded(length: number): number {
+  return (length + 3) & ~3;
+}
+
+/** struct nfgenmsg; the resource id is the one field in network byte order. */
+function header(family: number, resource = 0): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt8(family, 0);
+  bytes.writeUInt16BE(resource, 2);
+  return bytes;
+}
+
+function message(table: TableName, type: number, options: { flags: number; parts: readonly Uint8Array[]; what: string }): NetlinkRequest {
+  return {
+    type: (subsystem << 8) | type,
+    flags: options.flags,
+    payload: Buffer.concat([header(familyNumbers[table.family]), attributeString(1, table.table), ...options.parts]),
+    what: options.what,
+  };
+}
+
+/** Equivalent to: `nft create table FAMILY TABLE`: EEXIST, and so nothing of its batch, where the table is there already. */
+export function createTable(table: TableName): NetlinkRequest {
+  return message(table, messages.newTable, { flags: create | exclusive, parts: [], what: `create nft table ${table.family} ${table.table}` });
+}
+
+/** Equivalent to: `nft delete table FAMILY TABLE`, with everything in it. */
+export function deleteTable(table: TableName): NetlinkRequest {
+  return message(table, messages.delTable, { flags: 0, parts: [], what: `delete nft table ${table.family} ${table.table}` });
+}
+
+/** Asks for a table; ENOENT where it is not there. */
+export function getTable(table: TableName): NetlinkRequest {
+  return message(table, messages.getTable, { flags: 0, parts: [], what: `read nft table ${table.family} ${table.table}` });
+}
+
+/** Equivalent to: `nft add chain FAMILY TABLE NAME { type … hook … priority … ; policy accept; }`. */
+export function addChain(table: TableName, chain: ChainSettings): NetlinkRequest {
+  const parts = [attributeString(3, chain.name)];
+  if (chain.hook !== undefined) {
+    const { point, priority, type } = chain.hook;
+    const policyAccept = 1;
+    parts.push(attributeNested(4, [attributeBe32(1, hookNumbers[point]), attributeBe32(2, priority)]), attributeBe32(5, policyAccept), attributeString(7, type));
+  }
+  return message(table, messages.newChain, { flags: create, parts, what: `add nft chain ${chain.name}` });
+}
+
+/** Equivalent to: `nft add set FAMILY TABLE NAME { type A . B; }`. `id` is unique within the batch. */
+export function addSet(table: TableName, set: { name: string; key: readonly KeyType[]; id: number }): NetlinkRequest {
+  const type = set.key.reduce((packed, key) => (packed << keyTypeBits) | keyTypes[key].id, 0);
+  // A part of a concatenation is padded to whole registers; a key that stands alone is not.
+  const bytes = set.key.length === 1 ? keyTypes[set.key[0] as KeyType].bytes : set.key.reduce((sum, key) => sum + padded(keyTypes[key].bytes), 0);
+  const parts = [attributeString(2, set.name), attributeBe32(3, 0), attributeBe32(4, type), attributeBe32(5, bytes), attributeBe32(10, set.id), attribute(13, keyOrderNote(set.key))];
+  return message(table, messages.newSet, { flags: create, parts, what: `add nft set ${set.name}` });
+}
+
+/** A note for nft(8), which the kernel only keeps: the byte order of a key, without which it prints interface names empty. */
+function keyOrderNote(key: readonly KeyType[]): Uint8Array {
+  const noteKeyByteOrder = 0;
+  const order = key.every((part) => keyTypes[part].isHostOrder) ? 1 : 2;
+  return Uint8Array.of(noteKeyByteOrder, 4, order, 0, 0, 0);
+}
+
+/** Equivalent to: `nft add rule FAMILY TABLE CHAIN …`. */
+export function addRule(table: TableName, chain: string, expressions: readonly Expression[]): NetlinkRequest {
+  const list = expressions.map((expression) => attributeNested(1, [expression]));
+  const parts = [attributeString(2, chain), attributeNested(4, list)];
+  return message(table, messages.newRule, { flags: create | append, parts, what: `add a rule to nft chain ${chain}` });
+}
+
+/** One element of a set: the bytes of each part of its key. */
+export interface SetElement {
+  readonly set: string;
+  readonly key: readonly Uint8Array[];
+}
+
+/** The whole key of an element as the kernel keeps it. */
+export function keyOf({ key }: SetElement): Uint8Array {
+  if (key.length === 1) return key[0] as Uint8Array;
+  return Buffer.concat(key.map((part) => Buffer.concat([part, new Uint8Array(padded(part.length) - part.length)])));
+}
+
+function elementMessage(table: TableName, element: SetElement, type: { number: number; flags: number; verb: string }): NetlinkRequest {
+  const key = attributeNested(1, [attribute(1, keyOf(element))]);
+  const parts = [attributeString(2, element.set), attributeNested(3, [attributeNested(1, [key])])];
+  return message(table, type.number, { flags: type.flags, parts, what: `${type.verb} nft set ${element.set}` });
+}
+
+/** Equivalent to: `nft add element FAMILY TABLE SET { A . B }`; no error where it is there already. */
+export function addElement(table: TableName, element: SetElement): NetlinkRequest {
+  return elementMessage(table, element, { number: messages.newElement, flags: create, verb: 'add to' });
+}
+
+/** Equivalent to: `nft delete element FAMILY TABLE SET { A . B }`; ENOENT where it is not there. */
+export function deleteElement(table: TableName, element: SetElement): NetlinkRequest {
+  return elementMessage(table, element, { number: messages.delElement, flags: 0, verb: 'delete from' });
+}
+
+/** Every element of a set. A dump. */
+export function listElements(table: TableName, set: string): NetlinkRequest {
+  return message(table, messages.getElements, { flags: 0, parts: [attributeString(2, set)], what: `list nft set ${set}` });
+}
+
+/** The chain a RTM_NEWRULE-like answer to a rule dump belongs to. */
+export function decodeRuleChain(answer: NetlinkMessage): string | undefined {
+  return decodeString(decodeAttributes(answer.payload, 4).get(2));
+}
+
+/** Carries the messages out as one transaction. @throws NetlinkError of the first that was refused; then nothing has changed */
+export function commitBatch(netlink: Netlink, requests: readonly NetlinkRequest[]): void {
+  if (requests.length === 0) return;
+  const begin: NetlinkRequest = { type: batchBegin, flags: 0, payload: header(0, subsystem), what: 'carry out an nft batch', isUnacknowledged: true };
+  const end: NetlinkRequest = { type: batchEnd, flags: 0, payload: header(0, subsystem), what: 'carry out an nft batch', isUnacknowledged: true };
+  netlink.request([begin, ...requests, end]);
+}
