@@ -1,0 +1,7 @@
+/** The one executable: with CNI_COMMAND set it is the CNI plugin, otherwise the command line. */
+import { env } from 'node:process';
+import { runCommandLine } from './command-line.ts';
+import { runPlugin } from './plugin.ts';
+
+if (env['CNI_COMMAND'] === undefined) await runCommandLine();
+else await runPlugin();

@@ -1,0 +1,50 @@
+/** The CNI plugin, complete on its own: one call, then the process ends. */
+import { writeSync } from 'node:fs';
+import { env, exit } from 'node:process';
+import { configurationBytesMax } from '../../pkg/cni/configuration.ts';
+import { dispatch, type CniAnswer, type CniPlugin } from '../../pkg/cni/dispatch.ts';
+import { describeError } from '../../pkg/errors/weft-error.ts';
+import { readAll } from '../../pkg/sys/read-all.ts';
+import { buildEngine } from './engine-parts.ts';
+import { findPlaces } from './places.ts';
+
+const stdin = 0;
+const stdout = 1;
+const stderr = 2;
+/** The runtime has the configuration in memory when it starts the plugin. */
+const stdinDeadlineMs = 10_000;
+
+/** Answers the call on stdout, and ends the process: nothing that still waits may keep the runtime waiting. */
+export async function runPlugin(): Promise<never> {
+  const answer = await answerCall();
+  writeAll(stdout, answer.stdout);
+  exit(answer.exitCode);
+}
+
+async function answerCall(): Promise<CniAnswer> {
+  const { engine, close } = buildEngine(findPlaces());
+  try {
+    return await dispatch({ env, stdin: readAll(stdin, { bytesMax: configurationBytesMax, deadlineMs: stdinDeadlineMs }) }, engine);
+  } catch (error) {
+    // Even what goes wrong before the call is read is answered in the protocol.
+    return await dispatch({ env, stdin: '{"cniVersion":"1.0.0","name":"unread"}' }, failingPlugin(error));
+  } finally {
+    close();
+  }
+}
+
+function failingPlugin(error: unknown): CniPlugin {
+  const fail = (): Promise<never> => Promise.reject(error);
+  return { add: fail, del: fail, check: fail, gc: fail, status: fail };
+}
+
+/** To a pipe that another process reads: written whole, or the reader is gone. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let written = 0;
+  try {
+    while (written < bytes.length) written += writeSync(fd, bytes, written);
+  } catch (error) {
+    if (fd !== stderr) writeAll(stderr, `weft: the answer could not be written: ${describeError(error)}\n`);
+  }
+}

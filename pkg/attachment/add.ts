@@ -1,0 +1,221 @@
+/** ADD: reserve in the ledger, make in the kernel, confirm in the ledger; undo with DEL's code. */
+import { randomBytes } from 'node:crypto';
+import { closeSync } from 'node:fs';
+import type { CniRequest } from '../cni/dispatch.ts';
+import { appendResult, type CniResult } from '../cni/result.ts';
+import { parseEndpointArgs } from '../config/endpoint-args.ts';
+import { parseNetConf, type NetConf } from '../config/net-conf.ts';
+import { portsExhausted } from '../datapath/datapath.ts';
+import { findUnderlay } from '../datapath/underlay.ts';
+import { describeError, WeftError } from '../errors/weft-error.ts';
+import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
+import { ipv6MinimumMtuBytes } from '../mtu/overhead.ts';
+import { macFromBytes, type Mac } from '../netaddr/netaddr.ts';
+import { getLink } from '../netlink/link.ts';
+import { NetlinkError } from '../netlink/netlink-error.ts';
+import type { AttachmentKey, AttachmentPort, Segment } from '../overlay/model.ts';
+import { portAlias, portName } from '../overlay/names.ts';
+import { netnsId, openNetns } from '../sys/netns.ts';
+import { chooseMac, identityMatches } from './addressing.ts';
+import { requireFreeSubnets } from './conflicts.ts';
+import type { EngineParts } from './engine.ts';
+import { askDelegate, assignFromPool, ipamName, releaseDelegate, type Assignment } from './ipam.ts';
+import { finishPendingDels } from './pending.ts';
+import { clearWay } from './predecessor.ts';
+import { removeAttachment } from './remove.ts';
+import { attachmentResult } from './result.ts';
+import { describeConflict, planSegment } from './segment-plan.ts';
+
+/** An ADD whose every input has been read and found good. */
+interface AddPlan {
+  readonly request: CniRequest;
+  readonly conf: NetConf;
+  readonly key: AttachmentKey;
+  readonly segment: Segment;
+  readonly netnsFd: number;
+}
+
+/** What the ledger has reserved for an ADD. */
+interface Reservation {
+  readonly record: AttachmentRecord;
+  readonly assignment: Assignment;
+  /** The segment as the ledger had it before, where it was different. */
+  readonly previous?: Segment;
+}
+
+/** Attaches the container. @throws WeftError; then nothing is left of the attempt */
+export async function add(parts: EngineParts, request: CniRequest): Promise<CniResult> {
+  const conf = parseNetConf(request.conf, { node: parts.nodeConf(), args: parseEndpointArgs(request.args) });
+  const netnsFd = openNetns(request.netns);
+  try {
+    requireFreeName(parts, request, netnsFd);
+    const own = await attach(parts, planAdd(parts, { request, conf, netnsFd }));
+    return request.prevResult === undefined ? own : appendResult(request.prevResult, own);
+  } finally {
+    closeSync(netnsFd);
+  }
+}
+
+function requireFreeName(parts: EngineParts, request: CniRequest, netnsFd: number): void {
+  const [outcome] = parts.kernel.withRouteIn(netnsFd, (route) => route.tryRequest([getLink(request.ifName)]));
+  if (outcome instanceof NetlinkError) {
+    if (outcome.errnoCode === 'ENODEV') return;
+    throw outcome;
+  }
+  throw new WeftError('interfaceExists', `CNI_IFNAME must be a name that is free in the container: ${request.ifName} exists in ${request.netns}`);
+}
+
+function planAdd(parts: EngineParts, { request, conf, netnsFd }: Pick<AddPlan, 'request' | 'conf' | 'netnsFd'>): AddPlan {
+  const underlay = findUnderlay(parts.kernel.route, conf.vtep, conf.peers[0]?.family);
+  const segment = planSegment(conf, underlay);
+  if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
+  const key = { network: conf.network, containerId: request.containerId, ifName: request.ifName };
+  return { request, conf, key, segment, netnsFd };
+}
+
+async function attach(parts: EngineParts, plan: AddPlan): Promise<CniResult> {
+  await finishPendingDels(parts, plan.request);
+  await clearWay(parts, plan.request, { key: plan.key, vni: plan.conf.vni, ...(plan.conf.endpoint === undefined ? {} : { endpoint: plan.conf.endpoint }) });
+  const reservation = await reserveAll(parts, plan);
+  try {
+    return connect(parts, plan, reservation);
+  } catch (error) {
+    await undo(parts, plan, { record: reservation.record, error });
+    throw error;
+  }
+}
+
+/** Asks the delegated plugin first, where there is one: it is another process and must not run inside the ledger's transaction. */
+async function reserveAll(parts: EngineParts, plan: AddPlan): Promise<Reservation> {
+  try {
+    return reserve(parts, plan, await askDelegate(parts, plan.request, plan.conf));
+  } catch (error) {
+    // Also after its own failure the plugin may hold an address: it may have failed behind the point where it took one.
+    if (plan.conf.ipam.type === 'delegate') await releaseUnreserved(parts, plan);
+    throw error;
+  }
+}
+
+/** The delegated plugin has given, or may have given, an address for which the ledger has no row. */
+async function releaseUnreserved(parts: EngineParts, { request, conf, key }: AddPlan): Promise<void> {
+  try {
+    await releaseDelegate(parts, { key, netns: request.netns, ipam: ipamName(conf), conf: JSON.stringify(request.conf) }, request);
+  } catch (error) {
+    parts.warn(`the IPAM plugin ${ipamName(conf)} did not take back its addresses: ${describeError(error)}`);
+  }
+}
+
+/** Removes what the failed ADD has made. What cannot be removed stays in the ledger as `deleting`, for the next DEL, GC or ADD. */
+async function undo(parts: EngineParts, plan: AddPlan, { record, error }: { record: AttachmentRecord; error: unknown }): Promise<void> {
+  try {
+    await removeAttachment(parts, record, plan.request);
+  } catch (second) {
+    parts.warn(`undoing a failed ADD (${describeError(error)}) failed as well: ${describeError(second)}`);
+  }
+}
+
+/** One transaction: the segment, the addresses, the MAC and the attachment's row. */
+function reserve(parts: EngineParts, plan: AddPlan, delegated: Assignment | undefined): Reservation {
+  return parts.ledger().write((tx) => {
+    const previous = reserveSegment(parts, tx, plan.segment);
+    const assignment = delegated ?? assignFromPool(tx, plan.conf);
+    requireIpv6Mtu(plan.segment, assignment);
+    const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan.conf, assignment) }));
+    for (const { address, rangeSet } of assignment.addresses) tx.insertAllocation({ vni: record.vni, address: address.address, seq: record.seq, rangeSet });
+    rememberIdentity(parts, tx, record);
+    return { record, assignment, ...(previous === undefined ? {} : { previous }) };
+  });
+}
+
+function requireIpv6Mtu(segment: Segment, { addresses }: Assignment): void {
+  if (segment.overlayMtu >= ipv6MinimumMtuBytes || addresses.every(({ address }) => address.address.family === 4)) return;
+  throw new WeftError('invalidConfiguration', `IPv6 needs an MTU of at least ${ipv6MinimumMtuBytes}: the containers' is ${segment.overlayMtu}`, { details: 'raise the underlay’s MTU, or leave the IPv6 range out' });
+}
+
+/** Writes the tenant's segment down; returns the one that was there, where it differs. @throws WeftError tenantMismatch, bridgeFull */
+function reserveSegment(parts: EngineParts, tx: LedgerTransaction, segment: Segment): Segment | undefined {
+  const present = tx.findSegment(segment.vni)?.segment ?? tx.findSegmentByTenant(segment.tenant)?.segment;
+  if (present === undefined) {
+    tx.putSegment({ vni: segment.vni, segment });
+    return undefined;
+  }
+  const conflict = describeConflict(segment, present);
+  if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${segment.tenant}: ${conflict}`, { details: 'use the same tenant, vni and vtep in every configuration of the tenant; a change takes effect when its last container is gone' });
+  if (tx.countAttachments(segment.vni) >= parts.datapath.portsMax) throw portsExhausted(segment.vni, parts.datapath.portsMax);
+  if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return undefined;
+  tx.putSegment({ vni: segment.vni, segment });
+  return present;
+}
+
+function bigintText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+function reserveMac(tx: LedgerTransaction, conf: NetConf, assignment: Assignment): Mac {
+  return chooseMac(tx, {
+    vni: conf.vni,
+    tenant: conf.tenant,
+    addresses: assignment.addresses.map(({ address }) => address),
+    random: randomMac,
+    ...(conf.requestedMac === undefined ? {} : { requested: conf.requestedMac }),
+    ...(conf.endpoint === undefined ? {} : { endpoint: conf.endpoint }),
+  });
+}
+
+/** Locally administered, unicast, and apart from the MACs that are made from addresses. */
+function randomMac(): Mac {
+  return macFromBytes(Uint8Array.of(0x06, 0x77, ...randomBytes(4)));
+}
+
+function describeAttachment(parts: EngineParts, { request, conf, key, segment }: AddPlan, given: { assignment: Assignment; mac: Mac }): Omit<AttachmentRecord, 'seq'> {
+  const pod = conf.pod?.name === undefined ? undefined : `${conf.pod.namespace ?? ''}/${conf.pod.name}`;
+  const hostIf = portName(key);
+  const port: AttachmentPort = {
+    vni: conf.vni,
+    hostIf,
+    containerIf: request.ifName,
+    mac: given.mac,
+    addresses: given.assignment.addresses.map(({ address }) => address),
+    routes: given.assignment.routes,
+    mtu: segment.overlayMtu,
+    alias: portAlias(key, conf.tenant, pod),
+  };
+  const { prevResult: _, ...written } = request.conf;
+  return {
+    key, tenant: conf.tenant, vni: conf.vni, netns: request.netns, netnsId: netnsId(request.netns), hostIf, mac: given.mac,
+    state: 'adding', worker: parts.worker, ipam: ipamName(conf), conf: JSON.stringify(written), port, createdAt: parts.now(),
+    ...(conf.endpoint === undefined ? {} : { endpoint: conf.endpoint }),
+    ...(pod === undefined ? {} : { pod }),
+  };
+}
+
+/** Written only when it says something new: it is the one thing that waits for the disk. */
+function rememberIdentity(parts: EngineParts, tx: LedgerTransaction, { vni, endpoint, mac, port }: AttachmentRecord): void {
+  if (endpoint === undefined || identityMatches(tx.findIdentity(vni, endpoint), mac, port.addresses)) return;
+  tx.putIdentity({ vni, endpoint, mac, addresses: port.addresses, updatedAt: parts.now() });
+}
+
+function connect(parts: EngineParts, { request, segment, netnsFd }: AddPlan, reservation: Reservation): CniResult {
+  const { record, assignment, previous } = reservation;
+  if (previous !== undefined) changeSegment(parts, segment, previous);
+  const { hostMac } = parts.datapath.attach({ segment, port: record.port, netnsFd });
+  confirm(parts, record);
+  return attachmentResult({ segment, port: record.port, assignment, netns: request.netns, hostMac });
+}
+
+function changeSegment(parts: EngineParts, segment: Segment, previous: Segment): void {
+  const { others, ports } = parts.ledger().read((tx) => ({
+    others: tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== segment.vni),
+    ports: tx.listAttachments({ vni: segment.vni, state: 'attached' }).map((record) => record.port),
+  }));
+  parts.datapath.updateSegment({ segment, previous, others, ports });
+}
+
+/** A DEL may have come in the meantime and taken the row: then the container is not wanted any more. */
+function confirm(parts: EngineParts, record: AttachmentRecord): void {
+  parts.ledger().write((tx) => {
+    const present = tx.findAttachmentBySeq(record.seq);
+    if (present?.state !== 'adding') throw new WeftError('tryAgainLater', `The container ${record.key.containerId} was deleted while it was being attached`);
+    tx.setAttachmentState(record.seq, 'attached', parts.worker);
+  });
+}

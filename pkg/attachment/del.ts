@@ -1,0 +1,69 @@
+/** DEL: never gets in the way. It works from the ledger, not from the configuration, and writes down what it cannot do now. */
+import type { CniRequest } from '../cni/dispatch.ts';
+import { delegateDel } from '../cni/delegate.ts';
+import { delegatedIpamOf, networkNameOf } from '../config/lenient.ts';
+import { describeError } from '../errors/weft-error.ts';
+import type { AttachmentRecord } from '../ledger/ledger.ts';
+import { writePendingDel } from '../ledger/pending.ts';
+import { delLink } from '../netlink/link.ts';
+import { requestTolerating } from '../netlink/netlink-socket.ts';
+import { portName } from '../overlay/names.ts';
+import type { EngineParts } from './engine.ts';
+import { finishPendingDels } from './pending.ts';
+import { removeAttachment } from './remove.ts';
+
+/** Detaches the container. @throws WeftError ioFailure, when it can be neither done nor written down */
+export async function del(parts: EngineParts, request: CniRequest): Promise<void> {
+  const network = networkNameOf(request.conf);
+  try {
+    await finishPendingDels(parts, request);
+    const records = findRecords(parts, request, network);
+    for (const record of records) await removeAttachment(parts, record, request);
+    if (records.length === 0) await delUnknown(parts, request, network);
+  } catch (error) {
+    postpone(parts, { request, network, error });
+  }
+}
+
+/** One attachment; without a network name, all of the container's with this interface name. */
+function findRecords(parts: EngineParts, { containerId, ifName }: CniRequest, network: string | undefined): readonly AttachmentRecord[] {
+  return parts.ledger().read((tx) => {
+    if (network === undefined) return tx.findAttachmentsOf(containerId, ifName);
+    const record = tx.findAttachment({ network, containerId, ifName });
+    return record === undefined ? [] : [record];
+  });
+}
+
+/** A second DEL, or the ledger was lost: what may be left is a veth, whose name follows from the key, and a delegate's address. */
+async function delUnknown(parts: EngineParts, request: CniRequest, network: string | undefined): Promise<void> {
+  deleteByName(parts, request, network);
+  const plugin = delegatedIpamOf(request.conf);
+  if (plugin === undefined) return;
+  try {
+    await delegateDel(plugin, request, { executor: parts.executor });
+  } catch (error) {
+    parts.warn(`the IPAM plugin ${plugin} failed a DEL of a container that weft does not know: ${describeError(error)}`);
+  }
+}
+
+function deleteByName(parts: EngineParts, { containerId, ifName }: CniRequest, network: string | undefined): void {
+  if (network === undefined) return;
+  requestTolerating(parts.kernel.route, [delLink(portName({ network, containerId, ifName }))], 'ENODEV');
+}
+
+/** The container loses its network now; its rows go when the ledger can be written. */
+function postpone(parts: EngineParts, { request, network, error }: { request: CniRequest; network: string | undefined; error: unknown }): void {
+  parts.warn(`DEL of container ${request.containerId} is written down for later: ${describeError(error)}`);
+  try {
+    deleteByName(parts, request, network);
+  } catch (second) {
+    parts.warn(`its interface could not be removed: ${describeError(second)}`);
+  }
+  writePendingDel(parts.pendingDirectories, {
+    containerId: request.containerId,
+    ifName: request.ifName,
+    requestedAt: parts.now(),
+    conf: JSON.stringify(request.conf),
+    ...(network === undefined ? {} : { network }),
+  });
+}

@@ -1,0 +1,54 @@
+/** GC: what the runtime no longer knows goes, and whatever belongs to nothing. It does as much as it can and reports the rest. */
+import type { CniRequest } from '../cni/dispatch.ts';
+import { delegateGc } from '../cni/delegate.ts';
+import { delegatedIpamOf, networkNameOf } from '../config/lenient.ts';
+import { describeError, WeftError } from '../errors/weft-error.ts';
+import type { AttachmentRecord } from '../ledger/ledger.ts';
+import type { EngineParts } from './engine.ts';
+import { finishPendingDels } from './pending.ts';
+import { isBeingWorkedOn } from './predecessor.ts';
+import { dropUnusedSegment, removeAttachment } from './remove.ts';
+
+/** Removes this network's attachments that are not valid any more, interrupted ones of any network, and garbage. @throws WeftError naming all that failed */
+export async function collect(parts: EngineParts, request: CniRequest): Promise<void> {
+  await finishPendingDels(parts, request);
+  const failures: string[] = [];
+  for (const record of findInvalid(parts, request)) {
+    await attempt(failures, `container ${record.key.containerId}, ${record.key.ifName}`, () => removeAttachment(parts, record, request));
+  }
+  await attempt(failures, 'garbage', async () => sweep(parts));
+  const plugin = delegatedIpamOf(request.conf);
+  if (plugin !== undefined) await attempt(failures, `the IPAM plugin ${plugin}`, () => delegateGc(plugin, request, { executor: parts.executor }));
+  if (failures.length > 0) throw new WeftError('tryAgainLater', `GC could not finish: ${failures.join('; ')}`);
+}
+
+async function attempt(failures: string[], what: string, fn: () => Promise<void>): Promise<void> {
+  try {
+    await fn();
+  } catch (error) {
+    failures.push(`${what}: ${describeError(error)}`);
+  }
+}
+
+function findInvalid(parts: EngineParts, request: CniRequest): AttachmentRecord[] {
+  const network = networkNameOf(request.conf);
+  const valid = new Set((request.validAttachments ?? []).map(({ containerID, ifname }) => `${containerID} ${ifname}`));
+  const isInvalid = ({ key }: AttachmentRecord): boolean => key.network === network && !valid.has(`${key.containerId} ${key.ifName}`);
+  const records = parts.ledger().read((tx) => tx.listAttachments());
+  return records.filter((record) => !isBeingWorkedOn(parts, record) && (record.state !== 'attached' || isInvalid(record)));
+}
+
+/**
+ * Removes what nothing in the ledger accounts for. Inside a write transaction: every ADD writes its row before it makes
+ * its first kernel object, so what has no row now has no owner.
+ */
+export function sweep(parts: EngineParts): void {
+  const removed = parts.ledger().write((tx) => {
+    for (const { vni } of tx.listSegments()) dropUnusedSegment(parts, tx, vni);
+    return parts.datapath.collect({
+      segments: tx.listSegments().map((entry) => entry.segment),
+      ports: tx.listAttachments().map((record) => record.port),
+    });
+  });
+  for (const what of removed) parts.warn(`removed ${what}, which belonged to no attachment`);
+}

@@ -1,0 +1,58 @@
+/** What an ADD finds in its way: an earlier attempt under its own key, or an earlier container of its endpoint. */
+import { WeftError } from '../errors/weft-error.ts';
+import { isWorkerAlive } from '../ledger/boot.ts';
+import type { AttachmentRecord } from '../ledger/ledger.ts';
+import type { Vni } from '../netaddr/netaddr.ts';
+import { getLink } from '../netlink/link.ts';
+import { NetlinkError } from '../netlink/netlink-error.ts';
+import type { AttachmentKey } from '../overlay/model.ts';
+import type { EngineParts } from './engine.ts';
+import { removeAttachment, type Caller } from './remove.ts';
+
+export interface Newcomer {
+  readonly key: AttachmentKey;
+  readonly vni: Vni;
+  readonly endpoint?: string;
+}
+
+/**
+ * Removes predecessors whose container is gone.
+ * @throws WeftError tryAgainLater while another process works on one; interfaceExists, addressTaken while one is in use
+ */
+export async function clearWay(parts: EngineParts, caller: Caller, newcomer: Newcomer): Promise<void> {
+  for (const record of findPredecessors(parts, newcomer)) {
+    if (isBeingWorkedOn(parts, record)) {
+      throw new WeftError('tryAgainLater', `Another call (process ${record.worker.pid}) is working on container ${record.key.containerId}, ${record.key.ifName}`);
+    }
+    if (record.state === 'attached' && hasLink(parts, record)) throw inUse(record, newcomer);
+    await removeAttachment(parts, record, caller);
+  }
+}
+
+function findPredecessors(parts: EngineParts, { key, vni, endpoint }: Newcomer): AttachmentRecord[] {
+  return parts.ledger().read((tx) => {
+    const own = tx.findAttachment(key);
+    const others = endpoint === undefined ? [] : tx.listAttachments({ vni, endpoint }).filter((record) => record.seq !== own?.seq);
+    return own === undefined ? [...others] : [own, ...others];
+  });
+}
+
+/** Whether a process that still runs, other than this one, is in the middle of an ADD or DEL of the attachment. */
+export function isBeingWorkedOn(parts: EngineParts, record: AttachmentRecord): boolean {
+  const isOwn = record.worker.pid === parts.worker.pid && record.worker.startTime === parts.worker.startTime;
+  return record.state !== 'attached' && !isOwn && isWorkerAlive(record.worker);
+}
+
+/** The veth goes with the container's namespace: where the host's end is there, the container is. */
+function hasLink(parts: EngineParts, record: AttachmentRecord): boolean {
+  const [outcome] = parts.kernel.route.tryRequest([getLink(record.hostIf)]);
+  return !(outcome instanceof NetlinkError);
+}
+
+function inUse(record: AttachmentRecord, newcomer: Newcomer): WeftError {
+  const { containerId, ifName } = record.key;
+  if (record.endpoint !== undefined && record.endpoint === newcomer.endpoint && containerId !== newcomer.key.containerId) {
+    return new WeftError('addressTaken', `The endpoint ${record.endpoint} is attached to container ${containerId}, ${ifName}: delete that one first, or use another WEFT_ENDPOINT`);
+  }
+  return new WeftError('interfaceExists', `Container ${containerId}, ${ifName} is attached to network ${record.key.network} already, in ${record.netns}: call DEL first`);
+}

@@ -1,0 +1,50 @@
+/** Removing an attachment: DEL's code, and the undo of an ADD that failed. */
+import type { CniRequest } from '../cni/dispatch.ts';
+import { describeError } from '../errors/weft-error.ts';
+import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
+import type { Vni } from '../netaddr/netaddr.ts';
+import type { EngineParts } from './engine.ts';
+import { releaseDelegate } from './ipam.ts';
+
+/** What a delegated IPAM plugin is called with. */
+export type Caller = Pick<CniRequest, 'env' | 'path'>;
+
+/**
+ * Removes exactly this attachment: by its sequence number, so that a successor under the same key or endpoint keeps what it has.
+ * It can be called again after any failure, by any process.
+ * @throws WeftError when a step failed; the row stays, as `deleting`
+ */
+export async function removeAttachment(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<void> {
+  if (!claim(parts, record.seq)) return;
+  parts.datapath.detach(record.port);
+  await releaseDelegate(parts, record, caller);
+  parts.ledger().write((tx) => {
+    tx.deleteAttachment(record.seq);
+    dropUnusedSegment(parts, tx, record.vni);
+  });
+}
+
+function claim(parts: EngineParts, seq: number): boolean {
+  return parts.ledger().write((tx) => {
+    if (tx.findAttachmentBySeq(seq) === undefined) return false;
+    tx.setAttachmentState(seq, 'deleting', parts.worker);
+    return true;
+  });
+}
+
+/**
+ * Removes the segment of a VNI that has no attachment left. Inside the write transaction: an ADD that wants the segment
+ * cannot write its row until the links are gone, and makes them anew.
+ */
+export function dropUnusedSegment(parts: EngineParts, tx: LedgerTransaction, vni: Vni): void {
+  const segment = tx.findSegment(vni)?.segment;
+  if (segment === undefined || tx.countAttachments(vni) > 0) return;
+  const remaining = tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== vni);
+  try {
+    parts.datapath.removeSegment(segment, remaining);
+    tx.deleteSegment(vni);
+  } catch (error) {
+    // The attachment itself is gone; the segment's row says that its links are still to be removed, by GC or the next DEL.
+    parts.warn(`the segment of VNI ${vni} could not be removed: ${describeError(error)}`);
+  }
+}

@@ -1,0 +1,63 @@
+/** From configuration and underlay to the segment a tenant should have on this node. Pure. */
+import type { NetConf } from '../config/net-conf.ts';
+import type { Underlay } from '../datapath/underlay.ts';
+import { WeftError } from '../errors/weft-error.ts';
+import type { RangeSet } from '../ipam/pool.ts';
+import { ipv4MinimumMtuBytes, overlayMtuBytes } from '../mtu/overhead.ts';
+import { addressesEqual, formatAddress, type InterfaceAddress } from '../netaddr/netaddr.ts';
+import type { Gateway, Segment } from '../overlay/model.ts';
+
+/** The segment that the configuration asks for. @throws WeftError invalidConfiguration when the MTU does not fit or a peer cannot be reached */
+export function planSegment(conf: NetConf, underlay: Underlay): Segment {
+  const { vtepAddress } = underlay;
+  const foreign = conf.peers.find((peer) => peer.family !== vtepAddress.family);
+  if (foreign !== undefined) {
+    throw new WeftError('invalidConfiguration', `peers must be of the VTEP's family, IPv${vtepAddress.family}: ${formatAddress(foreign)} is not`, { details: 'set vtep.address to an address of that family' });
+  }
+  const gateway = planGateway(conf);
+  return {
+    tenant: conf.tenant,
+    vni: conf.vni,
+    vtepAddress,
+    vtepPort: conf.vtep.port,
+    underlayMtu: underlay.mtu,
+    overlayMtu: planMtu(conf.mtu, underlay),
+    peers: conf.peers.filter((peer) => !addressesEqual(peer, vtepAddress)),
+    ...(gateway === undefined ? {} : { gateway }),
+  };
+}
+
+/** The containers' MTU: as configured where it fits through the tunnel, else what does. */
+function planMtu(configured: number | undefined, { mtu, vtepAddress }: Underlay): number {
+  const largest = overlayMtuBytes(mtu, vtepAddress.family);
+  if (largest < ipv4MinimumMtuBytes) throw new WeftError('invalidConfiguration', `The underlay's MTU must leave room for VXLAN: ${mtu} does not`);
+  if (configured === undefined) return largest;
+  if (configured <= largest) return configured;
+  throw new WeftError('invalidConfiguration', `mtu must be at most ${largest}, which is the underlay's ${mtu} less VXLAN's ${mtu - largest}: current value is ${configured}`, {
+    details: 'leave mtu out to have it derived, or raise the underlay interface’s MTU',
+  });
+}
+
+function planGateway(conf: NetConf): Gateway | undefined {
+  if (!conf.isGateway || conf.ipam.type !== 'weft') return undefined;
+  return { addresses: gatewayAddresses(conf.ipam.pool.sets), masquerade: conf.ipMasq };
+}
+
+/** The gateways of all ranges, each once: several ranges may lie in one subnet. */
+function gatewayAddresses(sets: readonly RangeSet[]): InterfaceAddress[] {
+  const addresses: InterfaceAddress[] = [];
+  for (const { gateway, subnet } of sets.flat()) {
+    if (gateway === undefined || addresses.some((other) => addressesEqual(other.address, gateway))) continue;
+    addresses.push({ address: gateway, length: subnet.length });
+  }
+  return addresses;
+}
+
+/** Why a tenant's segment on this node cannot be as wanted while other attachments use it as it is, in words. */
+export function describeConflict(wanted: Segment, present: Segment): string | undefined {
+  if (wanted.tenant !== present.tenant) return `VNI ${wanted.vni} belongs to tenant ${present.tenant} on this node, not to ${wanted.tenant}`;
+  if (wanted.vni !== present.vni) return `tenant ${wanted.tenant} has VNI ${present.vni} on this node, not ${wanted.vni}`;
+  if (!addressesEqual(wanted.vtepAddress, present.vtepAddress)) return `tenant ${wanted.tenant} uses the VTEP ${formatAddress(present.vtepAddress)} on this node, not ${formatAddress(wanted.vtepAddress)}`;
+  if (wanted.vtepPort !== present.vtepPort) return `tenant ${wanted.tenant} uses UDP port ${present.vtepPort} on this node, not ${wanted.vtepPort}`;
+  return undefined;
+}

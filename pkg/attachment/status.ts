@@ -1,0 +1,49 @@
+/** STATUS: fails when an ADD would, with what to change. */
+import { delegateStatus } from '../cni/delegate.ts';
+import type { CniRequest } from '../cni/dispatch.ts';
+import { parseEndpointArgs } from '../config/endpoint-args.ts';
+import { parseNetConf, type NetConf } from '../config/net-conf.ts';
+import { portsExhausted } from '../datapath/datapath.ts';
+import { findUnderlay } from '../datapath/underlay.ts';
+import { describeError, WeftError } from '../errors/weft-error.ts';
+import { chooseAddress } from '../ipam/allocator.ts';
+import type { LedgerReader } from '../ledger/ledger.ts';
+import { formatAddress } from '../netaddr/netaddr.ts';
+import type { Segment } from '../overlay/model.ts';
+import { requireFreeSubnets } from './conflicts.ts';
+import type { EngineParts } from './engine.ts';
+import { describeConflict, planSegment } from './segment-plan.ts';
+
+/** @throws WeftError with the fault's own code where the configuration is wrong, notAvailable (50) where the node is */
+export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
+  const conf = parseNetConf(request.conf, { node: parts.nodeConf(), args: parseEndpointArgs(new Map()) });
+  try {
+    const obstacle = parts.datapath.findObstacle();
+    if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
+    const segment = planSegment(conf, findUnderlay(parts.kernel.route, conf.vtep, conf.peers[0]?.family));
+    if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
+    parts.ledger().read((tx) => requireRoom(parts, tx, { conf, segment }));
+    // A read-only or full file system lets reading through and stops an ADD.
+    parts.ledger().write(() => undefined);
+    if (conf.ipam.type === 'delegate') await delegateStatus(conf.ipam.plugin, request, { executor: parts.executor });
+  } catch (error) {
+    if (error instanceof WeftError && error.code === 'notAvailable') throw error;
+    const details = error instanceof WeftError ? error.details : '';
+    throw new WeftError('notAvailable', describeError(error), { details, cause: error });
+  }
+}
+
+function requireRoom(parts: EngineParts, tx: LedgerReader, { conf, segment }: { conf: NetConf; segment: Segment }): void {
+  const present = tx.findSegment(segment.vni)?.segment ?? tx.findSegmentByTenant(segment.tenant)?.segment;
+  const conflict = present === undefined ? undefined : describeConflict(segment, present);
+  if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${conf.tenant}: ${conflict}`);
+  if (tx.countAttachments(conf.vni) >= parts.datapath.portsMax) throw portsExhausted(conf.vni, parts.datapath.portsMax);
+  if (conf.ipam.type !== 'weft') return;
+  const { sets, exclude } = conf.ipam.pool;
+  for (const set of sets) {
+    const free = chooseAddress(set, { exclude, isTaken: (address) => tx.findAllocation(conf.vni, address) !== undefined || tx.findIdentityByAddress(conf.vni, address) !== undefined });
+    if (free !== undefined) continue;
+    const ranges = set.map((range) => `${formatAddress(range.first)}–${formatAddress(range.last)}`).join(', ');
+    throw new WeftError('rangeExhausted', `No address is free in ${ranges} of tenant ${conf.tenant}`, { details: 'enlarge the range or remove containers' });
+  }
+}
