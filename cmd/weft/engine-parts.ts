@@ -13,19 +13,13 @@ import { openLedger, type Ledger } from '../../pkg/ledger/ledger.ts';
 import { keepAddonIn } from '../../pkg/sys/koffi.ts';
 import type { Places } from './places.ts';
 
-export interface BuiltEngine {
-  readonly engine: CniPlugin;
-  /** Closes what was opened. */
-  readonly close: () => void;
-}
-
 /** The engine over this machine's kernel, ledger and configuration; each is opened when it is first needed. */
-export function buildEngine(places: Places): BuiltEngine {
+export function buildEngine(places: Places): CniPlugin {
   const directories = [places.stateDirectory, places.runDirectory];
   keepAddonIn(directories.map((directory) => join(directory, 'native')));
   const kernel = openKernel();
   let ledger: Ledger | undefined;
-  const engine = createEngine({
+  return createEngine({
     kernel,
     datapath: linuxBridgeDatapath(kernel),
     ledger: () => (ledger ??= openLedger({ directory: places.stateDirectory, bootId: readBootId() })),
@@ -36,13 +30,6 @@ export function buildEngine(places: Places): BuiltEngine {
     now: Date.now,
     warn,
   });
-  return {
-    engine,
-    close: () => {
-      kernel.close();
-      ledger?.close();
-    },
-  };
 }
 
 /** stdout belongs to the protocol; runtimes log what a plugin prints on stderr. */

@@ -3,5 +3,4 @@ import { env } from 'node:process';
 import { runCommandLine } from './command-line.ts';
 import { runPlugin } from './plugin.ts';
 
-if (env['CNI_COMMAND'] === undefined) await runCommandLine();
-else await runPlugin();
+void (env['CNI_COMMAND'] === undefined ? runCommandLine() : runPlugin());

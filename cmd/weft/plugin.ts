@@ -14,7 +14,10 @@ const stderr = 2;
 /** The runtime has the configuration in memory when it starts the plugin. */
 const stdinDeadlineMs = 10_000;
 
-/** Answers the call on stdout, and ends the process: nothing that still waits may keep the runtime waiting. */
+/**
+ * Answers the call on stdout, and ends the process: nothing that still waits may keep the runtime waiting. Nothing is
+ * closed: the end of the process does that, and the ledger's checkpoint (two fsyncs) is left to a process with more time.
+ */
 export async function runPlugin(): Promise<never> {
   const answer = await answerCall();
   writeAll(stdout, answer.stdout);
@@ -22,14 +25,12 @@ export async function runPlugin(): Promise<never> {
 }
 
 async function answerCall(): Promise<CniAnswer> {
-  const { engine, close } = buildEngine(findPlaces());
+  const engine = buildEngine(findPlaces());
   try {
     return await dispatch({ env, stdin: readAll(stdin, { bytesMax: configurationBytesMax, deadlineMs: stdinDeadlineMs }) }, engine);
   } catch (error) {
     // Even what goes wrong before the call is read is answered in the protocol.
     return await dispatch({ env, stdin: '{"cniVersion":"1.0.0","name":"unread"}' }, failingPlugin(error));
-  } finally {
-    close();
   }
 }
 

@@ -17,6 +17,7 @@ export interface ProcessStat {
   readonly startTime: string;
 }
 
+const procRemedy = 'weft needs the /proc of its own process namespace.';
 const bootIdPath = '/proc/sys/kernel/random/boot_id';
 
 /**
@@ -27,14 +28,14 @@ export function readBootId(path: string = bootIdPath): string {
   try {
     return readFileSync(path, 'latin1').trim();
   } catch (error) {
-    throw fileFailure(path, error);
+    throw fileFailure(path, error, procRemedy);
   }
 }
 
 /** This process. @throws WeftError ioFailure when /proc is not there. */
 export function currentWorker(): Worker {
   const stat = readProcessStat(pid);
-  if (stat === undefined) throw fileFailure(`/proc/${pid}/stat`, new Error('no such process'));
+  if (stat === undefined) throw fileFailure(`/proc/${pid}/stat`, new Error('no such process'), procRemedy);
   return { pid, startTime: stat.startTime };
 }
 
@@ -72,6 +73,6 @@ function readProcessStat(processId: number): ProcessStat | undefined {
   } catch (error) {
     // ESRCH: the process ended between open() and read().
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined;
-    throw fileFailure(path, error);
+    throw fileFailure(path, error, procRemedy);
   }
 }

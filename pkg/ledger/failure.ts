@@ -41,13 +41,13 @@ export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** A failed system call on the path as an ioFailure that says what to change. */
-export function fileFailure(path: string, error: unknown): WeftError {
-  const text = isNoSpace(error) ? diskFullText(path) : `cannot use ${path}: ${describeError(error)}`;
-  return new WeftError('ioFailure', text, { details: fileRemedy, cause: error });
-}
+const stateRemedy = 'weft needs a directory that it can write for its state: /var/lib/weft, or what WEFT_STATE_DIR names.';
 
-const fileRemedy = 'weft needs a directory that it can write for its state: /var/lib/weft, or what WEFT_STATE_DIR names.';
+/** A failed system call on the path as an ioFailure; the details say what weft needs there. */
+export function fileFailure(path: string, error: unknown, details: string = stateRemedy): WeftError {
+  const text = isNoSpace(error) ? diskFullText(path) : `cannot use ${path}: ${describeError(error)}`;
+  return new WeftError('ioFailure', text, { details, cause: error });
+}
 
 /** Anything thrown while the ledger at the path was used: SQLite's errors as WeftErrors, everything else unchanged. */
 export function translate(path: string, error: unknown): unknown {

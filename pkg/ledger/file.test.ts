@@ -142,6 +142,14 @@ t.test('a ledger restored in rollback mode is used in WAL mode again', async (t)
   t.ok(existsSync(join(directory, 'ledger.db-wal')));
 });
 
+t.test('a ledger that a newer weft takes over while it is open is let alone from then on', async (t) => {
+  const directory = temporaryDirectory(t);
+  const ledger = openTestLedger(t, directory);
+  inDatabase(join(directory, 'ledger.db'), `PRAGMA user_version = ${schemaVersion + 1}`);
+  t.throws(() => ledger.write(() => t.fail('entered')), { code: 'ledgerNewer' });
+  t.throws(() => ledger.read(() => t.fail('entered')), { code: 'ledgerNewer' });
+});
+
 t.test('a second ledger in the process leaves the first one its locks', async (t) => {
   const directory = temporaryDirectory(t);
   openTestLedger(t, directory);
@@ -177,8 +185,8 @@ t.test('a full disk is an ioFailure that says so, and what was there stays', { s
   t.throws(() => ledger.write((tx) => tx.insertAttachment(large)), { code: 'ioFailure', message: /disk is full/ }, 'at a write');
   t.equal(ledger.read((reader) => reader.countAttachments()), 1);
   ledger.close();
-  const later = thrownBy(() => openTestLedger(t, directory).write((tx) => tx.insertAttachment(large)));
-  t.match(later, { code: 'ioFailure', message: /disk is full/ }, 'at a later opening');
+  writeUntilFull(`${filler}2`); // What the -wal and -shm have left.
+  t.throws(() => openLedger({ directory, bootId: bootOne }), { code: 'ioFailure', message: /disk is full/ }, 'at a later opening');
   rmSync(filler);
   openTestLedger(t, directory).write((tx) => t.equal(tx.insertAttachment(large).seq, 2, 'and once there is space again it goes on'));
 });

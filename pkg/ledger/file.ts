@@ -95,8 +95,7 @@ export function readHeader(path: string): LedgerHeader {
   return checkHeader(path, readStart(path));
 }
 
-/** @throws WeftError ledgerDamaged, ledgerNewer. */
-export function checkHeader(path: string, start: Buffer): LedgerHeader {
+function checkHeader(path: string, start: Buffer): LedgerHeader {
   if (start.length < headerBytes || start.toString('latin1', 0, magic.length) !== magic) {
     throw damaged(`the ledger ${path} is damaged: it does not begin as an SQLite database does`);
   }

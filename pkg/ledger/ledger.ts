@@ -149,7 +149,7 @@ export class Ledger {
   #beginBoot(bootId: string): readonly AttachmentRecord[] {
     if (this.read(() => this.#storedBootId()) === bootId) return [];
     return this.write((tx) => {
-      
+      if (this.#storedBootId() === bootId) return []; // Another process was first.
       const dropped = tx.listAttachments();
       this.#statements.run('DELETE FROM attachment');
       this.#statements.run('DELETE FROM segment');

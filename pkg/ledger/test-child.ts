@@ -7,8 +7,8 @@
  *
  * attach and churn give each attachment the lowest free address of 10.1.0.0/16.
  */
-import { readFileSync } from 'node:fs';
-import { argv, stdout } from 'node:process';
+import { once } from 'node:events';
+import { argv, stdin, stdout } from 'node:process';
 import type { Address } from '../netaddr/netaddr.ts';
 import { openLedger, type LedgerTransaction } from './ledger.ts';
 import { blueVni, bootOne, testAttachment, testIdentity } from './test-records.ts';
@@ -17,12 +17,12 @@ const firstAddress = 0x0a_01_00_01n;
 const rangeSet = '10.1.0.0/16';
 
 const [, , command, directory = '', number = '0', count = '0'] = argv;
-if (command === 'attach') attachMany();
+if (command === 'attach') await attachMany();
 if (command === 'churn') churn();
 
-function attachMany(): void {
+async function attachMany(): Promise<void> {
   stdout.write('ready\n');
-  readFileSync(0); // So that all processes begin together.
+  await once(stdin.resume(), 'end'); // So that all processes begin together.
   const ledger = openLedger({ directory, bootId: bootOne });
   for (let n = 0; n < Number(count); n += 1) ledger.write((tx) => attach(tx, Number(number) * 1000 + n));
   ledger.close();

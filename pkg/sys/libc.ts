@@ -43,6 +43,7 @@ interface Libc {
   recvfrom(fd: number, data: Uint8Array, length: number, flags: number, address: Uint8Array, addressLength: Uint8Array): number;
   close(fd: number): number;
   setns(fd: number, kind: number): number;
+  poll(fds: Uint8Array, count: number, timeoutMs: number): number;
   strerror(errno: number): string;
 }
 
@@ -64,6 +65,7 @@ function bindLibc(library: Koffi): Libc {
     recvfrom: c.func('int64 recvfrom(int, void *, size_t, int, void *, void *)'),
     close: c.func('int close(int)'),
     setns: c.func('int setns(int, int)'),
+    poll: c.func('int poll(void *, unsigned long, int)'),
     strerror: c.func('const char *strerror(int)'),
   } as unknown as Libc;
 }
@@ -114,6 +116,16 @@ export function closeSocket(fd: number): void {
 export function setNetns(fd: number): void {
   const cloneNewnet = 0x40000000;
   checked('setns', libc().setns(fd, cloneNewnet));
+}
+
+/** Waits until the descriptor can be read, is at its end, or the time is up; false for the last. poll(2). */
+export function waitReadable(fd: number, timeoutMs: number): boolean {
+  const pollIn = 0x1;
+  const entry = new Uint8Array(8);
+  const view = new DataView(entry.buffer);
+  view.setInt32(0, fd, true);
+  view.setInt16(4, pollIn, true);
+  return checked('poll', libc().poll(entry, 1, timeoutMs)) > 0;
 }
 
 /** A C `int` in memory. */

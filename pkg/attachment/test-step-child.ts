@@ -1,0 +1,69 @@
+/**
+ * For every-step.netns.test.ts: one process that runs one verb of the engine with a mishap at one step, inside the node's
+ * namespace (it is started by `ip netns exec`). Argument: JSON. Prints JSON: the steps, and the error where there was one.
+ */
+import { createEngine, type EngineParts } from './engine.ts';
+import { Stepper, steppingKernel, steppingLedger, type StepPlan } from './test-steps.ts';
+import { processExecutor } from '../cni/delegate-executor.ts';
+import type { CniRequest } from '../cni/dispatch.ts';
+import { emptyNodeConf } from '../config/node-conf.ts';
+import { openKernel } from '../datapath/kernel.ts';
+import { linuxBridgeDatapath } from '../datapath/linuxbridge/linuxbridge.ts';
+import { currentWorker, readBootId } from '../ledger/boot.ts';
+import { openLedger } from '../ledger/ledger.ts';
+
+/** What the parent asks for. */
+export interface StepCall {
+  readonly verb: 'add' | 'del' | 'gc' | 'inspect';
+  readonly directory: string;
+  readonly netns: string;
+  readonly containerId: string;
+  readonly conf: Readonly<Record<string, unknown>>;
+  readonly plan: StepPlan;
+}
+
+/** What it is told. */
+export interface StepAnswer {
+  readonly steps: readonly string[];
+  readonly error?: string;
+  /** Rows left in the ledger, for `inspect`. */
+  readonly rows?: number;
+}
+
+async function run(call: StepCall): Promise<StepAnswer> {
+  const stepper = new Stepper(call.plan);
+  const kernel = steppingKernel(openKernel(), stepper);
+  const ledger = openLedger({ directory: call.directory, bootId: readBootId() });
+  if (call.verb === 'inspect') return { steps: [], rows: ledger.read((tx) => tx.countAttachments() + tx.listSegments().length + tx.listSegments().flatMap(({ vni }) => tx.listAllocations({ vni })).length) };
+  const parts: EngineParts = {
+    kernel,
+    datapath: linuxBridgeDatapath(kernel),
+    ledger: () => steppingLedger(ledger, stepper),
+    nodeConf: () => emptyNodeConf,
+    executor: processExecutor,
+    worker: currentWorker(),
+    pendingDirectories: [call.directory],
+    now: Date.now,
+    warn: () => undefined,
+  };
+  try {
+    await createEngine(parts)[call.verb](requestOf(call));
+    return { steps: stepper.steps };
+  } catch (error) {
+    return { steps: stepper.steps, error: String(error) };
+  }
+}
+
+function requestOf({ verb, netns, containerId, conf }: StepCall): CniRequest {
+  const isGc = verb === 'gc';
+  return {
+    verb: isGc ? 'GC' : verb === 'del' ? 'DEL' : 'ADD',
+    containerId: isGc ? '' : containerId,
+    netns: isGc ? '' : netns,
+    ifName: isGc ? '' : 'eth0',
+    args: new Map(), path: [], conf, cniVersion: '1.1.0', env: {},
+    ...(isGc ? { validAttachments: [] } : {}),
+  };
+}
+
+console.log(JSON.stringify(await run(JSON.parse(process.argv[2] ?? '') as StepCall)));

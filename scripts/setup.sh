@@ -1,0 +1,54 @@
+#!/bin/bash
+# Installs what a make target needs and the machine lacks: packages from Debian, then the project's own from npm.
+#
+#     scripts/setup.sh build|demo|test|bench
+#
+# Quick when everything is there: it asks dpkg, and compares the lock file with the one that node_modules was made from.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The Node from npm, and so dist/weft, is linked with libatomic and libstdc++.
+build=(libatomic1 libstdc++6)
+lab=(iproute2 nftables tcpdump iputils-ping)
+case "${1:-}" in
+  build) wanted=("${build[@]}") ;;
+  demo)  wanted=("${build[@]}" "${lab[@]}") ;;
+  test)  wanted=("${build[@]}" "${lab[@]}" python3 containernetworking-plugins containerd runc) ;;
+  bench) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins iperf3) ;;
+  *)     echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
+esac
+
+install_debian_packages() {
+  local missing=() package
+  for package in "${wanted[@]}"; do
+    # `dpkg -s` succeeds for a removed package whose configuration files are left; the abbreviated state tells them apart.
+    [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" == ii* ]] || missing+=("$package")
+  done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  if [[ $(id -u) -ne 0 ]]; then
+    echo "Cannot install ${missing[*]} as an ordinary user: run this as root, or: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "Installing from Debian: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+}
+
+install_npm_packages() {
+  local lock stamp=node_modules/.weft-lock
+  lock=$(sha256sum package.json package-lock.json | sha256sum)
+  [[ -x node_modules/.bin/node && "$(cat "$stamp" 2>/dev/null)" == "$lock" ]] && return 0
+  command -v npm >/dev/null || { echo 'Cannot install the npm packages without npm: apt-get install npm' >&2; exit 1; }
+  echo 'Installing from npm'
+  # No package's install script is needed: esbuild and koffi ship their binaries as packages of their own.
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
+  echo "$lock" >"$stamp"
+}
+
+if command -v dpkg-query >/dev/null; then
+  install_debian_packages
+else
+  echo "This is no Debian: make sure that you have what these Debian packages hold: ${wanted[*]}" >&2
+fi
+install_npm_packages
