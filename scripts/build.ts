@@ -10,7 +10,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { build, type BuildFailure } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
 const addonPackages: Readonly<Partial<Record<NodeJS.Architecture, string>>> = {
@@ -19,7 +19,11 @@ const addonPackages: Readonly<Partial<Record<NodeJS.Architecture, string>>> = {
 };
 
 const [entry = 'cmd/weft/main.ts', directory = 'dist'] = process.argv.slice(2);
-await buildExecutable(resolve(root, entry), resolve(root, directory));
+await buildExecutable(resolve(root, entry), resolve(root, directory)).catch((error: unknown) => {
+  process.exitCode = 1;
+  // esbuild has already shown each fault with its line.
+  if (!isBuildFailure(error)) throw error;
+});
 
 /** @throws Error when the sources do not bundle or Node cannot pack them */
 async function buildExecutable(entryPath: string, outputDirectory: string): Promise<void> {
@@ -84,6 +88,10 @@ function seaConfiguration(main: string, { output, digest }: { output: string; di
     execArgv: ['--disable-warning=ExperimentalWarning'],
     assets: { 'koffi.node': addonPath(), 'koffi.sha256': digest },
   };
+}
+
+function isBuildFailure(error: unknown): error is BuildFailure {
+  return error instanceof Error && 'errors' in error;
 }
 
 function addonPath(): string {

@@ -19,7 +19,7 @@ import { netnsId, openNetns } from '../sys/netns.ts';
 import { chooseMac, identityMatches } from './addressing.ts';
 import { requireFreeSubnets } from './conflicts.ts';
 import type { EngineParts } from './engine.ts';
-import { askDelegate, assignFromPool, ipamName, releaseDelegate, type Assignment } from './ipam.ts';
+import { askDelegate, assignFromPool, delegateConf, ipamName, releaseDelegate, type Assignment } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { clearWay } from './predecessor.ts';
 import { removeAttachment } from './remove.ts';
@@ -99,7 +99,7 @@ async function reserveAll(parts: EngineParts, plan: AddPlan): Promise<Reservatio
 /** The delegated plugin has given, or may have given, an address for which the ledger has no row. */
 async function releaseUnreserved(parts: EngineParts, { request, conf, key }: AddPlan): Promise<void> {
   try {
-    await releaseDelegate(parts, { key, netns: request.netns, ipam: ipamName(conf), conf: JSON.stringify(request.conf) }, request);
+    await releaseDelegate(parts, { key, netns: request.netns, ipam: ipamName(conf), conf: JSON.stringify(delegateConf(request.conf, conf)) }, request);
   } catch (error) {
     parts.warn(`the IPAM plugin ${ipamName(conf)} did not take back its addresses: ${describeError(error)}`);
   }
@@ -180,7 +180,7 @@ function describeAttachment(parts: EngineParts, { request, conf, key, segment }:
     mtu: segment.overlayMtu,
     alias: portAlias(key, conf.tenant, pod),
   };
-  const { prevResult: _, ...written } = request.conf;
+  const { prevResult: _, ...written } = delegateConf(request.conf, conf);
   return {
     key, tenant: conf.tenant, vni: conf.vni, netns: request.netns, netnsId: netnsId(request.netns), hostIf, mac: given.mac,
     state: 'adding', worker: parts.worker, ipam: ipamName(conf), conf: JSON.stringify(written), port, createdAt: parts.now(),

@@ -4,7 +4,7 @@
  * Precedence: what the call asks for, then what the endpoint's identity keeps, then the next free address of each range set.
  */
 import { WeftError } from '../errors/weft-error.ts';
-import { checkRequested, chooseAddress } from '../ipam/allocator.ts';
+import { checkRequested, chooseAddress, placeRequested, type Placement } from '../ipam/allocator.ts';
 import type { AddressRange, Pool, RangeSet } from '../ipam/pool.ts';
 import type { Identity, LedgerTransaction } from '../ledger/ledger.ts';
 import { addressesEqual, formatAddress, formatPrefix, macFromAddress, type Address, type InterfaceAddress, type Mac, type Vni } from '../netaddr/netaddr.ts';
@@ -32,7 +32,7 @@ export interface AddressQuestion {
 export function choosePoolAddresses(tx: LedgerTransaction, question: AddressQuestion): PoolAddress[] {
   const { pool, vni, requested } = question;
   const identity = question.endpoint === undefined ? undefined : tx.findIdentity(vni, question.endpoint);
-  const given = requested.map((address) => locate(pool, address));
+  const given = placeRequested(pool, requested).map(poolAddress);
   const kept = given.length === 0 ? keptAddresses(pool, identity) : [];
   const wanted = [...given, ...kept];
   for (const { address } of wanted) requireFree(tx, question, address.address);
@@ -40,8 +40,7 @@ export function choosePoolAddresses(tx: LedgerTransaction, question: AddressQues
   return [...wanted, ...rest].sort((a, b) => a.setIndex - b.setIndex);
 }
 
-function locate(pool: Pool, address: Address): PoolAddress {
-  const { setIndex, range } = checkRequested(pool, address);
+function poolAddress({ address, range, setIndex }: Placement): PoolAddress {
   return { address: { address, length: range.subnet.length }, setIndex, range };
 }
 
@@ -49,7 +48,7 @@ function locate(pool: Pool, address: Address): PoolAddress {
 function keptAddresses(pool: Pool, identity: Identity | undefined): PoolAddress[] {
   return (identity?.addresses ?? []).flatMap(({ address }) => {
     try {
-      return [locate(pool, address)];
+      return [poolAddress(checkRequested(pool, address))];
     } catch (error) {
       if (error instanceof WeftError) return [];
       throw error;

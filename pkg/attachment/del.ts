@@ -1,7 +1,7 @@
 /** DEL: never gets in the way. It works from the ledger, not from the configuration, and writes down what it cannot do now. */
 import type { CniRequest } from '../cni/dispatch.ts';
 import { delegateDel } from '../cni/delegate.ts';
-import { delegatedIpamOf, networkNameOf } from '../config/lenient.ts';
+import { networkNameOf } from '../config/network-name.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
 import { writePendingDel } from '../ledger/pending.ts';
@@ -9,6 +9,7 @@ import { delLink } from '../netlink/link.ts';
 import { requestTolerating } from '../netlink/netlink-socket.ts';
 import { portName } from '../overlay/names.ts';
 import type { EngineParts } from './engine.ts';
+import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { removeAttachment } from './remove.ts';
 

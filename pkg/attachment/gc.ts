@@ -1,10 +1,11 @@
 /** GC: what the runtime no longer knows goes, and whatever belongs to nothing. It does as much as it can and reports the rest. */
 import type { CniRequest } from '../cni/dispatch.ts';
 import { delegateGc } from '../cni/delegate.ts';
-import { delegatedIpamOf, networkNameOf } from '../config/lenient.ts';
+import { networkNameOf } from '../config/network-name.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
 import type { EngineParts } from './engine.ts';
+import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { isBeingWorkedOn } from './predecessor.ts';
 import { dropUnusedSegment, removeAttachment } from './remove.ts';

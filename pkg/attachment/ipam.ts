@@ -1,11 +1,13 @@
 /** Where an attachment's addresses come from: weft's own pools, another plugin, or nowhere (layer 2). */
 import { delegateAdd, delegateDel, type DelegateRequest } from '../cni/delegate.ts';
 import type { CniRequest } from '../cni/dispatch.ts';
+import { isIdentifier } from '../cni/identifier.ts';
+import { isJsonObject, type JsonObject } from '../cni/json-value.ts';
 import type { CniResult, CniRoute } from '../cni/result.ts';
 import type { NetConf } from '../config/net-conf.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
-import { formatAddress, parseAddress, parseInterfaceAddress, parsePrefix, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
+import { parseAddress, parseInterfaceAddress, parsePrefix, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { AttachmentKey, Route } from '../overlay/model.ts';
 import { choosePoolAddresses, type PoolAddress } from './addressing.ts';
 import type { EngineParts } from './engine.ts';
@@ -29,12 +31,24 @@ const noAssignment: Assignment = { addresses: [], routes: [], dns: {} };
 /** Asks the delegated plugin, where there is one. After this the caller owes it a DEL. */
 export async function askDelegate(parts: EngineParts, request: CniRequest, conf: NetConf): Promise<Assignment | undefined> {
   if (conf.ipam.type !== 'delegate') return undefined;
-  const result = await delegateAdd(conf.ipam.plugin, request, { executor: parts.executor });
+  const result = await delegateAdd(conf.ipam.plugin, { ...request, conf: delegateConf(request.conf, conf) }, { executor: parts.executor });
   try {
     return readDelegateResult(result);
   } catch (error) {
     throw new WeftError('delegateFailed', `The IPAM plugin ${conf.ipam.plugin} must answer with valid addresses`, { cause: error });
   }
+}
+
+/** What the delegated plugin gets on stdin: the plugin's own configuration, with `ipam` also where the node configuration has it. */
+export function delegateConf(json: JsonObject, { ipam }: NetConf): JsonObject {
+  return ipam.type === 'delegate' ? { ...json, ipam: ipam.conf } : json;
+}
+
+/** The delegated plugin a configuration names, sound or not; for DEL and GC, which must work with a broken one. */
+export function delegatedIpamOf(json: JsonObject): string | undefined {
+  const ipam = json['ipam'];
+  const type = isJsonObject(ipam) ? ipam['type'] : undefined;
+  return typeof type === 'string' && isIdentifier(type) && isDelegated(type) ? type : undefined;
 }
 
 function readDelegateResult(result: CniResult): Assignment {
@@ -102,7 +116,7 @@ export function isDelegated(ipam: string): boolean {
 /** Tells the plugin that gave an attachment's addresses that they are free. @throws WeftError delegateFailed */
 export async function releaseDelegate(parts: EngineParts, record: Pick<AttachmentRecord, 'key' | 'netns' | 'ipam' | 'conf'>, request: Pick<CniRequest, 'env' | 'path'>): Promise<void> {
   if (!isDelegated(record.ipam)) return;
-  const conf = JSON.parse(record.conf) as CniRequest['conf'];
+  const conf = JSON.parse(record.conf) as JsonObject;
   await delegateDel(record.ipam, { ...delegateRequest(record.key, record.netns, request), conf }, { executor: parts.executor });
 }
 
@@ -110,9 +124,4 @@ export async function releaseDelegate(parts: EngineParts, record: Pick<Attachmen
 function delegateRequest(key: AttachmentKey, netns: string, { env, path }: Pick<CniRequest, 'env' | 'path'>): Omit<DelegateRequest, 'conf'> {
   const call = { CNI_CONTAINERID: key.containerId, CNI_IFNAME: key.ifName, CNI_NETNS: netns };
   return { env: { ...env, ...call }, path, cniVersion: '1.0.0' };
-}
-
-/** Describes addresses for a message. */
-export function listAddressTexts(addresses: readonly AssignedAddress[]): string {
-  return addresses.map(({ address }) => formatAddress(address.address)).join(', ');
 }

@@ -1,8 +1,7 @@
 /** STATUS: fails when an ADD would, with what to change. */
 import { delegateStatus } from '../cni/delegate.ts';
 import type { CniRequest } from '../cni/dispatch.ts';
-import { parseEndpointArgs } from '../config/endpoint-args.ts';
-import { parseNetConf, type NetConf } from '../config/net-conf.ts';
+import { parsePossibleNetConfs, type NetConf } from '../config/net-conf.ts';
 import { portsExhausted } from '../datapath/datapath.ts';
 import { findUnderlay } from '../datapath/underlay.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
@@ -12,25 +11,30 @@ import { formatAddress } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
 import { requireFreeSubnets } from './conflicts.ts';
 import type { EngineParts } from './engine.ts';
+import { delegateConf } from './ipam.ts';
 import { describeConflict, planSegment } from './segment-plan.ts';
 
 /** @throws WeftError with the fault's own code where the configuration is wrong, notAvailable (50) where the node is */
 export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
-  const conf = parseNetConf(request.conf, { node: parts.nodeConf(), args: parseEndpointArgs(new Map()) });
+  const confs = parsePossibleNetConfs(request.conf, parts.nodeConf());
   try {
     const obstacle = parts.datapath.findObstacle();
     if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
-    const segment = planSegment(conf, findUnderlay(parts.kernel.route, conf.vtep, conf.peers[0]?.family));
-    if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
-    parts.ledger().read((tx) => requireRoom(parts, tx, { conf, segment }));
+    for (const conf of confs) await requireWorking(parts, request, conf);
     // A read-only or full file system lets reading through and stops an ADD.
     parts.ledger().write(() => undefined);
-    if (conf.ipam.type === 'delegate') await delegateStatus(conf.ipam.plugin, request, { executor: parts.executor });
   } catch (error) {
     if (error instanceof WeftError && error.code === 'notAvailable') throw error;
     const details = error instanceof WeftError ? error.details : '';
     throw new WeftError('notAvailable', describeError(error), { details, cause: error });
   }
+}
+
+async function requireWorking(parts: EngineParts, request: CniRequest, conf: NetConf): Promise<void> {
+  const segment = planSegment(conf, findUnderlay(parts.kernel.route, conf.vtep, conf.peers[0]?.family));
+  if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
+  parts.ledger().read((tx) => requireRoom(parts, tx, { conf, segment }));
+  if (conf.ipam.type === 'delegate') await delegateStatus(conf.ipam.plugin, { ...request, conf: delegateConf(request.conf, conf) }, { executor: parts.executor });
 }
 
 function requireRoom(parts: EngineParts, tx: LedgerReader, { conf, segment }: { conf: NetConf; segment: Segment }): void {

@@ -2,6 +2,8 @@
  * What every datapath does for the engine. One attachment at a time on the fast path; the whole node when collecting.
  * All methods are synchronous: the kernel works inside the call, and entering a namespace must not be interleaved.
  */
+import { WeftError } from '../errors/weft-error.ts';
+import type { Mac, Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
 
 /** An attachment with the tenant's segment and the container's namespace. */
@@ -28,6 +30,18 @@ export interface KnownState {
   readonly ports: readonly AttachmentPort[];
 }
 
+export interface AttachedLink {
+  /** MAC of the host interface. */
+  readonly hostMac: Mac;
+}
+
+/** The refusal of an attachment for which the tenant has no port left on this node. */
+export function portsExhausted(vni: Vni, portsMax: number): WeftError {
+  return new WeftError('bridgeFull', `VNI ${vni} has ${portsMax} containers on this node: there is no room for another one`, {
+    details: 'place the container on another node, or remove others of this tenant from this one',
+  });
+}
+
 export interface Datapath {
   /** How many attachments one tenant can have on a node. */
   readonly portsMax: number;
@@ -36,7 +50,7 @@ export interface Datapath {
    * After a failure the caller undoes with detach(); nothing in here cleans up.
    * @throws WeftError when a step is refused
    */
-  attach(request: PortRequest): void;
+  attach(request: PortRequest): AttachedLink;
   /** Removes an attachment's port, wherever attach() got to; no error where parts are gone already. */
   detach(port: AttachmentPort): void;
   /** Brings a segment that is in place in line with changed settings: peers, gateway. */

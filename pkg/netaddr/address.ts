@@ -1,7 +1,9 @@
 import { currentValue } from './current-value.ts';
 
+/** The IP version. */
 export type Family = 4 | 6;
 
+/** An IPv4 or IPv6 address. */
 export interface Address {
   readonly family: Family;
   /** Below 2^32 for IPv4, below 2^128 for IPv6. */

@@ -58,6 +58,7 @@ export function prefixOf({ address, length }: InterfaceAddress): Prefix {
   return { family: address.family, base: (address.value >> hostBits) << hostBits, length };
 }
 
+/** True if the address is in the subnet; never across families. */
 export function prefixContains(prefix: Prefix, address: Address): boolean {
   return prefix.family === address.family && (address.value ^ prefix.base) >> hostBitsOf(prefix.family, prefix.length) === 0n;
 }
@@ -67,10 +68,12 @@ export function prefixesOverlap(a: Prefix, b: Prefix): boolean {
   return a.length <= b.length ? prefixContains(a, firstAddress(b)) : prefixContains(b, firstAddress(a));
 }
 
+/** The subnet's lowest address: the network address of IPv4. */
 export function firstAddress(prefix: Prefix): Address {
   return { family: prefix.family, value: prefix.base };
 }
 
+/** The subnet's highest address: the broadcast address of IPv4. */
 export function lastAddress(prefix: Prefix): Address {
   return { family: prefix.family, value: prefix.base + (1n << hostBitsOf(prefix.family, prefix.length)) - 1n };
 }

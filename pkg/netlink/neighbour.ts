@@ -55,12 +55,12 @@ function floodEntry(index: number, vtep: Address): Uint8Array {
   ]);
 }
 
-/** Equivalent to: `bridge fdb append 00:00:00:00:00:00 dev VXLAN dst VTEP`. EEXIST where it is on the flood list already. */
+/** Equivalent to: `bridge fdb append 00:00:00:00:00:00 dev VXLAN dst VTEP`; no error where it is on the flood list already. */
 export function appendFlood(index: number, vtep: Address): NetlinkRequest {
   return { type: rtmNewNeigh, flags: createAppend, payload: floodEntry(index, vtep), what: `add VTEP ${formatAddress(vtep)} to the flood list` };
 }
 
-/** Equivalent to: `bridge fdb del 00:00:00:00:00:00 dev VXLAN dst VTEP`. */
+/** Equivalent to: `bridge fdb del 00:00:00:00:00:00 dev VXLAN dst VTEP`; ENOENT only where the flood list is empty. */
 export function delFlood(index: number, vtep: Address): NetlinkRequest {
   return { type: rtmDelNeigh, flags: 0, payload: floodEntry(index, vtep), what: `take VTEP ${formatAddress(vtep)} off the flood list` };
 }

@@ -19,14 +19,14 @@ import type { Datapath } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
-import { attachPort, bridgePortsMax, detachPort, refreshPortGuard } from './port.ts';
+import { attachPort, containersMax, detachPort, refreshPortGuard } from './port.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from './guard-rules.ts';
 
 /** The datapath over a kernel. The caller closes the kernel. */
 export function linuxBridgeDatapath(kernel: Kernel): Datapath {
   return {
-    portsMax: bridgePortsMax - 1,
+    portsMax: containersMax,
     attach: (request) => attachPort(kernel, request),
     detach: (port) => detachPort(kernel, port),
     updateSegment(change) {

@@ -1,5 +1,6 @@
 /** A container's port: a veth pair, the container's end made straight into its namespace under its final name. */
 import { WeftError } from '../../errors/weft-error.ts';
+import type { Mac } from '../../netaddr/netaddr.ts';
 import { addAddress } from '../../netlink/address.ts';
 import { addVeth, decodeLink, delLink, getLink, setLink, setNoLinkLocal } from '../../netlink/link.ts';
 import { replacePortFdb } from '../../netlink/neighbour.ts';
@@ -7,27 +8,29 @@ import { isRefusal } from '../../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import { addRoute } from '../../netlink/route.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
-import type { PortRequest } from '../datapath.ts';
+import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, removeGuard } from './guard.ts';
 import { portElements } from './guard-elements.ts';
 import { ensureSegment, findLinks } from './segment.ts';
 
 /** BR_MAX_PORTS is 1 << 10, and port number 0 is not used (net/bridge/br_private.h). One port is the VXLAN device's. */
-export const bridgePortsMax = 1023;
+const bridgePortsMax = 1023;
+export const containersMax: number = bridgePortsMax - 1;
 
 /**
  * Makes the port. The guard comes first, so that the port is never open; the host's end is up before the container's,
  * so that the gratuitous ARP of the container's end has a way out.
  */
-export function attachPort(kernel: Kernel, request: PortRequest): void {
+export function attachPort(kernel: Kernel, request: PortRequest): AttachedLink {
   const { port, segment, netnsFd } = request;
   const { bridge } = ensureSegment(kernel, segment);
   addGuard(kernel.netfilter, portElements(port, { hasGateway: segment.gateway !== undefined }));
   makeVeth(kernel.route, request, bridge.index);
-  configureHostEnd(kernel.route, port);
+  const hostMac = configureHostEnd(kernel.route, port);
   kernel.trySetSysctlsIn(netnsFd, announcements(port.containerIf));
   kernel.withRouteIn(netnsFd, (route) => configureContainerEnd(route, port));
+  return { hostMac };
 }
 
 function makeVeth(route: Netlink, { port, netnsFd }: PortRequest, master: number): void {
@@ -37,7 +40,7 @@ function makeVeth(route: Netlink, { port, netnsFd }: PortRequest, master: number
   } catch (error) {
     if (isRefusal(error, 'EEXIST')) throw interfaceExists(route, port, error);
     // The bridge says EXFULL (br_if.c, br_add_if) when it has no port number left.
-    if (isRefusal(error, 'EXFULL')) throw bridgeFull(port);
+    if (isRefusal(error, 'EXFULL')) throw portsExhausted(port.vni, containersMax);
     throw error;
   }
 }
@@ -49,26 +52,20 @@ function interfaceExists(route: Netlink, port: AttachmentPort, cause: unknown): 
   return new WeftError('tryAgainLater', `The host interface ${port.hostIf} of this attachment still exists`, { cause, details: 'an earlier ADD was interrupted: call DEL, then ADD again' });
 }
 
-/** The refusal of an attachment for which the tenant's bridge has no port left. */
-export function bridgeFull(port: AttachmentPort): WeftError {
-  return new WeftError('bridgeFull', `The bridge of VNI ${port.vni} is full: a Linux bridge has at most ${bridgePortsMax} ports, one of them the VXLAN device's`, {
-    details: 'place the container on another node, or remove others of this tenant from this one',
-  });
-}
-
 /**
  * Learning is off on the port: its only MAC is written down here and guarded at the port. Unknown unicast is not flooded
  * to it either, since every MAC behind a local port is known.
  */
-function configureHostEnd(route: Netlink, port: AttachmentPort): void {
+function configureHostEnd(route: Netlink, port: AttachmentPort): Mac {
   const [, , read] = route.request([
     setNoLinkLocal(port.hostIf),
     setLink(port.hostIf, { alias: port.alias, port: { learning: false, unicastFlood: false } }),
     getLink(port.hostIf),
   ]);
-  const link = read?.[0];
-  if (link === undefined) throw new WeftError('internal', `The kernel did not describe ${port.hostIf}`);
-  route.request([replacePortFdb(decodeLink(link).index, port.mac), setLink(port.hostIf, { isUp: true })]);
+  const link = read?.[0] === undefined ? undefined : decodeLink(read[0]);
+  if (link?.mac === undefined) throw new WeftError('internal', `The kernel did not describe ${port.hostIf}`);
+  route.request([replacePortFdb(link.index, port.mac), setLink(port.hostIf, { isUp: true })]);
+  return link.mac;
 }
 
 /** Has the container's kernel announce its addresses when the link comes up: other nodes learn at once, stale ARP entries are corrected. */

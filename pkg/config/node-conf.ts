@@ -1,0 +1,100 @@
+/** The node configuration, /etc/weft/weft.yaml: YAML text in, values out, every fault with its line. */
+import { LineCounter, parseDocument, type Document } from 'yaml';
+import { isAbsent, showValue } from '../cni/json-value.ts';
+import { describeError, WeftError } from '../errors/weft-error.ts';
+import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
+import { isNamespacePattern } from './namespaces.ts';
+import type { NodeConf, TenantConf } from './node-model.ts';
+import { listOf, malformed, objectOf, scalar, text, type Reader } from './readers.ts';
+import { identifier, nodeReaders, tenantReaders } from './settings.ts';
+
+export { emptyNodeConf, type NodeConf, type TenantConf } from './node-model.ts';
+
+/**
+ * Reads the node configuration.
+ *
+ * @param path the file's, for messages
+ * @throws WeftError invalidConfiguration, or unsupportedField for keys and values that this version does not know; one message with every fault, its line and its key
+ */
+export function parseNodeConf(yamlText: string, path: string): NodeConf {
+  const lines = new LineCounter();
+  const document = parseDocument(yamlText, { lineCounter: lines, prettyErrors: false });
+  const flaws = [...document.errors, ...document.warnings].map(({ message, pos }) => `${path} line ${lines.linePos(pos[0]).line}: ${message}`);
+  if (flaws.length > 0) throw new WeftError('invalidConfiguration', flaws.join('; '));
+  const site: Site = { path: [], faults: [] };
+  const value = toPlainValue(document, path);
+  const fields = isAbsent(value) ? {} : readNode(value, site);
+  reportDoubles(fields?.tenants ?? [], site);
+  throwFaults(site.faults, (fault) => describeFault(fault, { document, lines, path }));
+  const { controlPlane: _, tenants = [], ...settings } = fields ?? {};
+  return { path, ...settings, tenants };
+}
+
+/** Aliases can make a small text very large; the library counts them and gives up. */
+function toPlainValue(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new WeftError('invalidConfiguration', `${path} cannot be read: ${describeError(error)}`, { cause: error });
+  }
+}
+
+const namespacePattern: Reader<string> = text('a pattern of Kubernetes namespaces', (value, name) => {
+  if (isNamespacePattern(value)) return value;
+  throw malformed(name, 'a Kubernetes namespace (lower-case letters, digits and "-"), perhaps with "*" and "?"', value);
+});
+
+const tenant: Reader<TenantConf> = objectOf<Required<TenantConf>, 'name'>(
+  { ...tenantReaders, name: identifier, namespaces: listOf('patterns of Kubernetes namespaces', namespacePattern) },
+  { required: ['name'] },
+);
+
+const controlPlaneType: Reader<'static'> = scalar((value, name) => {
+  if (value === 'static') return value;
+  const message = `${name} must be "static", the one control plane of this version: current value is ${showValue(value)}`;
+  throw value === 'evpn' ? new WeftError('unsupportedField', message) : new SyntaxError(message);
+});
+
+interface NodeFields extends Required<Omit<NodeConf, 'path'>> {
+  readonly controlPlane: { readonly type: 'static' };
+}
+
+const readNode = objectOf<NodeFields>({
+  ...nodeReaders,
+  node: identifier,
+  controlPlane: objectOf<{ readonly type: 'static' }, 'type'>({ type: controlPlaneType }, { required: ['type'] }),
+  tenants: listOf('tenants', tenant),
+});
+
+/** Two tenants with one VNI would be one network. */
+function reportDoubles(tenants: readonly TenantConf[], site: Site): void {
+  for (const key of ['name', 'vni'] as const) {
+    const seen = new Map<string | number, number>();
+    for (const [index, { [key]: value }] of tenants.entries()) {
+      if (value === undefined) continue;
+      const first = seen.get(value);
+      const at = siteWithin(siteWithin(siteWithin(site, 'tenants'), index), key);
+      if (first === undefined) seen.set(value, index);
+      else report(at, `${formatPath(at.path)} must be the tenant's own: ${showValue(value)} is also that of tenants[${first}]`);
+    }
+  }
+}
+
+interface Source {
+  readonly document: Document;
+  readonly lines: LineCounter;
+  readonly path: string;
+}
+
+function describeFault(fault: Fault, { document, lines, path }: Source): string {
+  const offset = offsetOf(document, fault.path);
+  return `${path} line ${offset === undefined ? 1 : lines.linePos(offset).line}: ${fault.message}`;
+}
+
+/** Where the value stands in the text, or the nearest value around it: a missing key has no place of its own. */
+function offsetOf(document: Document, path: Path): number | undefined {
+  const node = document.getIn(path, true);
+  const range = typeof node === 'object' && node !== null && 'range' in node ? node.range : undefined;
+  if (Array.isArray(range)) return Number(range[0]);
+  return path.length === 0 ? undefined : offsetOf(document, path.slice(0, -1));
+}

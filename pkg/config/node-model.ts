@@ -1,0 +1,21 @@
+/** The node configuration as values. Apart from its parser, so that a node without the file does not load YAML. */
+import type { NodeSettings, TenantSettings } from './settings.ts';
+
+/** A tenant of the node configuration. */
+export interface TenantConf extends TenantSettings {
+  readonly name: string;
+  /** Patterns of the Kubernetes namespaces that belong to the tenant; absent: the tenant is open to every caller that names it. */
+  readonly namespaces?: readonly string[];
+}
+
+/** /etc/weft/weft.yaml. No two tenants have the same name or the same VNI. */
+export interface NodeConf extends NodeSettings {
+  /** The file, for messages; absent where there is none. */
+  readonly path?: string;
+  /** The node's name; absent: the host's. */
+  readonly node?: string;
+  readonly tenants: readonly TenantConf[];
+}
+
+/** A node without a configuration of its own. */
+export const emptyNodeConf: NodeConf = { tenants: [] };

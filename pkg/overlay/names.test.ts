@@ -1,0 +1,45 @@
+import t from 'tap';
+import { parseVni, vniMax } from '../netaddr/netaddr.ts';
+import type { AttachmentKey } from './model.ts';
+import { bridgeName, portAlias, portName, vxlanName } from './names.ts';
+
+/** IFNAMSIZ − 1, include/uapi/linux/if.h. */
+const ifNameBytesMax = 15;
+const key: AttachmentKey = { network: 'blue', containerId: 'c1', ifName: 'eth0' };
+
+t.equal(bridgeName(parseVni(1)), 'weft-br1');
+t.equal(vxlanName(parseVni(1001)), 'weft-vx1001');
+for (const name of [bridgeName(parseVni(vniMax)), vxlanName(parseVni(vniMax)), portName(key)]) t.equal(name.length, ifNameBytesMax, `${name} is as long as a name can be`);
+
+t.match(portName(key), /^weft-p[a-z2-7]{9}$/);
+t.equal(portName(key), 'weft-pgwgtufz4c', 'a node that is upgraded finds the ports of the version before');
+t.equal(portName({ ...key }), portName(key), 'the same for the same key');
+
+const others: readonly AttachmentKey[] = [
+  { ...key, network: 'red' }, { ...key, containerId: 'c2' }, { ...key, ifName: 'eth1' },
+  { network: 'bluec1', containerId: '', ifName: 'eth0' }, { network: 'blue', containerId: 'c', ifName: '1eth0' }, { network: 'blue","c1', containerId: '', ifName: 'eth0' },
+];
+t.equal(new Set([key, ...others].map(portName)).size, others.length + 1, 'parts that run into each other make different names');
+const many = Array.from({ length: 20_000 }, (_, index) => portName({ ...key, containerId: `c${index}` }));
+t.equal(new Set(many).size, many.length, 'no collision among 20000');
+
+t.equal(portAlias(key, 'blue'), 'weft tenant blue network blue container c1 eth0');
+t.equal(portAlias(key, 'blue', 'shop/web-0'), 'weft tenant blue network blue pod shop/web-0 container c1 eth0');
+
+/** IFALIASZ − 1: the kernel refuses an alias of 256 bytes (include/uapi/linux/if.h). */
+const aliasBytesMax = 255;
+const fixedBytes = Buffer.byteLength(portAlias({ ...key, containerId: '' }, 'blue'));
+const room = aliasBytesMax - fixedBytes;
+t.equal(Buffer.byteLength(portAlias({ ...key, containerId: 'x'.repeat(room) }, 'blue')), aliasBytesMax);
+t.ok(portAlias({ ...key, containerId: 'x'.repeat(room) }, 'blue').endsWith(' eth0'), 'an alias that just fits is whole');
+t.equal(Buffer.byteLength(portAlias({ ...key, containerId: 'x'.repeat(room + 1) }, 'blue')), aliasBytesMax, 'one more byte is cut off');
+
+for (const character of ['é', '€', '😀']) {
+  for (let shift = 0; shift < 4; shift += 1) {
+    const tenant = 'x'.repeat(shift) + character.repeat(300);
+    const alias = portAlias(key, tenant);
+    const bytes = Buffer.byteLength(alias);
+    t.ok(bytes <= aliasBytesMax && bytes > aliasBytesMax - Buffer.byteLength(character), `${character} after ${shift} bytes: ${bytes} bytes`);
+    t.ok(`weft tenant ${tenant}`.startsWith(alias), 'cut between two characters');
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Who may import whom: the architecture as a table. Imports point up in it: a folder may name only folders that stand
+ * before it, which a test sees to, and so there are no cycles.
+ */
+export interface ImportRule {
+  /** A folder, with all below it that has no rule of its own; or one file, for what that file imports. */
+  readonly path: string;
+  /** The other folders of the project it may import. */
+  readonly mayImport: readonly string[];
+  /** The modules of Node it may import. */
+  readonly node: 'any' | readonly string[];
+  /** The packages from npm it may import. */
+  readonly packages: readonly string[];
+  readonly because: string;
+}
+
+const ground = ['pkg/errors', 'pkg/netaddr', 'pkg/mtu'] as const;
+const kernel = ['pkg/sys', 'pkg/netlink', 'pkg/nftables'] as const;
+/** What gives the verbs their meaning; no backend of the datapath is in it. */
+const model = ['pkg/cni', 'pkg/overlay', 'pkg/ipam', 'pkg/config', 'pkg/ledger', 'pkg/datapath'] as const;
+
+export const importRules: readonly ImportRule[] = [
+  { path: 'pkg/errors', mayImport: [], node: [], packages: [], because: 'everybody reports errors, so it stands on nothing' },
+  { path: 'pkg/netaddr', mayImport: ['pkg/errors'], node: [], packages: ['ip-address'], because: 'value types are pure' },
+  { path: 'pkg/mtu', mayImport: ['pkg/errors', 'pkg/netaddr'], node: [], packages: [], because: 'arithmetic is pure' },
+  { path: 'pkg/sys', mayImport: ground, node: 'any', packages: ['koffi'], because: 'it is the way to the operating system' },
+  { path: 'pkg/cni', mayImport: ['pkg/errors'], node: [], packages: [], because: 'the CNI specification knows nothing of weft, and its verbs return what is printed' },
+  { path: 'pkg/cni/delegate-executor.ts', mayImport: ['pkg/errors'], node: 'any', packages: [], because: 'it is the one place that executes a delegated plugin' },
+  { path: 'pkg/netlink', mayImport: [...ground, 'pkg/sys'], node: 'any', packages: [], because: 'netlink knows nothing of CNI or of tenants' },
+  { path: 'pkg/nftables', mayImport: [...ground, 'pkg/sys', 'pkg/netlink'], node: 'any', packages: [], because: 'nf_tables is spoken over netlink and knows no tenants' },
+  { path: 'pkg/overlay', mayImport: ground, node: ['node:crypto'], packages: [], because: 'the model is pure; names are digests' },
+  { path: 'pkg/ipam', mayImport: [...ground, 'pkg/overlay'], node: [], packages: [], because: 'choosing an address is a pure decision; the ledger remembers it' },
+  { path: 'pkg/config', mayImport: [...ground, 'pkg/cni', 'pkg/overlay', 'pkg/ipam'], node: [], packages: ['zod', 'yaml'], because: 'parsing is pure: text in, typed configuration out' },
+  { path: 'pkg/ledger', mayImport: [...ground, 'pkg/sys', 'pkg/overlay'], node: 'any', packages: [], because: 'it keeps what it is given and decides nothing' },
+  { path: 'pkg/datapath', mayImport: [...ground, ...kernel, 'pkg/overlay'], node: 'any', packages: [], because: 'the interface stands above every backend' },
+  { path: 'pkg/datapath/linuxbridge', mayImport: [...ground, ...kernel, 'pkg/overlay', 'pkg/datapath'], node: 'any', packages: [], because: 'a backend never imports a sibling' },
+  { path: 'pkg/attachment', mayImport: [...ground, ...kernel, ...model], node: 'any', packages: [], because: 'the verbs see the interface of the datapath, never a backend' },
+  { path: 'cmd', mayImport: [...ground, ...kernel, ...model, 'pkg/datapath/linuxbridge', 'pkg/attachment'], node: 'any', packages: ['commander'], because: 'it puts the real parts together' },
+  { path: 'pkg/testing', mayImport: [...ground, 'pkg/sys'], node: 'any', packages: [], because: 'tests read the kernel with its own tools, not with the code under test' },
+  { path: 'e2e', mayImport: ['pkg/testing'], node: 'any', packages: [], because: 'a black box is opened by nobody' },
+  { path: 'scripts', mayImport: ['pkg/errors', 'pkg/testing', 'e2e'], node: 'any', packages: ['esbuild', 'tap-parser', 'typescript', 'yaml'], because: 'tools look at the sources and are never shipped' },
+];
+
+/** Names under which everything and nothing can be kept. */
+export const bannedFolders: readonly string[] = ['util', 'utils', 'common', 'helper', 'helpers', 'lib', 'misc', 'shared'];
