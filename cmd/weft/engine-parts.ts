@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createEngine } from '../../pkg/attachment/engine.ts';
 import { processExecutor } from '../../pkg/cni/delegate-executor.ts';
 import type { CniPlugin } from '../../pkg/cni/dispatch.ts';
-import { emptyNodeConf, parseNodeConf, type NodeConf } from '../../pkg/config/node-conf.ts';
+import { emptyNodeConf, type NodeConf } from '../../pkg/config/node-model.ts';
 import { openKernel } from '../../pkg/datapath/kernel.ts';
 import { linuxBridgeDatapath } from '../../pkg/datapath/linuxbridge/linuxbridge.ts';
 import { WeftError } from '../../pkg/errors/weft-error.ts';
@@ -37,7 +37,8 @@ function warn(message: string): void {
   writeSync(2, `weft: ${message}\n`);
 }
 
-function readNodeConf({ configPath, isConfigRequired }: Places): NodeConf {
+/** The YAML parser is loaded only where there is something to parse: it takes as long as the whole of an ADD's kernel work. */
+async function readNodeConf({ configPath, isConfigRequired }: Places): Promise<NodeConf> {
   let text: string;
   try {
     text = readFileSync(configPath, 'utf8');
@@ -45,5 +46,6 @@ function readNodeConf({ configPath, isConfigRequired }: Places): NodeConf {
     if (!isConfigRequired && error instanceof Error && 'code' in error && error.code === 'ENOENT') return emptyNodeConf;
     throw new WeftError('ioFailure', `Cannot read the node configuration ${configPath}`, { cause: error });
   }
+  const { parseNodeConf } = await import('../../pkg/config/node-conf.ts');
   return parseNodeConf(text, configPath);
 }

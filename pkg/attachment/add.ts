@@ -45,7 +45,7 @@ interface Reservation {
 
 /** Attaches the container. @throws WeftError; then nothing is left of the attempt */
 export async function add(parts: EngineParts, request: CniRequest): Promise<CniResult> {
-  const conf = parseNetConf(request.conf, { node: parts.nodeConf(), args: parseEndpointArgs(request.args) });
+  const conf = parseNetConf(request.conf, { node: await parts.nodeConf(), args: parseEndpointArgs(request.args) });
   const netnsFd = openNetns(request.netns);
   try {
     requireFreeName(parts, request, netnsFd);

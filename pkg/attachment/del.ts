@@ -11,7 +11,7 @@ import { portName } from '../overlay/names.ts';
 import type { EngineParts } from './engine.ts';
 import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
-import { removeAttachment } from './remove.ts';
+import { dropUnusedSegments, removeAttachment } from './remove.ts';
 
 /** Detaches the container. @throws WeftError ioFailure, when it can be neither done nor written down */
 export async function del(parts: EngineParts, request: CniRequest): Promise<void> {
@@ -21,6 +21,7 @@ export async function del(parts: EngineParts, request: CniRequest): Promise<void
     const records = findRecords(parts, request, network);
     for (const record of records) await removeAttachment(parts, record, request);
     if (records.length === 0) await delUnknown(parts, request, network);
+    dropUnusedSegments(parts);
   } catch (error) {
     postpone(parts, { request, network, error });
   }

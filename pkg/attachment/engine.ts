@@ -7,7 +7,7 @@
  */
 import type { CniPlugin, CniRequest } from '../cni/dispatch.ts';
 import type { DelegateExecutor } from '../cni/delegate-executor.ts';
-import type { NodeConf } from '../config/node-conf.ts';
+import type { NodeConf } from '../config/node-model.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { Kernel } from '../datapath/kernel.ts';
 import type { Worker } from '../ledger/boot.ts';
@@ -25,7 +25,7 @@ export interface EngineParts {
   /** The open ledger, the same one at every call. @throws WeftError when it cannot be opened */
   readonly ledger: () => Ledger;
   /** The node configuration. @throws WeftError invalidConfiguration */
-  readonly nodeConf: () => NodeConf;
+  readonly nodeConf: () => Promise<NodeConf>;
   readonly executor: DelegateExecutor;
   /** This process, as the ledger names it. */
   readonly worker: Worker;

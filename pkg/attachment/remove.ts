@@ -48,3 +48,12 @@ export function dropUnusedSegment(parts: EngineParts, tx: LedgerTransaction, vni
     parts.warn(`the segment of VNI ${vni} could not be removed: ${describeError(error)}`);
   }
 }
+
+/** Removes the segments that an earlier call could not remove. */
+export function dropUnusedSegments(parts: EngineParts): void {
+  const unused = parts.ledger().read((tx) => tx.listSegments().filter(({ vni }) => tx.countAttachments(vni) === 0));
+  if (unused.length === 0) return;
+  parts.ledger().write((tx) => {
+    for (const { vni } of unused) dropUnusedSegment(parts, tx, vni);
+  });
+}

@@ -16,17 +16,17 @@ import { describeConflict, planSegment } from './segment-plan.ts';
 
 /** @throws WeftError with the fault's own code where the configuration is wrong, notAvailable (50) where the node is */
 export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
-  const confs = parsePossibleNetConfs(request.conf, parts.nodeConf());
+  const confs = parsePossibleNetConfs(request.conf, await parts.nodeConf());
   try {
     const obstacle = parts.datapath.findObstacle();
     if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
     for (const conf of confs) await requireWorking(parts, request, conf);
     // A read-only or full file system lets reading through and stops an ADD.
-    parts.ledger().write(() => undefined);
+    parts.ledger().write((tx) => tx.touch());
   } catch (error) {
     if (error instanceof WeftError && error.code === 'notAvailable') throw error;
-    const details = error instanceof WeftError ? error.details : '';
-    throw new WeftError('notAvailable', describeError(error), { details, cause: error });
+    if (!(error instanceof WeftError)) throw new WeftError('notAvailable', describeError(error), { cause: error });
+    throw new WeftError('notAvailable', error.message, { details: error.details, cause: error });
   }
 }
 

@@ -6,7 +6,7 @@ import { createEngine, type EngineParts } from './engine.ts';
 import { Stepper, steppingKernel, steppingLedger, type StepPlan } from './test-steps.ts';
 import { processExecutor } from '../cni/delegate-executor.ts';
 import type { CniRequest } from '../cni/dispatch.ts';
-import { emptyNodeConf } from '../config/node-conf.ts';
+import { emptyNodeConf } from '../config/node-model.ts';
 import { openKernel } from '../datapath/kernel.ts';
 import { linuxBridgeDatapath } from '../datapath/linuxbridge/linuxbridge.ts';
 import { currentWorker, readBootId } from '../ledger/boot.ts';
@@ -14,7 +14,7 @@ import { openLedger } from '../ledger/ledger.ts';
 
 /** What the parent asks for. */
 export interface StepCall {
-  readonly verb: 'add' | 'del' | 'gc' | 'inspect';
+  readonly verb: 'add' | 'del' | 'gc';
   readonly directory: string;
   readonly netns: string;
   readonly containerId: string;
@@ -26,20 +26,17 @@ export interface StepCall {
 export interface StepAnswer {
   readonly steps: readonly string[];
   readonly error?: string;
-  /** Rows left in the ledger, for `inspect`. */
-  readonly rows?: number;
 }
 
 async function run(call: StepCall): Promise<StepAnswer> {
   const stepper = new Stepper(call.plan);
   const kernel = steppingKernel(openKernel(), stepper);
   const ledger = openLedger({ directory: call.directory, bootId: readBootId() });
-  if (call.verb === 'inspect') return { steps: [], rows: ledger.read((tx) => tx.countAttachments() + tx.listSegments().length + tx.listSegments().flatMap(({ vni }) => tx.listAllocations({ vni })).length) };
   const parts: EngineParts = {
     kernel,
     datapath: linuxBridgeDatapath(kernel),
     ledger: () => steppingLedger(ledger, stepper),
-    nodeConf: () => emptyNodeConf,
+    nodeConf: () => Promise.resolve(emptyNodeConf),
     executor: processExecutor,
     worker: currentWorker(),
     pendingDirectories: [call.directory],

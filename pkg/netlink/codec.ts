@@ -12,7 +12,10 @@ export interface NetlinkRequest {
   readonly payload: Uint8Array;
   /** What the request does, for error messages: `add bridge weft-br1001`. */
   readonly what: string;
-  /** The kernel says nothing when all is well: the brackets of an nfnetlink batch, which kernels before 6.9 never acknowledge. */
+  /**
+   * The kernel says nothing when all is well: the messages of an nfnetlink batch but its last, and the brackets around
+   * them, which kernels before 6.9 never acknowledge. Requests with one of these among them travel in one datagram.
+   */
   readonly isUnacknowledged?: boolean;
 }
 

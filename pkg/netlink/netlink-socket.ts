@@ -3,7 +3,7 @@
  *
  * Synchronous on purpose: the kernel carries a request out inside sendto(2), so nothing could overlap with it anyway, and
  * a socket opened inside a container's namespace works on that namespace from wherever the thread is afterwards.
- * Requests that are sent together travel in one datagram and are carried out in order; **one that fails does not stop the
+ * Requests that are sent together travel in few datagrams and are carried out in order; **one that fails does not stop the
  * ones behind it**, so only requests that do not build on each other's success may share a call.
  */
 import { isWeftError, WeftError } from '../errors/weft-error.ts';
@@ -31,6 +31,7 @@ export interface Netlink {
 const afNetlink = 16;
 const sockRaw = 3;
 const solNetlink = 270;
+const netlinkNoEnobufs = 5;
 const netlinkExtAck = 11;
 const netlinkGetStrictCheck = 12;
 const nlmsgError = 2;
@@ -53,6 +54,11 @@ const replyDeadlineSeconds = 5;
 /** A dump is sent in pieces of at most 32 KiB (NLMSG_GOODSIZE grows to it), single replies are far smaller. */
 const receiveBufferBytes = 128 * 1024;
 const dumpAttemptsMax = 5;
+/**
+ * The kernel writes all answers to a datagram before the first is read. The receive buffer (net.core.rmem_default, 208 KiB)
+ * holds some 270 acknowledgements; refusals, which repeat the request, are larger.
+ */
+const requestsPerDatagram = 64;
 
 export type Protocol = 'route' | 'netfilter';
 const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, netfilter: 12 };
@@ -73,6 +79,8 @@ export class NetlinkSocket implements Netlink {
     this.#fd = openSocket(afNetlink, sockRaw, protocolNumbers[protocol]);
     setSocketOption(this.#fd, { level: solNetlink, name: netlinkExtAck, value: int32(1) });
     if (protocol === 'route') setSocketOption(this.#fd, { level: solNetlink, name: netlinkGetStrictCheck, value: int32(1) });
+    // A batch is one datagram, however long. Of its refusals the first matters; those that find the buffer full are no error.
+    if (protocol === 'netfilter') setSocketOption(this.#fd, { level: solNetlink, name: netlinkNoEnobufs, value: int32(1) });
     setSocketOption(this.#fd, { level: solSocket, name: soReceiveTimeout, value: new Uint8Array(BigInt64Array.of(BigInt(replyDeadlineSeconds), 0n).buffer) });
     const address = kernelAddress();
     bindSocket(this.#fd, address);
@@ -88,7 +96,14 @@ export class NetlinkSocket implements Netlink {
   }
 
   tryRequest(requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
-    if (requests.length === 0) return [];
+    if (requests.some((request) => request.isUnacknowledged === true)) return this.#exchange(requests);
+    const outcomes: (NetlinkMessage[] | NetlinkError)[] = [];
+    for (let at = 0; at < requests.length; at += requestsPerDatagram) outcomes.push(...this.#exchange(requests.slice(at, at + requestsPerDatagram)));
+    return outcomes;
+  }
+
+  /** Sends one datagram of requests and waits until each of them is answered. */
+  #exchange(requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
     const first = this.#send(requests, flagRequest);
     const outcomes: (NetlinkMessage[] | NetlinkError)[] = requests.map(() => []);
     let waiting = requests.filter((request) => request.isUnacknowledged !== true).length;
@@ -103,7 +118,7 @@ export class NetlinkSocket implements Netlink {
           continue;
         }
         const refusal = decodeAcknowledgement(message, request.what);
-        // A refused bracket speaks for the whole batch: nothing else will be answered.
+        // It speaks for the whole batch: nothing of it was done, and nothing else need be answered.
         if (request.isUnacknowledged === true && refusal !== undefined) throw refusal;
         waiting -= 1;
         outcomes[index] = refusal ?? outcome;

@@ -151,10 +151,15 @@ export function decodeRuleChain(answer: NetlinkMessage): string | undefined {
   return decodeString(decodeAttributes(answer.payload, 4).get(2));
 }
 
-/** Carries the messages out as one transaction. @throws NetlinkError of the first that was refused; then nothing has changed */
+/**
+ * Carries the messages out as one transaction. Only the last asks for an acknowledgement, which the kernel sends when it
+ * has committed or refused all of them: one for each would overflow the socket in a long batch.
+ * @throws NetlinkError of the first that was refused; then nothing has changed
+ */
 export function commitBatch(netlink: Netlink, requests: readonly NetlinkRequest[]): void {
   if (requests.length === 0) return;
   const begin: NetlinkRequest = { type: batchBegin, flags: 0, payload: header(0, subsystem), what: 'carry out an nft batch', isUnacknowledged: true };
   const end: NetlinkRequest = { type: batchEnd, flags: 0, payload: header(0, subsystem), what: 'carry out an nft batch', isUnacknowledged: true };
-  netlink.request([begin, ...requests, end]);
+  const last = requests.length - 1;
+  netlink.request([begin, ...requests.map((request, index) => (index === last ? request : { ...request, isUnacknowledged: true })), end]);
 }
