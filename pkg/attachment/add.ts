@@ -1,5 +1,4 @@
 /** ADD: reserve in the ledger, make in the kernel, confirm in the ledger; undo with DEL's code. */
-import { randomBytes } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { CniRequest } from '../cni/dispatch.ts';
 import { appendResult, type CniResult } from '../cni/result.ts';
@@ -14,7 +13,7 @@ import { macFromBytes, type Mac } from '../netaddr/netaddr.ts';
 import { getLink } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import type { AttachmentKey, AttachmentPort, Segment } from '../overlay/model.ts';
-import { portAlias, portName } from '../overlay/names.ts';
+import { keyDigest, portAlias, portName } from '../overlay/names.ts';
 import { netnsId, openNetns } from '../sys/netns.ts';
 import { chooseMac, identityMatches } from './addressing.ts';
 import { requireFreeSubnets } from './conflicts.ts';
@@ -120,7 +119,7 @@ function reserve(parts: EngineParts, plan: AddPlan, delegated: Assignment | unde
     const previous = reserveSegment(parts, tx, plan.segment);
     const assignment = delegated ?? assignFromPool(tx, plan.conf);
     requireIpv6Mtu(plan.segment, assignment);
-    const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan.conf, assignment) }));
+    const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment) }));
     for (const { address, rangeSet } of assignment.addresses) tx.insertAllocation({ vni: record.vni, address: address.address, seq: record.seq, rangeSet });
     rememberIdentity(parts, tx, record);
     return { record, assignment, ...(previous === undefined ? {} : { previous }) };
@@ -151,20 +150,20 @@ function bigintText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-function reserveMac(tx: LedgerTransaction, conf: NetConf, assignment: Assignment): Mac {
+function reserveMac(tx: LedgerTransaction, { conf, key }: AddPlan, assignment: Assignment): Mac {
   return chooseMac(tx, {
     vni: conf.vni,
     tenant: conf.tenant,
     addresses: assignment.addresses.map(({ address }) => address),
-    random: randomMac,
+    fallback: (attempt) => macFromDigest(keyDigest(key) + BigInt(attempt)),
     ...(conf.requestedMac === undefined ? {} : { requested: conf.requestedMac }),
     ...(conf.endpoint === undefined ? {} : { endpoint: conf.endpoint }),
   });
 }
 
 /** Locally administered, unicast, and apart from the MACs that are made from addresses. */
-function randomMac(): Mac {
-  return macFromBytes(Uint8Array.of(0x06, 0x77, ...randomBytes(4)));
+function macFromDigest(digest: bigint): Mac {
+  return macFromBytes(Uint8Array.of(0x06, 0x77, ...[24n, 16n, 8n, 0n].map((shift) => Number((digest >> shift) & 0xffn))));
 }
 
 function describeAttachment(parts: EngineParts, { request, conf, key, segment }: AddPlan, given: { assignment: Assignment; mac: Mac }): Omit<AttachmentRecord, 'seq'> {

@@ -98,14 +98,17 @@ function exhausted(tx: LedgerTransaction, { vni, tenant }: AddressQuestion, set:
   return new WeftError('rangeExhausted', `No address is free in ${ranges} of tenant ${tenant}`, { details: `enlarge the range or remove containers${kept}` });
 }
 
+/** Each attempt that fails is one chance in millions. */
+const macAttemptsMax = 8;
+
 export interface MacQuestion {
   readonly vni: Vni;
   readonly tenant: string;
   readonly addresses: readonly InterfaceAddress[];
   readonly requested?: Mac;
   readonly endpoint?: string;
-  /** A MAC for an attachment without addresses, or whose derived one is taken. */
-  readonly random: () => Mac;
+  /** MACs for an attachment without addresses, or whose derived one is taken; another one for each attempt. */
+  readonly fallback: (attempt: number) => Mac;
 }
 
 /**
@@ -121,8 +124,11 @@ export function chooseMac(tx: LedgerTransaction, question: MacQuestion): Mac {
     return wanted;
   }
   const first = question.addresses[0];
-  const derived = first === undefined ? question.random() : macFromAddress(first.address);
-  return isMacTaken(tx, question, derived) ? question.random() : derived;
+  const derived = first === undefined ? question.fallback(0) : macFromAddress(first.address);
+  const candidates = [derived, ...Array.from({ length: macAttemptsMax }, (_, attempt) => question.fallback(attempt + 1))];
+  const free = candidates.find((candidate) => !isMacTaken(tx, question, candidate));
+  if (free === undefined) throw new WeftError('tryAgainLater', `No MAC could be found for a container of tenant ${question.tenant}: ask for one`);
+  return free;
 }
 
 function isMacTaken(tx: LedgerTransaction, { vni, endpoint }: MacQuestion, mac: Mac): boolean {

@@ -49,10 +49,10 @@ function isAlive(pid: number): boolean {
 
 void t.test('isExecutable()', async (t) => {
   writeFileSync(`${directory}/data`, 'no program', { mode: 0o644 });
-  t.equal(await processExecutor.isExecutable(script('plugin', 'exit 0')), true);
-  t.equal(await processExecutor.isExecutable(`${directory}/data`), false, 'not a file without the permission');
-  t.equal(await processExecutor.isExecutable(directory), false, 'not a directory');
-  t.equal(await processExecutor.isExecutable(`${directory}/none`), false, 'not what is not there');
+  t.equal(processExecutor.isExecutable(script('plugin', 'exit 0')), true);
+  t.equal(processExecutor.isExecutable(`${directory}/data`), false, 'not a file without the permission');
+  t.equal(processExecutor.isExecutable(directory), false, 'not a directory');
+  t.equal(processExecutor.isExecutable(`${directory}/none`), false, 'not what is not there');
 });
 
 void t.test('run() returns how the process ended', async (t) => {

@@ -1,6 +1,5 @@
 /** Running a plugin's executable: the seam of delegate.ts, and its real implementation. */
-import { spawn } from 'node:child_process';
-import { access, constants, stat } from 'node:fs/promises';
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { ReadonlyEnv } from './environment.ts';
 
@@ -23,7 +22,7 @@ export interface DelegateExit {
 
 export interface DelegateExecutor {
   /** True for a regular file that this process may execute. */
-  isExecutable(file: string): Promise<boolean>;
+  isExecutable(file: string): boolean;
   /** Runs the file to its end. Rejects when it cannot be started, was aborted, or printed more than outputBytesMax. */
   run(plugin: DelegateProcess): Promise<DelegateExit>;
 }
@@ -37,16 +36,18 @@ const stderrBytesMax = 4096;
 /** Processes of the operating system. */
 export const processExecutor: DelegateExecutor = { isExecutable, run };
 
-async function isExecutable(file: string): Promise<boolean> {
+function isExecutable(file: string): boolean {
   try {
-    await access(file, constants.X_OK);
-    return (await stat(file)).isFile();
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
   } catch {
     return false;
   }
 }
 
-function run(plugin: DelegateProcess): Promise<DelegateExit> {
+/** node:child_process is loaded here: an ADD without a delegated plugin, the usual one, does not pay for it. */
+async function run(plugin: DelegateProcess): Promise<DelegateExit> {
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
     const child = spawn(plugin.file, [], { env: plugin.env, stdio: 'pipe', signal: plugin.signal, killSignal: 'SIGKILL' });
     const abandon = (error: Error): void => {

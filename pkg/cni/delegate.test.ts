@@ -26,7 +26,7 @@ function fake(answer: (verb: string, version: string) => DelegateExit): FakeExec
   const started: DelegateProcess[] = [];
   return {
     started,
-    isExecutable: async (file) => file === '/b/pool',
+    isExecutable: (file) => file === '/b/pool',
     run: async (plugin) => {
       started.push(plugin);
       return answer(String(plugin.env['CNI_COMMAND']), JSON.parse(plugin.stdin).cniVersion);
@@ -143,7 +143,7 @@ void t.test('plugins that are shell scripts', async (t) => {
   await t.rejects(delegateDel('pool', scripted('silent', 'exit 1')), { message: /ended with exit status 1/ }, 'a script that says nothing');
   await t.rejects(delegateAdd('pool', scripted('garbage', 'echo 0k')), { message: /must print a CNI result/ }, 'a script that prints garbage');
   await t.rejects(delegateAdd('pool', scripted('flood', 'exec cat /dev/zero')), { message: 'the delegated plugin "pool" could not finish ADD: it printed more than 1048576 bytes' });
-  await t.rejects(delegateAdd('pool', scripted('no-interpreter', ''), { executor: { isExecutable: async () => true, run: async () => Promise.reject(new Error('spawn ENOEXEC')) } }), {
+  await t.rejects(delegateAdd('pool', scripted('no-interpreter', ''), { executor: { isExecutable: () => true, run: async () => Promise.reject(new Error('spawn ENOEXEC')) } }), {
     message: 'the delegated plugin "pool" could not finish ADD: spawn ENOEXEC',
   });
   const hanging = scripted('hangs', 'exec sleep 600');

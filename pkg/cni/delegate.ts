@@ -100,7 +100,7 @@ async function findExecutable(type: string, path: readonly string[], executor: D
   }
   for (const directory of path) {
     const file = `${directory}/${type}`;
-    if (await executor.isExecutable(file)) return file;
+    if (executor.isExecutable(file)) return file;
   }
   const searched = path.length === 0 ? 'CNI_PATH is empty' : `searched ${path.join(', ')}`;
   throw new WeftError('delegateFailed', `the delegated plugin ${showValue(type)} must be installed in a directory of CNI_PATH: ${searched}`);

@@ -8,13 +8,13 @@
  * The header is checked first because opening a database in WAL mode writes: it makes -wal and -shm beside it and copies
  * one into the file at the end. Nothing of that may happen to a file that a newer weft, or somebody else, has written.
  */
-import { randomBytes } from 'node:crypto';
 import {
   closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, statSync, unlinkSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { WeftError } from '../errors/weft-error.ts';
+import { uniqueSuffix } from '../sys/unique.ts';
 import { damaged, errnoOf, fileFailure, translate } from './failure.ts';
 import { applicationId, schemaSql, schemaVersion } from './schema.ts';
 
@@ -60,7 +60,7 @@ function refuseOrphanWal(path: string): void {
 }
 
 function buildLedger(path: string, bootId: string): void {
-  const draft = `${path}.${randomBytes(8).toString('hex')}.new`;
+  const draft = `${path}.${uniqueSuffix()}.new`;
   closeSync(openSync(draft, 'wx', fileMode));
   try {
     writeDraft(draft, bootId);

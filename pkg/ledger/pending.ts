@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { pid } from 'node:process';
+import { fnv1a64 } from '../digest/fnv.ts';
 import { WeftError, describeError } from '../errors/weft-error.ts';
 import { errnoOf, fileFailure } from './failure.ts';
 import { integer, optionalText, text, type Fields } from './fields.ts';
@@ -178,14 +179,6 @@ function attempt<T>(path: string, read: () => T, unreadable: UnreadablePendingDe
   }
 }
 
-/** FNV-1a of 64 bits (Fowler, Noll, Vo): a few lines in C as well. */
-const fnvOffsetBasis = 0xcbf29ce484222325n;
-const fnvPrime = 0x100000001b3n;
-
 function keyDigits({ network = '', containerId, ifName }: PendingDel): string {
-  let hash = fnvOffsetBasis;
-  for (const byte of Buffer.from(`${containerId}\0${ifName}\0${network}`)) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * fnvPrime);
-  }
-  return hash.toString(16).padStart(16, '0');
+  return fnv1a64(Buffer.from(`${containerId}\0${ifName}\0${network}`)).toString(16).padStart(16, '0');
 }

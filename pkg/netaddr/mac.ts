@@ -1,3 +1,4 @@
+import { fnv1a32 } from '../digest/fnv.ts';
 import { addressBytes, addressFromBytes, type Address } from './address.ts';
 import { currentValue } from './current-value.ts';
 
@@ -59,11 +60,4 @@ export function macFromAddress(address: Address): Mac {
 
 function isMacText(text: string): boolean {
   return /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i.test(text);
-}
-
-/** FNV-1a of 32 bits: spreads well, and is not meant to withstand anybody. */
-function fnv1a32(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
 }

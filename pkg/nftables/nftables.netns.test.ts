@@ -41,12 +41,13 @@ void t.test('a table with a set, a chain and rules is what nft(8) would make', {
   commitBatch(socket, [
     createTable(table),
     portSet,
+    addSet(table, { name: 'names', key: ['interfaceName'], id: 3 }),
     addSet(table, { name: 'vteps', key: ['ipv4Address', 'port', 'mark'], id: 2 }),
     addChain(table, { name: 'prerouting', hook: { point: 'prerouting', priority: -350, type: 'filter' } }),
     addChain(table, { name: 'strict' }),
     addRule(table, 'prerouting', [loadMeta('inputInterface'), compare('equal', Buffer.from('weft-p')), verdict('goto', 'strict')]),
     addRule(table, 'strict', [loadMeta('inputInterface'), lookup('names', { isIn: false }), counter(), verdict('drop')]),
-  ].toSpliced(2, 0, addSet(table, { name: 'names', key: ['interfaceName'], id: 3 })));
+  ]);
   const mine = readRuleset(netns);
   const script = `table bridge probe {
     set ports { type ifname . ether_addr; }

@@ -2,7 +2,7 @@
  * Names of the kernel objects weft makes. Every name begins with `weft-`: the guard's rules match on these prefixes,
  * so that an interface which is weft's and has no entry in the guard is closed, not open.
  */
-import { createHash } from 'node:crypto';
+import { fnv1a64 } from '../digest/fnv.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentKey } from './model.ts';
 
@@ -21,8 +21,9 @@ export function vxlanName(vni: Vni): string {
   return `${vxlanPrefix}${vni}`;
 }
 
-/** Lower-case base 32 without padding (RFC 4648 §6's alphabet). */
+/** Digits of base 32, in lower case (RFC 4648 §6's alphabet). */
 const digits = 'abcdefghijklmnopqrstuvwxyz234567';
+const digitCount = 9;
 
 /**
  * The host interface of an attachment, the same for every call with the same key, so that DEL finds it without a ledger.
@@ -30,10 +31,18 @@ const digits = 'abcdefghijklmnopqrstuvwxyz234567';
  * ledger refuses one.
  */
 export function portName(key: AttachmentKey): string {
-  const digest = createHash('sha256').update(JSON.stringify([key.network, key.containerId, key.ifName])).digest();
+  let rest = keyDigest(key);
   let name = portPrefix;
-  for (const byte of digest.subarray(0, 9)) name += digits[byte & 31];
+  for (let index = 0; index < digitCount; index += 1) {
+    name += digits[Number(rest & 31n)];
+    rest >>= 5n;
+  }
   return name;
+}
+
+/** 64 bits that stand for an attachment; no two keys have the same text. */
+export function keyDigest({ network, containerId, ifName }: AttachmentKey): bigint {
+  return fnv1a64(Buffer.from(JSON.stringify([network, containerId, ifName])));
 }
 
 const aliasBytesMax = 255;

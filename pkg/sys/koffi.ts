@@ -5,12 +5,12 @@
  * a file: the asset is written once to `<directory>/<sha256>.node` and used from there ever after. Rejected: an anonymous
  * file (O_TMPFILE) at every start, which costs a megabyte of writing for each CNI call and fails on a noexec /run.
  */
-import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, fsyncSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { getAsset, getRawAsset, isSea } from 'node:sea';
 import { describeError, WeftError } from '../errors/weft-error.ts';
+import { uniqueSuffix } from './unique.ts';
 
 export type Koffi = typeof import('koffi');
 
@@ -76,7 +76,7 @@ function requireOwn(path: string, isKind: (stat: { isFile(): boolean; isDirector
 }
 
 function writeAtomically(path: string, content: Uint8Array): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`;
+  const temporary = `${path}.${uniqueSuffix()}`;
   const fd = openSync(temporary, 'wx', 0o600);
   try {
     let written = 0;

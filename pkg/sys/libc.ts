@@ -3,7 +3,6 @@
  * inside sendto(), and entering a network namespace must not be interleaved with anything else on the thread.
  */
 import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 import { koffi, type Koffi } from './koffi.ts';
 
 /** A failed system call. */
@@ -20,13 +19,17 @@ export class SystemCallError extends Error {
   }
 }
 
+/** Names the kernel uses and Node does not know, or calls otherwise (include/uapi/asm-generic/errno.h, include/linux/errno.h). */
+const kernelNames: readonly (readonly [number, string])[] = [[54, 'EXFULL'], [95, 'EOPNOTSUPP'], [524, 'ENOTSUPP']];
+const errnoNames: ReadonlyMap<number, string> = new Map([
+  // Of two names for one number the first counts: EAGAIN, not EWOULDBLOCK.
+  ...Object.entries(constants.errno).map(([name, errno]) => [errno, name] as const).reverse(),
+  ...kernelNames,
+]);
+
 /** `EEXIST` for 17; `errno 12345` for one that has no name. */
 export function errnoName(errno: number): string {
-  try {
-    return getSystemErrorName(-errno);
-  } catch {
-    return `errno ${errno}`;
-  }
+  return errnoNames.get(errno) ?? `errno ${errno}`;
 }
 
 /** `file exists (EEXIST)` for 17: what strerror(3) says, and the name to search for. */
@@ -132,6 +135,3 @@ export function waitReadable(fd: number, timeoutMs: number): boolean {
 export function int32(value: number): Uint8Array {
   return new Uint8Array(Int32Array.of(value).buffer);
 }
-
-/** The errno number of a name such as `EEXIST`. */
-export const errnos: typeof constants.errno = constants.errno;

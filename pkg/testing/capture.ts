@@ -39,7 +39,7 @@ export class Capture {
   }
 
   /** How many frames carry the marker; those sent from the MAC given are left out. */
-  count(marker: string, { exceptFrom }: { readonly exceptFrom?: string } = {}): number {
+  count(marker: string | Buffer, { exceptFrom }: { readonly exceptFrom?: string } = {}): number {
     const own = exceptFrom?.replaceAll(':', '');
     return this.frames.filter((frame) => frame.includes(marker) && frame.toString('hex', 6, 12) !== own).length;
   }

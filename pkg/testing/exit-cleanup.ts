@@ -1,11 +1,12 @@
 /**
- * Things to undo before this process ends, however it ends: returning, an uncaught error, SIGTERM, SIGINT, SIGHUP.
+ * Things to undo before this process ends, however it ends: returning, an uncaught error, a timeout, a signal.
  * Only kill -9 escapes; what a test names carries its process id, so that leftovers can be told from live ones.
  */
 const undos = new Set<() => void>();
 let isInstalled = false;
 
-const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** SIGALRM is how tap ends a test file that is over its time. */
+const signals = { SIGHUP: 1, SIGINT: 2, SIGALRM: 14, SIGTERM: 15 } as const;
 
 /**
  * Registers an undo to run when the process ends. It must be synchronous and must not throw.

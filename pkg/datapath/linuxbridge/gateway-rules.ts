@@ -7,7 +7,7 @@
  * tenant nor, with a VXLAN packet that masquerading would give this node's own address, another node's VTEP.
  */
 import type { NetlinkRequest } from '../../netlink/codec.ts';
-import { compare, loadConnectionState, loadMeta, loadPayload, lookup, mask, masquerade, verdict } from '../../nftables/expression.ts';
+import { compare, loadConnectionState, loadMeta, loadPayload, lookup, mask, masquerade, verdict, type Expression } from '../../nftables/expression.ts';
 import type { KeyType, TableName } from '../../nftables/nftables.ts';
 import { bridgePrefix, portPrefix } from '../../overlay/names.ts';
 import { accept, drop, filterPriority, fromInterfaces, isUdp, tableRequests, udpDestination, type Rules } from './guard-rules.ts';
@@ -31,29 +31,29 @@ const protocolIcmp6 = 58;
 /** NF_CT_STATE_BIT of established and related, in the machine's (little-endian) byte order. */
 const establishedOrRelated = Uint8Array.of(0x02 | 0x04, 0, 0, 0);
 
-const input: Rules = [
+const input = (): Rules => [
   // A frame that reached the host past the bridge: nothing legitimate does.
   [...fromInterfaces(portPrefix), ...drop()],
   [...fromInterfaces(bridgePrefix), verdict('goto', 'to_host')],
 ];
 
-const toHost: Rules = [
+const toHost = (): Rules => [
   [loadConnectionState(), mask(establishedOrRelated), compare('notEqual', new Uint8Array(4)), ...accept()],
   ...[protocolIcmp, protocolIcmp6].map((protocol) => [loadMeta('l4Protocol'), compare('equal', Uint8Array.of(protocol)), ...accept()]),
   drop(),
 ];
 
-const toBridge = [loadMeta('outputInterface'), compare('equal', Buffer.from(bridgePrefix))];
+const toBridge = (): Expression[] => [loadMeta('outputInterface'), compare('equal', Buffer.from(bridgePrefix))];
 
-const forward: Rules = [
+const forward = (): Rules => [
   [...fromInterfaces(bridgePrefix), ...isUdp(), loadPayload(udpDestination), lookup('vtep_ports', { isIn: true }), ...drop()],
   [
-    ...fromInterfaces(bridgePrefix), ...toBridge,
+    ...fromInterfaces(bridgePrefix), ...toBridge(),
     loadMeta('inputInterface'), loadMeta('outputInterface', { word: 4 }), lookup('same_tenant', { isIn: false }), ...drop(),
   ],
 ];
 
-const postrouting: Rules = [
+const postrouting = (): Rules => [
   [
     loadMeta('inputInterface'), lookup('masqueraded', { isIn: true }),
     loadMeta('outputInterface'), compare('notEqual', Buffer.from(bridgePrefix)), masquerade(),
@@ -69,6 +69,6 @@ export function gatewayTables(): NetlinkRequest[] {
       { name: 'forward', hook: { point: 'forward', priority: filterPriority, type: 'filter' } },
       { name: 'postrouting', hook: { point: 'postrouting', priority: sourceNatPriority, type: 'nat' } },
     ],
-    chains: { input, to_host: toHost, forward, postrouting },
+    chains: { input: input(), to_host: toHost(), forward: forward(), postrouting: postrouting() },
   });
 }

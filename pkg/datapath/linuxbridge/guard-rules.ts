@@ -101,15 +101,15 @@ export const drop = (): Expression[] => [counter(), verdict('drop')];
 /** The end of a rule that lets pass. */
 export const accept = (): Expression[] => [verdict('accept')];
 
-/** The rules of a chain, in order. */
+/** The rules of a chain, in order. Chains are functions: encoding them takes milliseconds, which only a node's first ADD should pay. */
 export type Rules = readonly (readonly Expression[])[];
 
-const bridgePrerouting: Rules = [
+const bridgePrerouting = (): Rules => [
   [...fromInterfaces(portPrefix), verdict('goto', 'from_container')],
   [...ofInterface('gateway_macs', etherSource, true), ...drop()],
 ];
 
-const fromContainer: Rules = [
+const fromContainer = (): Rules => [
   [...ofInterface('ports', etherSource, false), ...drop()],
   [...isField(etherType, bigEndian16(etherTypes.arp)), verdict('goto', 'from_container_arp')],
   // A virtual machine announces its move with RARP; its source MAC has been checked and it carries no address.
@@ -121,7 +121,7 @@ const fromContainer: Rules = [
   drop(),
 ];
 
-const fromContainerArp: Rules = [
+const fromContainerArp = (): Rules => [
   [loadPayload(arpFormat), compare('notEqual', arpEthernetIp4), ...drop()],
   [...ofInterface('ports', arpSenderMac, false), ...drop()],
   [...ofInterface('addresses4', arpSenderAddress, true), ...accept()],
@@ -131,7 +131,7 @@ const fromContainerArp: Rules = [
   drop(),
 ];
 
-const fromContainerIp6: Rules = [
+const fromContainerIp6 = (): Rules => [
   [loadMeta('inputInterface'), lookup('open', { isIn: true }), ...accept()],
   [loadMeta('l4Protocol'), compare('equal', Uint8Array.of(protocolIcmp6)), verdict('jump', 'from_container_icmp6')],
   [...ofInterface('addresses6', ip6Source, true), ...accept()],
@@ -158,7 +158,7 @@ const unspecified = new Uint8Array(16);
  * the port's own MAC; no extension header to hide behind, a fragment's included (RFC 6980). Falls through (returns) for
  * ICMPv6 that is not neighbour discovery.
  */
-const fromContainerIcmp6: Rules = [
+const fromContainerIcmp6 = (): Rules => [
   [...discovery(icmp6.neighbourSolicitation, 24), ...ofInterface('addresses6', ip6Source, true), ...accept()],
   [...discovery(icmp6.neighbourSolicitation, 32), ...ownAddressOption(1, 24), ...ofInterface('addresses6', ip6Source, true), ...accept()],
   // Duplicate address detection asks from the unspecified address for its own, with a nonce or without (RFC 7527).
@@ -173,13 +173,13 @@ const fromContainerIcmp6: Rules = [
   ...[131, 132, 143].map((type) => [...isField(icmp6Type, Uint8Array.of(type)), ...isField(ip6Source, unspecified), ...accept()]),
 ];
 
-const bridgeInput: Rules = [
+const bridgeInput = (): Rules => [
   // Frames to 01:80:c2:00:00:0x bypass prerouting and would enter the host as if they had come to the port itself.
   [...fromInterfaces(portPrefix), loadPayload(etherDestination), mask(Uint8Array.of(255, 255, 255, 255, 255, 0xf0)), compare('equal', Uint8Array.of(0x01, 0x80, 0xc2, 0, 0, 0)), ...drop()],
   [...fromInterfaces('weft-'), loadMeta('inputInterface'), lookup('gateway_ports', { isIn: false }), ...drop()],
 ];
 
-const inetRaw: Rules = [
+const inetRaw = (): Rules => [
   [...fromInterfaces(bridgePrefix), ...ofInterface('gateways', etherDestination, false), noTrack()],
 ];
 
@@ -191,7 +191,7 @@ function loadPortAndVni(word: number): Expression[] {
 /** Matches UDP over either family, behind any IPv6 extension headers. */
 export const isUdp = (): Expression[] => [loadMeta('l4Protocol'), compare('equal', Uint8Array.of(protocolUdp))];
 
-const inetInput: Rules = [
+const inetInput = (): Rules => [
   [...isUdp(), ...loadPortAndVni(0), lookup('segments', { isIn: true }), verdict('goto', 'from_vtep')],
 ];
 
@@ -200,7 +200,7 @@ function fromVtep(source: PayloadField, set: string): Expression[] {
   return [loadMeta('networkFamily'), compare('equal', Uint8Array.of(words === 1 ? 2 : 10)), loadPayload(source), ...loadPortAndVni(words), lookup(set, { isIn: true }), ...accept()];
 }
 
-const inetFromVtep: Rules = [fromVtep(ip4Source, 'vteps4'), fromVtep(ip6Source, 'vteps6'), drop()];
+const inetFromVtep = (): Rules => [fromVtep(ip4Source, 'vteps4'), fromVtep(ip6Source, 'vteps6'), drop()];
 
 function setsOf(table: TableName, sets: Readonly<Record<string, readonly KeyType[]>>): NetlinkRequest[] {
   return Object.entries(sets).map(([name, key], index) => addSet(table, { name, key, id: index + 1 }));
@@ -232,12 +232,12 @@ export function guardTables(): NetlinkRequest[] {
         { name: 'input', hook: { point: 'input', priority: bridgePriority, type: 'filter' } },
       ],
       chains: {
-        prerouting: bridgePrerouting,
-        input: bridgeInput,
-        from_container: fromContainer,
-        from_container_arp: fromContainerArp,
-        from_container_ip6: fromContainerIp6,
-        from_container_icmp6: fromContainerIcmp6,
+        prerouting: bridgePrerouting(),
+        input: bridgeInput(),
+        from_container: fromContainer(),
+        from_container_arp: fromContainerArp(),
+        from_container_ip6: fromContainerIp6(),
+        from_container_icmp6: fromContainerIcmp6(),
       },
     }),
     ...tableRequests(inetTable, {
@@ -246,7 +246,7 @@ export function guardTables(): NetlinkRequest[] {
         { name: 'prerouting', hook: { point: 'prerouting', priority: rawPriority, type: 'filter' } },
         { name: 'input', hook: { point: 'input', priority: filterPriority, type: 'filter' } },
       ],
-      chains: { prerouting: inetRaw, input: inetInput, from_vtep: inetFromVtep },
+      chains: { prerouting: inetRaw(), input: inetInput(), from_vtep: inetFromVtep() },
     }),
   ];
 }
