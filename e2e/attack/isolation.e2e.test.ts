@@ -1,5 +1,7 @@
 /** Everything the suite knows, from a container of one tenant against another, in each kind of surroundings. */
 import t from 'tap';
+import { run } from '../../pkg/testing/command.ts';
+import { readAttachment } from '../harness/kernel-view.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { honestFrames, linkLayerAttacks } from './link-layer-attacks.ts';
 import { honestNeighbourMessages, neighbourAttacks } from './neighbour-attacks.ts';
@@ -10,6 +12,7 @@ import { tunnelAttacks } from './tunnel-attacks.ts';
 import { describeDeafness, describeLeaks, renderOutcomes } from './verdict.ts';
 
 const skip = skipWithoutLab('tcpdump', 'python3');
+t.setTimeout(170_000);
 
 const rows: readonly { readonly title: string; readonly options: StageOptions }[] = [
   { title: 'tenants with the same subnet', options: {} },
@@ -19,7 +22,7 @@ const rows: readonly { readonly title: string; readonly options: StageOptions }[
 ];
 
 for (const { title, options } of rows) {
-  t.test(`isolation: ${title}`, { skip, timeout: 170_000 }, async (t) => {
+  t.test(`isolation: ${title}`, { skip }, async (t) => {
     const stage = await setStage(t, options);
     t.ok(await stage.confirm(), 'at first every broadcast reaches its tenant');
 
@@ -33,6 +36,20 @@ for (const { title, options } of rows) {
     t.comment(`${outcomes.length} attacks, ${total(outcomes.map(({ sent }) => sent))} frames sent, ${total(outcomes.map(({ reachedVictims }) => reachedVictims))} reached the other tenant`);
   });
 }
+
+t.test('isolation: a port that somebody took out of its bridge is closed', { skip }, async (t) => {
+  const stage = await setStage(t, { forwarding: true });
+  const { hostIf = '' } = readAttachment(stage.attacker.guest);
+  run('ip', ['-n', stage.lab.node(1).netns, 'link', 'set', hostIf, 'nomaster']);
+  const everything: Attack = {
+    name: 'all attacks from a port without a bridge',
+    mayReachOwn: false,
+    frames: (marker) => attacksFor(stage.scene).flatMap((attack) => attack.frames(marker)),
+  };
+  const [outcome] = await stage.run([everything]);
+  t.match(outcome, { reachedVictims: 0, reachedOwn: 0, isDisturbed: true });
+  t.ok((outcome?.sent ?? 0) > 0, `${outcome?.sent} frames were sent`);
+});
 
 function attacksFor(scene: Scene): readonly Attack[] {
   return [...linkLayerAttacks(scene), ...neighbourAttacks(scene), ...tunnelAttacks(scene), ...routingAttacks(scene)];

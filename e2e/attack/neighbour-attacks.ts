@@ -1,7 +1,7 @@
 /** Lies about who has which address: ARP (RFC 826), neighbour discovery (RFC 4861). Pure. */
 import {
   arpPacket, broadcastMac, ethernet, etherTypes, linkLocalOf, neighbourAdvertisement, neighbourDiscovery, neighbourSolicitation,
-  redirect, routerAdvertisement, routerSolicitation, type ArpFields, type ExtensionHeader, type Tag,
+  redirect, routerAdvertisement, routerSolicitation, withUnknownOption, type ArpFields, type ExtensionHeader, type Tag,
 } from './frames.ts';
 import type { Attack, Scene } from './scene.ts';
 
@@ -53,6 +53,8 @@ function ndAttacks(scene: Scene): readonly Attack[] {
     nd(scene, "neighbour advertisement of the gateway's address", { message: neighbourAdvertisement(node.ownGateway.ipv6, mac) }),
     nd(scene, "neighbour advertisement of another's address without a hardware address", { message: neighbourAdvertisement(far.ipv6) }),
     nd(scene, "neighbour advertisement of the own address with another's hardware address", { message: neighbourAdvertisement(ipv6, far.mac) }),
+    nd(scene, "neighbour advertisement with the own hardware address and then another's", { message: neighbourAdvertisement(ipv6, mac, far.mac) }),
+    nd(scene, "neighbour advertisement of another's address with an unknown option", { message: withUnknownOption(lie) }),
     nd(scene, "neighbour advertisement from another's address", { message: lie, src: far.ipv6 }),
     nd(scene, "neighbour solicitation with another's hardware address", { message: neighbourSolicitation(near.ipv6, far.mac) }),
     nd(scene, "neighbour solicitation from another's address", { message: neighbourSolicitation(near.ipv6, mac), src: far.ipv6 }),

@@ -7,8 +7,8 @@ import { readInterface } from '../harness/container.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
 import { createLab, type Lab } from '../harness/lab.ts';
 import { attachGuest, blue, red, type Guest, type Tenant } from '../harness/tenant.ts';
-import { linkLocalOf } from './frames.ts';
 import { openFrameSender, type FrameSender } from './frame-sender.ts';
+import { headerMark, linkLocalOf } from './frames.ts';
 import { broadcastFrame } from './link-layer-attacks.ts';
 import type { Attack, NodeSide, Scene, Station } from './scene.ts';
 
@@ -104,7 +104,8 @@ export class Stage {
   }
 
   #reached(marker: string): Pick<AttackOutcome, 'reachedVictims' | 'reachedOwn' | 'ownMembersReached'> {
-    const count = ({ capture, station }: Post): number => capture.count(marker, { exceptFrom: station.mac });
+    const count = ({ capture, station }: Post): number =>
+      sum([marker, headerMark(marker)].map((mark) => capture.count(mark, { exceptFrom: station.mac })));
     const others = this.posts.filter((post) => post !== this.attacker);
     const isOwn = ({ station }: Post): boolean => station.tenant === this.attacker.station.tenant;
     const own = others.filter(isOwn).map(count);

@@ -18,11 +18,12 @@ import type { Station } from './scene.ts';
 import { underlayVxlan } from './tunnel-attacks.ts';
 
 const skip = skipWithoutLab('tcpdump', 'python3');
+t.setTimeout(170_000);
 const green: Tenant = { name: 'green', vni: 1003 };
 const arrivalDeadlineMs = 5000;
 
 for (const underlay of [4, 6] as const) {
-  t.test(`VXLAN from a host that is no peer of the tenant, over IPv${underlay}`, { skip, timeout: 120_000 }, async (t) => {
+  t.test(`VXLAN from a host that is no peer of the tenant, over IPv${underlay}`, { skip }, async (t) => {
     const lab = createLab(t, { nodes: 3 });
     const addressOf = (number: number): string => (underlay === 4 ? lab.node(number).ipv4 : lab.node(number).ipv6);
     const guests = new Map<string, Guest>();

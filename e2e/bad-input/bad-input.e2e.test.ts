@@ -14,6 +14,7 @@ import { configurationRows, ipamRows, undecodableRows, unknownKeyRows, versionRo
 import { environmentRows, netnsRows } from './environment-rows.ts';
 
 const skip = skipWithoutLab();
+t.setTimeout(170_000);
 
 interface Bench {
   readonly node: LabNode;
@@ -22,7 +23,7 @@ interface Bench {
   readonly conf: NetConf;
 }
 
-t.test('input that is refused on an empty node', { skip, timeout: 170_000 }, async (t) => {
+t.test('input that is refused on an empty node', { skip }, async (t) => {
   const bench = createBench(t);
   const regularFile = join(bench.node.stateDirectory, '..', 'regular-file');
   writeFileSync(regularFile, '');
@@ -40,7 +41,7 @@ t.test('several faults are reported at once', { skip }, async (t) => {
   await refuses(t, bench, { name: 'three faults', conf: { vni: 0, mtu: 'big', isGateway: 1 }, codes: [7], says: /(?=.*vni must)(?=.*mtu must)(?=.*isGateway must)/s });
 });
 
-t.test('input that is refused beside what is there already', { skip, timeout: 120_000 }, async (t) => {
+t.test('input that is refused beside what is there already', { skip }, async (t) => {
   const bench = createBench(t);
   const lab = createLab(t, { nodes: 1 });
   const node = lab.node(1);

@@ -13,10 +13,11 @@ import { netConf } from '../harness/net-conf.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLab();
+t.setTimeout(170_000);
 const attachments = 200;
 const atOnce = 32;
 
-t.test(`${attachments} attachments, ${atOnce} at a time`, { skip, timeout: 175_000 }, async (t) => {
+t.test(`${attachments} attachments, ${atOnce} at a time`, { skip }, async (t) => {
   const lab = createLab(t, { nodes: 1 });
   const node = lab.node(1);
   const before = node.snapshot();
@@ -43,7 +44,7 @@ t.test(`${attachments} attachments, ${atOnce} at a time`, { skip, timeout: 175_0
   }
 });
 
-t.test('ADD and DEL of several tenants at once, first and last attachments of each among them', { skip, timeout: 120_000 }, async (t) => {
+t.test('ADD and DEL of several tenants at once, first and last attachments of each among them', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 1 });
   const node = lab.node(1);
   const before = node.snapshot();

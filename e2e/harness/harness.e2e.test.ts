@@ -9,6 +9,7 @@ import { createLab } from './lab.ts';
 const referencePlugin = '/usr/lib/cni/bridge';
 const skip = skipUnless({ root: true, tools: ['ip', 'ping'] });
 const skipReference = skip || skipUnless({ executables: [referencePlugin, '/usr/lib/cni/host-local'] });
+t.setTimeout(60_000);
 
 t.test('nodes of a lab reach each other with full-size packets, in both families', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 3, underlayMtu: 1600 });

@@ -8,8 +8,9 @@ import { attachGuest, blue, red, type Guest } from '../harness/tenant.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLab('tcpdump');
+t.setTimeout(120_000);
 
-t.test('two tenants on three nodes', { skip, timeout: 120_000 }, async (t) => {
+t.test('two tenants on three nodes', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 3, underlayMtu: 1600 });
   const before = lab.nodes.map((node) => node.snapshot());
   const blue1 = await attachGuest(lab, blue, 1, { label: 'blue-1' });

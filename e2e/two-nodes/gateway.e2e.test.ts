@@ -9,9 +9,10 @@ import { attachGuest, blue, red, type Guest } from '../harness/tenant.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLab('tcpdump');
+t.setTimeout(120_000);
 const world = { ipv4: '10.200.0.1', ipv6: 'fd00:200::1' } as const;
 
-t.test('a tenant with a masquerading gateway', { skip, timeout: 120_000 }, async (t) => {
+t.test('a tenant with a masquerading gateway', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 2 });
   const before = lab.nodes.map((node) => node.snapshot());
   const [one, two] = await attachPair(lab, { isGateway: true, ipMasq: true });
@@ -36,7 +37,7 @@ t.test('a tenant with a masquerading gateway', { skip, timeout: 120_000 }, async
   t.same(lab.nodes.map((node) => node.snapshot()), before, 'nothing is left');
 });
 
-t.test('a gateway that does not masquerade', { skip, timeout: 60_000 }, async (t) => {
+t.test('a gateway that does not masquerade', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 2 });
   const [one] = await attachPair(lab, { isGateway: true });
   const capture = await startCapture(t, lab.underlayNetns, 'br0');
@@ -47,7 +48,7 @@ t.test('a gateway that does not masquerade', { skip, timeout: 60_000 }, async (t
   t.equal(await ping(one.netns, world.ipv4), 1, 'with a route it answers');
 });
 
-t.test('a tenant without a gateway', { skip, timeout: 60_000 }, async (t) => {
+t.test('a tenant without a gateway', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 1 });
   const node = lab.node(1);
   const guest = await attachGuest(lab, red, 1, { label: 'red-1' });

@@ -7,8 +7,9 @@ import { attachGuest, blue, red } from '../harness/tenant.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLab('tcpdump');
+t.setTimeout(120_000);
 
-t.test('two tenants with the same subnet on two nodes', { skip, timeout: 120_000 }, async (t) => {
+t.test('two tenants with the same subnet on two nodes', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 2 });
   const [node1, node2] = [lab.node(1), lab.node(2)];
   const before = lab.nodes.map((node) => node.snapshot());

@@ -7,11 +7,12 @@ import { attachGuest, blue, red } from '../harness/tenant.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLab('tcpdump');
+t.setTimeout(120_000);
 
 /** 1500 less 70: inner Ethernet 14, VXLAN 8, UDP 8, IPv6 40 (RFC 7348 §5, RFC 8200 §3). */
 const overlayMtu = 1430;
 
-t.test('two tenants over an IPv6 underlay', { skip, timeout: 120_000 }, async (t) => {
+t.test('two tenants over an IPv6 underlay', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 2 });
   const before = lab.nodes.map((node) => node.snapshot());
   const [blueOver6, redOver6] = [{ ...blue, underlay: 6 } as const, { ...red, underlay: 6 } as const];

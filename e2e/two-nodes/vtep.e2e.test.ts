@@ -7,6 +7,7 @@ import type { NetConf } from '../harness/net-conf.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLab();
+t.setTimeout(120_000);
 
 const rows: readonly { readonly title: string; readonly extra: NetConf; readonly port?: number; readonly mtu?: number; readonly underlayMtu?: number }[] = [
   { title: 'the VTEP by interface', extra: { vtep: { interface: 'eth0' } } },
@@ -17,7 +18,7 @@ const rows: readonly { readonly title: string; readonly extra: NetConf; readonly
 ];
 
 for (const { title, extra, port = 4789, mtu = 1450, underlayMtu = 1500 } of rows) {
-  t.test(title, { skip, timeout: 60_000 }, async (t) => {
+  t.test(title, { skip }, async (t) => {
     const lab = createLab(t, { nodes: 2, underlayMtu });
     const [one, two] = await attachPair(lab, extra);
     t.match(readSegment(lab.node(1).netns, 1001), { local: lab.node(1).ipv4, port, vxlanMtu: underlayMtu });

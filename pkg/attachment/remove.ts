@@ -4,7 +4,8 @@ import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { EngineParts } from './engine.ts';
-import { releaseDelegate } from './ipam.ts';
+import type { Segment } from '../overlay/model.ts';
+import { isDelegated, releaseDelegate } from './ipam.ts';
 
 /** What a delegated IPAM plugin is called with. */
 export type Caller = Pick<CniRequest, 'env' | 'path'>;
@@ -15,21 +16,47 @@ export type Caller = Pick<CniRequest, 'env' | 'path'>;
  * @throws WeftError when a step failed; the row stays, as `deleting`
  */
 export async function removeAttachment(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<void> {
-  if (!claim(parts, record.seq)) return;
-  parts.datapath.detach(record.port);
+  const claim = claimRow(parts, record);
+  if (claim === undefined) return;
+  // The last one goes together with its segment, unless a delegated plugin must be told in between.
+  const goesWithSegment = claim.isLast && !isDelegated(record.ipam);
+  if (!goesWithSegment) parts.datapath.detach(record.port, claim.segment);
   await releaseDelegate(parts, record, caller);
   parts.ledger().write((tx) => {
     tx.deleteAttachment(record.seq);
-    dropUnusedSegment(parts, tx, record.vni);
+    if (goesWithSegment) removeWithSegment(parts, tx, record);
+    else dropUnusedSegment(parts, tx, record.vni);
   });
 }
 
-function claim(parts: EngineParts, seq: number): boolean {
+interface Claim {
+  readonly segment: Segment | undefined;
+  /** Whether no other attachment uses the segment. */
+  readonly isLast: boolean;
+}
+
+function claimRow(parts: EngineParts, { seq, vni }: AttachmentRecord): Claim | undefined {
   return parts.ledger().write((tx) => {
-    if (tx.findAttachmentBySeq(seq) === undefined) return false;
+    if (tx.findAttachmentBySeq(seq) === undefined) return undefined;
     tx.setAttachmentState(seq, 'deleting', parts.worker);
-    return true;
+    return { segment: tx.findSegment(vni)?.segment, isLast: tx.countAttachments(vni) === 1 };
   });
+}
+
+/** Inside the transaction that deletes the row: when this throws, the row stays, and a later call does it all again. */
+function removeWithSegment(parts: EngineParts, tx: LedgerTransaction, { vni, port }: AttachmentRecord): void {
+  const segment = tx.findSegment(vni)?.segment;
+  // Another ADD may have come since the row was claimed.
+  if (segment === undefined || tx.countAttachments(vni) > 0) {
+    parts.datapath.detach(port, segment);
+    return;
+  }
+  parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni), ports: [port] });
+  tx.deleteSegment(vni);
+}
+
+function otherSegments(tx: LedgerTransaction, vni: Vni): Segment[] {
+  return tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== vni);
 }
 
 /**
@@ -39,9 +66,8 @@ function claim(parts: EngineParts, seq: number): boolean {
 export function dropUnusedSegment(parts: EngineParts, tx: LedgerTransaction, vni: Vni): void {
   const segment = tx.findSegment(vni)?.segment;
   if (segment === undefined || tx.countAttachments(vni) > 0) return;
-  const remaining = tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== vni);
   try {
-    parts.datapath.removeSegment(segment, remaining);
+    parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni) });
     tx.deleteSegment(vni);
   } catch (error) {
     // The attachment itself is gone; the segment's row says that its links are still to be removed, by GC or the next DEL.

@@ -12,7 +12,7 @@ const rtmGetLink = 18;
 /** NLM_F_CREATE | NLM_F_EXCL: make it, and refuse if it is there. */
 export const createExclusive: number = 0x400 | 0x200;
 // include/uapi/linux/if_link.h
-const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, linkInfo: 18, ifAlias: 20, afSpec: 26, netnsFd: 28 } as const;
+const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, linkInfo: 18, ifAlias: 20, afSpec: 26, group: 27, netnsFd: 28 } as const;
 const infoKind = 1;
 const infoData = 2;
 const infoSlaveKind = 4;
@@ -166,11 +166,13 @@ export interface LinkChange {
   readonly mtu?: number;
   readonly alias?: string;
   readonly master?: number;
+  /** Number of its link group; what is in one group can be deleted together. */
+  readonly group?: number;
   /** Settings of the link as a bridge's port. */
   readonly port?: { readonly learning: boolean; readonly unicastFlood: boolean };
 }
 
-/** Equivalent to: `ip link set dev NAME [up|down] [mtu M] [alias A] [master B] [type bridge_slave learning … flood …]`. */
+/** Equivalent to: `ip link set dev NAME [up|down] [mtu M] [alias A] [master B] [group G] [type bridge_slave learning … flood …]`. */
 export function setLink(name: string, change: LinkChange): NetlinkRequest {
   const parts = [
     linkHeader(change.isUp === undefined ? {} : { flags: change.isUp ? flagUp : 0, change: flagUp }),
@@ -179,6 +181,7 @@ export function setLink(name: string, change: LinkChange): NetlinkRequest {
   if (change.mtu !== undefined) parts.push(attributeU32(ifla.mtu, change.mtu));
   if (change.alias !== undefined) parts.push(attribute(ifla.ifAlias, Buffer.from(change.alias)));
   if (change.master !== undefined) parts.push(attributeU32(ifla.master, change.master));
+  if (change.group !== undefined) parts.push(attributeU32(ifla.group, change.group));
   if (change.port !== undefined) {
     const data = [attributeU8(bridgePort.learning, change.port.learning ? 1 : 0), attributeU8(bridgePort.unicastFlood, change.port.unicastFlood ? 1 : 0)];
     parts.push(attributeNested(ifla.linkInfo, [attributeString(infoSlaveKind, 'bridge'), attributeNested(infoSlaveData, data)]));
@@ -189,6 +192,14 @@ export function setLink(name: string, change: LinkChange): NetlinkRequest {
 /** Equivalent to: `ip link del dev NAME`. Of a veth both ends go. */
 export function delLink(name: string): NetlinkRequest {
   return { type: rtmDelLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeString(ifla.ifName, name)]), what: `delete link ${name}` };
+}
+
+/**
+ * Equivalent to: `ip link del group GROUP`. One grace period of the kernel for all of them, instead of one (10–40 ms) for
+ * each. ENODEV where the group is empty.
+ */
+export function delLinkGroup(group: number): NetlinkRequest {
+  return { type: rtmDelLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeU32(ifla.group, group)]), what: `delete link group ${group}` };
 }
 
 /** The link a RTM_NEWLINK message describes. */

@@ -1,9 +1,9 @@
+import { closeSync } from 'node:fs';
 import t from 'tap';
-import { withNetns } from '../netlink/test-socket.ts';
 import { run, runIn } from '../testing/command.ts';
-import { createNetns } from '../testing/netns.ts';
+import { createNetns, netnsPath } from '../testing/netns.ts';
 import { skipUnless } from '../testing/requirements.ts';
-import { insideNetns } from './netns.ts';
+import { insideNetns, openNetns } from './netns.ts';
 import { setSysctl, trySetSysctl } from './sysctl.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip', 'cat'] });
@@ -13,7 +13,9 @@ void t.test('sysctls of the namespace the thread is in', { skip }, async (t) => 
   run('ip', ['-n', netns, 'link', 'add', 'a.b', 'type', 'bridge']);
   const read = (path: string): string => runIn(netns, 'cat', `/proc/sys/net/${path}`).trim();
   const outside = run('cat', ['/proc/sys/net/ipv4/ip_forward']);
-  const inside = (fn: () => void): void => withNetns(netns, (fd) => insideNetns(fd, fn));
+  const fd = openNetns(netnsPath(netns));
+  t.teardown(() => closeSync(fd));
+  const inside = (fn: () => void): void => insideNetns(fd, fn);
 
   inside(() => setSysctl(['ipv4', 'ip_forward'], '1'));
   t.equal(read('ipv4/ip_forward'), '1');

@@ -13,6 +13,9 @@ import { PcapReader } from './pcap.ts';
 
 const startDeadlineMs = 10_000;
 const drainDeadlineMs = 10_000;
+/** How much of a frame is kept. In immediate mode each frame has a slot of this size: larger ones would make the buffer hold few. */
+const frameBytesMax = 2048;
+const bufferKibibytes = 16_384;
 
 type Tcpdump = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -107,7 +110,7 @@ export class Capture {
 
 /** Starts a capture of everything on an interface of a namespace; it ends with the scope. */
 export async function startCapture(scope: TeardownScope, netns: string, ifName: string): Promise<Capture> {
-  const command = ['tcpdump', '-i', ifName, '-n', '-s', '0', '-U', '--immediate-mode', '-B', '16384', '-Z', 'root', '-w', '-'];
+  const command = ['tcpdump', '-i', ifName, '-n', '-s', String(frameBytesMax), '-B', String(bufferKibibytes), '-U', '--immediate-mode', '-Z', 'root', '-w', '-'];
   const child = spawn('ip', inNetns(netns, ...command), { stdio: ['ignore', 'pipe', 'pipe'] });
   const forget = undoAtExit(() => child.kill('SIGKILL'));
   const capture = new Capture(child);

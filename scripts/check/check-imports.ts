@@ -47,7 +47,7 @@ function faultOf(path: string, rule: ImportRule, { specifier }: ImportedModule):
   }
   if (!specifier.startsWith('.')) {
     const name = packageName(specifier);
-    const isAllowed = rule.packages.includes(name) || (name === 'tap' && path.endsWith('.test.ts'));
+    const isAllowed = rule.packages.includes(name) || (name === 'tap' && isTest);
     return isAllowed ? undefined : `${rule.path} may not import the package ${name}, because ${rule.because}`;
   }
   return folderFault(path, posix.join(posix.dirname(path), specifier), rule);

@@ -32,7 +32,8 @@ export function parseSources(texts: Readonly<Record<string, string>>): readonly 
 function parseProject(root: string, files?: Readonly<Record<string, string>>): readonly Source[] {
   const api = new API(files === undefined ? { cwd: root } : { cwd: root, fs: createVirtualFileSystem(files) });
   try {
-    const project = api.updateSnapshot({ openProjects: [`${root}/tsconfig.json`] }).getProjects()[0];
+    using snapshot = api.updateSnapshot({ openProjects: [`${root}/tsconfig.json`] });
+    const project = snapshot.getProjects()[0];
     if (project === undefined) throw new Error(`Cannot read the project: ${root}/tsconfig.json must be there`);
     return project.rootFiles.map((name) => {
       const file = project.program.getSourceFile(name);

@@ -22,10 +22,10 @@ export function isFunctionWithBody(node: Node): node is FunctionNode {
 
 /** The name a declaration is known by, for messages; a function without one has that of the variable it is given to. */
 export function nameOf(file: SourceFile, node: Node): string {
-  const named = 'name' in node ? node : node.parent;
-  const name = (named as { readonly name?: Node } | undefined)?.name;
+  const [own, given] = [node, node.parent].map((named) => (named as { readonly name?: Node }).name);
+  const name = own ?? given;
   if (name === undefined) return 'a function without a name';
-  return isFunctionLikeDeclaration(node) ? `${name.getText(file)}()` : name.getText(file);
+  return isFunctionLikeDeclaration(node) && name === own ? `${name.getText(file)}()` : name.getText(file);
 }
 
 export interface ImportedModule {

@@ -31,15 +31,17 @@ function decodeElementKeys(payload: Buffer): string[] {
   return keys;
 }
 
-/** Which of the elements are not in the kernel, by set. Each set is read once. */
-export function findMissingElements(netfilter: Netlink, elements: readonly GuardElement[]): string[] {
+/** Which of the elements are not in the kernel. Each set is read once. */
+export function findMissing(netfilter: Netlink, elements: readonly GuardElement[]): GuardElement[] {
   const sets = new Map<string, Set<string> | undefined>();
-  const missing = new Set<string>();
-  for (const element of elements) {
-    const name = `${element.table.family} ${element.table.table} ${element.set}`;
+  return elements.filter((element) => {
+    const name = setName(element);
     if (!sets.has(name)) sets.set(name, readSet(netfilter, element.table, element.set));
-    const key = Buffer.from(keyOf(element)).toString('hex');
-    if (sets.get(name)?.has(key) !== true) missing.add(`an element of the nft set ${name}`);
-  }
-  return [...missing];
+    return sets.get(name)?.has(Buffer.from(keyOf(element)).toString('hex')) !== true;
+  });
+}
+
+/** The set an element belongs in, as `nft list set` names it. */
+export function setName({ table, set }: GuardElement): string {
+  return `${table.family} ${table.table} ${set}`;
 }

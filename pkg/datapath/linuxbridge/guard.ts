@@ -1,26 +1,46 @@
 /** Putting the guard into the kernel and taking it out. */
 import type { Netlink } from '../../netlink/netlink-socket.ts';
-import { isRefusal } from '../../netlink/netlink-error.ts';
-import { addElement, commitBatch, deleteElement, deleteTable, type TableName } from '../../nftables/nftables.ts';
+import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
+import { addElement, commitBatch, deleteElement, deleteTable, getTable, type TableName } from '../../nftables/nftables.ts';
 import { gatewayTable, gatewayTables } from './gateway-rules.ts';
 import type { GuardElement } from './guard-elements.ts';
 import { bridgeTable, guardTables, inetTable } from './guard-rules.ts';
+import { findMissing } from './guard-state.ts';
 
 /**
- * Adds elements, and the tables first where they are missing. The order is try, then make: on all but the node's first
- * ADD the tables are there, and asking would cost a request each time.
+ * Adds elements. The order is try, then look: on all but the node's first ADD the tables are there, and asking would cost
+ * each ADD a request.
  */
 export function addGuard(netfilter: Netlink, elements: readonly GuardElement[]): void {
   const requests = elements.map((element) => addElement(element.table, element));
   try {
     commitBatch(netfilter, requests);
-    return;
   } catch (error) {
     if (!isRefusal(error, 'ENOENT')) throw error;
+    ensureTables(netfilter, elements);
+    commitBatch(netfilter, requests);
   }
-  installTables(netfilter, guardTables());
-  if (elements.some((element) => element.table === gatewayTable)) installTables(netfilter, gatewayTables());
-  commitBatch(netfilter, requests);
+}
+
+/**
+ * Makes the tables that the elements need. It asks first: the kernel takes 7–15 ms to abort a batch (it waits for readers
+ * of the old rules), and microseconds to say that a table is there.
+ */
+export function ensureTables(netfilter: Netlink, elements: readonly GuardElement[]): void {
+  const isGatewayNeeded = elements.some((element) => element.table === gatewayTable);
+  const missing = new Set(missingTables(netfilter, isGatewayNeeded ? [...baseTables, gatewayTable] : baseTables));
+  if (baseTables.some((table) => missing.has(table))) installTables(netfilter, guardTables());
+  if (missing.has(gatewayTable)) installTables(netfilter, gatewayTables());
+}
+
+function missingTables(netfilter: Netlink, tables: readonly TableName[]): TableName[] {
+  const outcomes = netfilter.tryRequest(tables.map(getTable));
+  return tables.filter((_table, index) => {
+    const outcome = outcomes[index];
+    if (!(outcome instanceof NetlinkError)) return false;
+    if (outcome.errnoCode === 'ENOENT') return true;
+    throw outcome;
+  });
 }
 
 /** Two processes may find the tables missing at once: the second one's batch is refused whole, and that is all right. */
@@ -34,28 +54,21 @@ function installTables(netfilter: Netlink, batch: ReturnType<typeof guardTables>
 
 /** Removes elements, whichever of them are there. */
 export function removeGuard(netfilter: Netlink, elements: readonly GuardElement[]): void {
-  const requests = elements.map((element) => deleteElement(element.table, element));
   try {
-    commitBatch(netfilter, requests);
+    commitBatch(netfilter, elements.map((element) => deleteElement(element.table, element)));
   } catch (error) {
     if (!isRefusal(error, 'ENOENT')) throw error;
     // One that is missing undid the whole batch: kernels before 6.3 cannot delete without complaint.
-    for (const request of requests) tolerateMissing(() => commitBatch(netfilter, [request]));
+    const missing = new Set(findMissing(netfilter, elements));
+    commitBatch(netfilter, elements.filter((element) => !missing.has(element)).map((element) => deleteElement(element.table, element)));
   }
 }
 
 /** Removes tables with all that is in them, whichever of them are there. */
 export function removeTables(netfilter: Netlink, tables: readonly TableName[]): void {
-  for (const table of tables) tolerateMissing(() => commitBatch(netfilter, [deleteTable(table)]));
+  const missing = new Set(missingTables(netfilter, tables));
+  commitBatch(netfilter, tables.filter((table) => !missing.has(table)).map(deleteTable));
 }
 
 /** The tables every node with an attachment has. */
 export const baseTables: readonly TableName[] = [bridgeTable, inetTable];
-
-function tolerateMissing(fn: () => void): void {
-  try {
-    fn();
-  } catch (error) {
-    if (!isRefusal(error, 'ENOENT')) throw error;
-  }
-}

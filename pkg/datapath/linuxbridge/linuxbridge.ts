@@ -28,12 +28,12 @@ export function linuxBridgeDatapath(kernel: Kernel): Datapath {
   return {
     portsMax: containersMax,
     attach: (request) => attachPort(kernel, request),
-    detach: (port) => detachPort(kernel, port),
+    detach: (port, segment) => detachPort(kernel, port, segment),
     updateSegment(change) {
       updateSegment(kernel, change);
       for (const port of change.ports) refreshPortGuard(kernel, port, change.segment);
     },
-    removeSegment: (segment, remaining) => removeSegment(kernel, segment, remaining),
+    removeSegment: (removal) => removeSegment(kernel, removal),
     check: (request) => checkPort(kernel, request),
     collect: (known) => collectGarbage(kernel, known),
     findObstacle: () => findObstacle(kernel),

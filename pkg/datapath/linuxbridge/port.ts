@@ -86,10 +86,14 @@ function configureContainerEnd(route: Netlink, port: AttachmentPort): void {
   for (const settings of port.routes) route.request([addRoute(link.index, settings)]);
 }
 
-/** Removes the port and its guard, wherever attachPort() got to. With the host's end the container's goes too. */
-export function detachPort(kernel: Kernel, port: AttachmentPort): void {
+/**
+ * Removes the port and its guard, wherever attachPort() got to. With the host's end the container's goes too. The segment,
+ * where it is known, tells which elements there are: asking for one too many costs an aborted batch.
+ */
+export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segment): void {
   requestTolerating(kernel.route, [delLink(port.hostIf)], 'ENODEV');
-  removeGuard(kernel.netfilter, portElements(port, { hasGateway: true }));
+  const hasGateway = segment === undefined || segment.gateway !== undefined;
+  removeGuard(kernel.netfilter, portElements(port, { hasGateway }));
 }
 
 /** The elements of an attachment whose tenant's settings changed. */

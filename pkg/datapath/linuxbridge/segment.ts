@@ -1,18 +1,19 @@
 /** A tenant's bridge and VXLAN device: made with its first attachment on the node, removed with its last. */
 import { addressesEqual, formatAddress, formatInterfaceAddress, type Address } from '../../netaddr/netaddr.ts';
 import { addAddress, decodeAddress, delAddress, listAddresses } from '../../netlink/address.ts';
-import { addBridge, addVxlan, decodeLink, delLink, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
+import { addBridge, addVxlan, decodeLink, delLink, delLinkGroup, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { appendFlood, decodeFdb, delFlood, floodMac, listFdb } from '../../netlink/neighbour.ts';
-import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
+import { NetlinkError } from '../../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { WeftError } from '../../errors/weft-error.ts';
+import type { SegmentRemoval } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { gatewayTable } from './gateway-rules.ts';
-import { addGuard, baseTables, removeGuard, removeTables } from './guard.ts';
-import { segmentElements, type GuardElement } from './guard-elements.ts';
+import { addGuard, baseTables, ensureTables, removeGuard, removeTables } from './guard.ts';
+import { portElements, segmentElements, type GuardElement } from './guard-elements.ts';
 
 /** The links of a segment that is in place. */
 export interface SegmentLinks {
@@ -59,6 +60,7 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   const { route } = kernel;
   const names = { bridge: bridgeName(segment.vni), vxlan: vxlanName(segment.vni) };
   const alias = `weft tenant ${segment.tenant} VNI ${segment.vni}`;
+  ensureTables(kernel.netfilter, segmentElements(segment));
   addGuard(kernel.netfilter, segmentElements(segment));
   requestTolerating(route, [addBridge({ name: names.bridge, mac: gatewayMac(segment.vni), mtu: segment.overlayMtu })], 'EEXIST');
   const bridge = requireKind(findLinks(route, [names.bridge])[0], names.bridge, 'bridge');
@@ -144,20 +146,26 @@ export function updateSegment(kernel: Kernel, change: { segment: Segment; previo
   if (segment.gateway === undefined && previous.gateway !== undefined) makeGateway(kernel, segment, bridge.index);
 }
 
-/** Removes a segment's links and guard; with the node's last segment the tables too. */
-export function removeSegment(kernel: Kernel, segment: Segment, remaining: readonly Segment[]): void {
-  for (const name of [vxlanName(segment.vni), bridgeName(segment.vni)]) {
-    const [link] = findLinks(kernel.route, [name]);
-    if (link?.kind === 'vxlan' || link?.kind === 'bridge') requestTolerating(kernel.route, [delLink(name)], 'ENODEV');
-  }
-  const unused = [...(remaining.length === 0 ? baseTables : []), ...(remaining.some((other) => other.gateway !== undefined) ? [] : [gatewayTable])];
-  removeTables(kernel.netfilter, unused);
-  const gone = new Set(unused);
-  const kept = remaining.flatMap(segmentElements);
-  removeGuard(kernel.netfilter, without(segmentElements(segment), kept).filter((element) => !gone.has(element.table)));
+/**
+ * The link group in which links wait to be deleted, "weft" in ASCII. Two processes may share it: whatever is in it is to go.
+ */
+const doomedGroup = 0x77656674;
+
+/** Removes a segment's links and guard, and the ports that are left on it; with the node's last segment the tables too. */
+export function removeSegment(kernel: Kernel, removal: SegmentRemoval): void {
+  const { segment, ports = [] } = removal;
+  const names = [...ports.map((port) => port.hostIf), vxlanName(segment.vni), bridgeName(segment.vni)];
+  const own = findLinks(kernel.route, names).filter((link) => link?.kind === 'vxlan' || link?.kind === 'bridge' || link?.kind === 'veth');
+  requestTolerating(kernel.route, own.map((link) => setLink(link?.name ?? '', { group: doomedGroup })), 'ENODEV');
+  requestTolerating(kernel.route, [delLinkGroup(doomedGroup)], 'ENODEV');
+  removeSegmentGuard(kernel, removal);
 }
 
-/** True where the error says that a link weft counted on is not there. */
-export function isMissingLink(error: unknown): boolean {
-  return isRefusal(error, 'ENODEV', 'EINVAL');
+function removeSegmentGuard(kernel: Kernel, { segment, remaining, ports = [] }: SegmentRemoval): void {
+  const isLastGateway = segment.gateway !== undefined && remaining.every((other) => other.gateway === undefined);
+  const unused = [...(remaining.length === 0 ? baseTables : []), ...(isLastGateway || remaining.length === 0 ? [gatewayTable] : [])];
+  if (unused.length > 0) removeTables(kernel.netfilter, unused);
+  const gone = new Set(unused);
+  const elements = [...segmentElements(segment), ...ports.flatMap((port) => portElements(port, { hasGateway: segment.gateway !== undefined }))];
+  removeGuard(kernel.netfilter, without(elements, remaining.flatMap(segmentElements)).filter((element) => !gone.has(element.table)));
 }

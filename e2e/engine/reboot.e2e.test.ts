@@ -1,0 +1,62 @@
+/** After a reboot the kernel is empty and the ledger is not: attachments of the last boot are dropped, identities kept. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { run, runIn } from '../../pkg/testing/command.ts';
+import { readLinks } from '../../pkg/testing/observe.ts';
+import { describeOutcome, type CniOutcome, type Verb } from '../harness/cni-call.ts';
+import type { Attach, LabNode } from '../harness/lab-node.ts';
+import { skipWithoutLab } from '../harness/weft-executable.ts';
+import { createDirectory, mounting, mountingExecutable } from './mount-namespace.ts';
+import { done, refused, succeeded } from './outcomes.ts';
+import { addressesOf, createSite, macOf, newcomer, rangeOf } from './site.ts';
+
+const skip = skipWithoutLab();
+
+t.test('a reboot', { skip }, async (t) => {
+  const site = createSite(t, { range: rangeOf('10.1.1.10', '10.1.1.12'), executable: mountingExecutable(t) });
+  const { node, conf } = site;
+  const empty = node.snapshot();
+  const lost = [await site.lab.attach(node, { label: 'lost1', conf }), await site.lab.attach(node, { label: 'lost2', conf })];
+  const db = await site.lab.attach(node, { label: 'db', conf, args: 'WEFT_ENDPOINT=db-0' });
+  for (const { netns } of [...lost, db]) run('ip', ['netns', 'del', netns]);
+  emptyKernel(node);
+  t.same(node.snapshot(), empty, 'nothing is left in the kernel');
+  const call = afterBoot(node, join(createDirectory(t), 'boot_id'));
+
+  const fresh = [newcomer(site, 'fresh1'), newcomer(site, 'fresh2')];
+  const added = [];
+  for (const attach of fresh) added.push(await call('ADD', attach));
+  for (const outcome of added) t.match(outcome, succeeded, describeOutcome(outcome));
+  t.same(added.flatMap(addressesOf).sort(), lost.flatMap(addressesOf).sort(), 'addresses of the last boot are free');
+  t.match(await call('ADD', newcomer(site, 'third')), refused(102, /No address is free/), 'but for the one that is kept');
+  const returned = newcomer(site, 'returned', { args: 'WEFT_ENDPOINT=db-0' });
+  const again = await call('ADD', returned);
+  t.same([addressesOf(again), macOf(again)], [addressesOf(db), macOf(db)], 'for its endpoint');
+
+  t.match(await call('CHECK', lost[0]?.attach ?? fail(), { ...conf, prevResult: lost[0]?.result }), refused(3, /call ADD/), 'the containers of the last boot are unknown');
+  for (const { attach } of [...lost, db]) t.match(await call('DEL', attach), done, 'their DELs, which kubelet sends after a reboot, succeed');
+  for (const [index, attach] of [...fresh, returned].entries()) {
+    t.match(await call('CHECK', attach, { ...conf, prevResult: [...added, again][index]?.result }), done, 'and take nothing from the new ones');
+  }
+  for (const attach of [...fresh, returned]) t.match(await call('DEL', attach), done);
+  t.same(node.snapshot(), empty);
+});
+
+/** What a reboot takes: every link that weft made, and the ruleset. */
+function emptyKernel({ netns }: LabNode): void {
+  const bridges = readLinks(netns).map(({ ifname }) => ifname).filter((name) => /^weft-(br|vx)/.test(name));
+  for (const name of bridges) run('ip', ['-n', netns, 'link', 'del', name]);
+  runIn(netns, 'nft', 'flush', 'ruleset');
+}
+
+/** Calls of plugin processes that see another boot's id. */
+function afterBoot(node: LabNode, bootIdFile: string): (verb: Verb, attach: Attach, stdin?: object) => Promise<CniOutcome> {
+  writeFileSync(bootIdFile, '11111111-2222-4333-8444-555555555555\n');
+  const commands = `mount --bind ${bootIdFile} /proc/sys/kernel/random/boot_id`;
+  return async (verb, attach, stdin = attach.conf) => node.call({ env: mounting(commands, verb, attach), stdin: JSON.stringify(stdin) });
+}
+
+function fail(): never {
+  throw new Error('there are two lost containers');
+}

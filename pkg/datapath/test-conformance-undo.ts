@@ -1,0 +1,124 @@
+/** The part of the conformance suite on undoing: whatever attach() got to, detach() and removeSegment() leave nothing of it. */
+import t from 'tap';
+import type { Segment } from '../overlay/model.ts';
+import { run, runIn } from '../testing/command.ts';
+import type { PortRequest } from './datapath.ts';
+import type { DatapathUnderTest } from './test-conformance.ts';
+import { FaultPlan, faultyKernel, type FaultKind } from './test-faults.ts';
+import { blue, canPing, createContainer, createNode, observeNode, red, testPort, withGateway, type TestNode } from './test-node.ts';
+
+/** More than any attach() has; reaching it means that the test goes round in circles. */
+const requestsMax = 150;
+
+/** Tests that a node is afterwards as it was before. */
+export function conformanceOfUndo(subject: DatapathUnderTest): void {
+  conformanceOfDetach(subject);
+  conformanceOfFaults(subject);
+}
+
+function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
+  for (const [name, segment] of [['a segment', blue], ['a segment with a gateway', withGateway(blue)]] as const) {
+    void t.test(`detach() and removeSegment() of ${name} leave the node as it was`, { skip }, async (t) => {
+      const [node, container] = [createNode(t, create), createContainer(t)];
+      const [before, inside] = [observeNode(node), observeNode(container)];
+      const port = testPort(segment, 5);
+      for (const round of ['once', 'again']) {
+        node.datapath.attach({ segment, port, netnsFd: container.fd });
+        node.datapath.detach(port);
+        t.same(observeNode(container), inside, `the container, ${round}`);
+        node.datapath.detach(port);
+        node.datapath.removeSegment({ segment, remaining: [] });
+        t.same(observeNode(node), before, `the node, ${round}`);
+        node.datapath.detach(port);
+        node.datapath.removeSegment({ segment, remaining: [] });
+        t.same(observeNode(node), before, 'a second time changes nothing and is no error');
+      }
+    });
+  }
+
+  void t.test('detach() of one attachment leaves the others and the other tenants alone', { skip }, async (t) => {
+    const node = createNode(t, create);
+    const [stays, goes, other] = [createContainer(t), createContainer(t), createContainer(t)];
+    node.datapath.attach({ segment: red, port: testPort(red, 5), netnsFd: other.fd });
+    const onlyRed = observeNode(node);
+    node.datapath.attach({ segment: withGateway(blue), port: testPort(blue, 5), netnsFd: stays.fd });
+    const withBlue = observeNode(node);
+    node.datapath.attach({ segment: withGateway(blue), port: testPort(blue, 6), netnsFd: goes.fd });
+    node.datapath.detach(testPort(blue, 6));
+    t.same(observeNode(node), withBlue);
+    t.ok(canPing(stays, '10.1.1.1'));
+    node.datapath.detach(testPort(blue, 5));
+    node.datapath.removeSegment({ segment: withGateway(blue), remaining: [red] });
+    t.same(observeNode(node), onlyRed);
+  });
+
+  void t.test('detach() of a container that is gone', { skip }, async (t) => {
+    const node = createNode(t, create);
+    const before = observeNode(node);
+    const port = testPort(blue, 5);
+    await t.test('its life', async (t) => node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd }));
+    node.datapath.detach(port);
+    node.datapath.removeSegment({ segment: blue, remaining: [] });
+    t.same(observeNode(node), before);
+  });
+
+  void t.test('what belongs to somebody else is as it was', { skip }, async (t) => {
+    const [node, container] = [createNode(t, create), createContainer(t)];
+    const lines = [
+      'link add br-other type bridge', 'link add o0 master br-other type veth peer name o1', 'link set br-other up', 'link set o0 up', 'link set o1 up',
+      'link add vx7 master br-other type vxlan id 7 dstport 4789 local 192.0.2.1', 'route add 198.51.100.0/24 via 192.0.2.9',
+    ];
+    run('ip', ['-n', node.netns, '-batch', '-'], `${lines.map((line) => line).join('\n')}\n`);
+    run('ip', ['-n', node.netns, 'link', 'set', 'br-other', 'addrgenmode', 'none']);
+    run('bridge', ['-n', node.netns, 'fdb', 'add', '02:00:00:00:77:01', 'dev', 'o0', 'master', 'static']);
+    run('bridge', ['-n', node.netns, 'fdb', 'append', '00:00:00:00:00:00', 'dev', 'vx7', 'dst', '192.0.2.77']);
+    runIn(node.netns, 'nft', 'table bridge other { set ports { type ifname; elements = { "o0" } } chain c { type filter hook prerouting priority -350; iifname @ports accept; } }; table inet weft-other { }');
+    const before = observeNode(node);
+    const port = testPort(blue, 5);
+    node.datapath.attach({ segment: withGateway(blue), port, netnsFd: container.fd });
+    t.same(node.datapath.collect({ segments: [withGateway(blue)], ports: [port] }), []);
+    node.datapath.detach(port);
+    node.datapath.removeSegment({ segment: withGateway(blue), remaining: [] });
+    t.same(node.datapath.collect({ segments: [], ports: [] }), []);
+    t.same(observeNode(node), before);
+  });
+}
+
+/** Attaches with one request failing; returns true when that request was never reached. */
+function attachWithFault(node: TestNode, request: PortRequest, plan: FaultPlan): { readonly isThrown: boolean } {
+  try {
+    node.withKernel((kernel) => faultyKernel(kernel, plan)).attach(request);
+    return { isThrown: false };
+  } catch {
+    return { isThrown: true };
+  }
+}
+
+function conformanceOfFaults({ create, skip }: DatapathUnderTest): void {
+  const neighbours: readonly { readonly name: string; readonly others: readonly Segment[] }[] = [
+    { name: 'on an empty node', others: [] },
+    { name: 'beside another tenant', others: [red] },
+  ];
+  for (const { name, others } of neighbours) {
+    for (const kind of ['refused', 'executed'] satisfies FaultKind[]) {
+      void t.test(`attach() ${name} with each request ${kind} in turn is undone by detach() and removeSegment()`, { skip }, async (t) => {
+        const [node, container] = [createNode(t, create), createContainer(t)];
+        for (const segment of others) node.datapath.attach({ segment, port: testPort(segment, 9), netnsFd: createContainer(t).fd });
+        const before = [observeNode(node), observeNode(container)];
+        const request = { segment: withGateway(blue), port: testPort(blue, 5), netnsFd: container.fd };
+        let at = 1;
+        for (; at <= requestsMax; at += 1) {
+          const plan = new FaultPlan(kind, at);
+          const { isThrown } = attachWithFault(node, request, plan);
+          if (!isThrown) t.same(node.datapath.check(request), [], 'an attach() that takes a refusal for an answer is whole');
+          node.datapath.detach(request.port);
+          node.datapath.removeSegment({ segment: request.segment, remaining: others });
+          t.same([observeNode(node), observeNode(container)], before, `request ${at}: ${plan.failed ?? 'none'}`);
+          if (plan.failed === undefined) break;
+        }
+        t.comment(`${at - 1} requests were ${kind}`);
+        t.ok(at > 20 && at <= requestsMax, `attach() has ${at - 1} requests`);
+      });
+    }
+  }
+}
