@@ -1,5 +1,5 @@
 /** Lies in the link and network headers: forged sources, tags, odd protocols. Pure. */
-import { broadcastMac, ethernet, etherTypes, linkLocalOf, llcFrame, udpPacket, type Tag } from './frames.ts';
+import { broadcastMac, ethernet, etherTypes, linkLocalOf, llcFrame, udpPacket, type Endpoints, type Tag } from './frames.ts';
 import type { Attack, Scene, Station } from './scene.ts';
 
 const randomMac = '06:5d:01:9a:7c:33';
@@ -14,14 +14,14 @@ export function honestFrames({ attacker, ownPeers }: Scene): readonly Attack[] {
   const over = (family: 'ipv4' | 'ipv6'): Attack => ({
     name: `honest UDP over ${family === 'ipv4' ? 'IPv4' : 'IPv6'}`,
     mayReachOwn: true,
-    frames: (marker) => ownPeers.map((peer) => udpFrame(attacker.mac, peer.mac, { src: attacker[family], dst: peer[family] }, marker)),
+    frames: (marker) => ownPeers.map((peer) => udpFrame({ srcMac: attacker.mac, dstMac: peer.mac, src: attacker[family], dst: peer[family] }, marker)),
   });
   return [over('ipv4'), over('ipv6'), { name: 'honest broadcast', mayReachOwn: true, frames: (marker) => [broadcastFrame(attacker, marker)] }];
 }
 
 /** A broadcast as a station may send it. */
 export function broadcastFrame({ mac, ipv4 }: Station, marker: string): Buffer {
-  return udpFrame(mac, broadcastMac, { src: ipv4, dst: '255.255.255.255' }, marker);
+  return udpFrame({ srcMac: mac, dstMac: broadcastMac, src: ipv4, dst: '255.255.255.255' }, marker);
 }
 
 function forgedMacs({ attacker, ownPeers, victims, node }: Scene): readonly Attack[] {
@@ -35,7 +35,7 @@ function forgedMacs({ attacker, ownPeers, victims, node }: Scene): readonly Atta
   return forged.map(({ name, mac }) => ({
     name,
     mayReachOwn: false,
-    frames: (marker) => destinations(ownPeers, victims).map((dst) => udpFrame(mac, dst.mac, { src: attacker.ipv4, dst: dst.ipv4 }, marker)),
+    frames: (marker) => destinations(ownPeers, victims).map((to) => udpFrame({ srcMac: mac, dstMac: to.mac, src: attacker.ipv4, dst: to.ipv4 }, marker)),
   }));
 }
 
@@ -54,7 +54,9 @@ function forgedAddresses({ attacker, ownPeers, victims, node }: Scene): readonly
     name,
     mayReachOwn: false,
     frames: (marker) =>
-      destinations(ownPeers, victims).map((dst) => udpFrame(attacker.mac, dst.mac, { src, dst: src.includes(':') ? dst.ipv6 : dst.ipv4 }, marker)),
+      destinations(ownPeers, victims).map((to) =>
+        udpFrame({ srcMac: attacker.mac, dstMac: to.mac, src, dst: src.includes(':') ? to.ipv6 : to.ipv4 }, marker),
+      ),
   }));
 }
 
@@ -65,7 +67,8 @@ function tagged(scene: Scene): readonly Attack[] {
   const attack = (name: string, tags: readonly Tag[], { isLying = false, mac = attacker.mac } = {}): Attack => ({
     name,
     mayReachOwn: !isLying,
-    frames: (marker) => destinations(ownPeers, victims).map(({ mac: dst }) => udpFrame(mac, dst, isLying ? lying : honest, marker, tags)),
+    frames: (marker) =>
+      destinations(ownPeers, victims).map((to) => udpFrame({ srcMac: mac, dstMac: to.mac, tags, ...(isLying ? lying : honest) }, marker)),
   });
   return [
     attack(`802.1Q tag ${ownVni}, the own VNI`, [{ type: 'vlan', id: ownVni }]),
@@ -99,7 +102,13 @@ function destinations(ownPeers: Scene['ownPeers'], victims: Scene['victims']): r
   return [...ownPeers, ...victims, { mac: broadcastMac, ipv4: '255.255.255.255', ipv6: 'ff02::1' }];
 }
 
-function udpFrame(src: string, dst: string, endpoints: { readonly src: string; readonly dst: string }, marker: string, tags: readonly Tag[] = []): Buffer {
+interface UdpFrame extends Endpoints {
+  readonly srcMac: string;
+  readonly dstMac: string;
+  readonly tags?: readonly Tag[];
+}
+
+function udpFrame({ srcMac, dstMac, tags = [], ...endpoints }: UdpFrame, marker: string): Buffer {
   const type = endpoints.src.includes(':') ? etherTypes.ipv6 : etherTypes.ipv4;
-  return ethernet({ dst, src, type, tags }, udpPacket(endpoints, Buffer.from(marker)));
+  return ethernet({ dst: dstMac, src: srcMac, type, tags }, udpPacket(endpoints, Buffer.from(marker)));
 }

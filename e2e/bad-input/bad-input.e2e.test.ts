@@ -1,7 +1,7 @@
 /** What is wrong is refused: with the right code, words that say what to change, and a node that is as it was. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { netnsPath, type TeardownScope } from '../../pkg/testing/netns.ts';
 import { readLinks } from '../../pkg/testing/observe.ts';
 import { describeOutcome, type CniOutcome } from '../harness/cni-call.ts';
@@ -86,7 +86,7 @@ function createBench(scope: TeardownScope): Bench {
   return { node: lab.node(1), container: lab.container('container'), conf: tenantConf(lab, blue, 1) };
 }
 
-async function refuses(t: Tap, bench: Bench, row: Row): Promise<void> {
+async function refuses(t: Test, bench: Bench, row: Row): Promise<void> {
   const before = { node: bench.node.snapshot(), container: readLinks(bench.container) };
   const outcome = await call(bench, row);
   const after = { node: bench.node.snapshot(), container: readLinks(bench.container) };
@@ -106,9 +106,4 @@ async function call({ node, container, conf }: Bench, { conf: overConf = {}, env
   const right = attachEnv('ADD', { conf, containerId: 'c1', netns: container });
   const env = Object.fromEntries(Object.entries({ ...right, ...overEnv }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
   return node.call({ env, stdin: typeof overConf === 'string' ? overConf : JSON.stringify({ ...conf, ...overConf }) });
-}
-
-/** As much of tap's `t` as is used here. */
-interface Tap {
-  same(found: unknown, wanted: unknown, message: string): boolean;
 }

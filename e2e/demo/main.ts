@@ -98,18 +98,19 @@ function addressFaults(guests: readonly Guest[]): readonly string[] {
 }
 
 async function checkFullSize(guests: readonly Guest[]): Promise<readonly string[]> {
+  const probes = tenants.flatMap(({ name }) => {
+    const [from, to] = [guestNamed(guests, `${name}-1a`), guestNamed(guests, `${name}-2a`)];
+    // ICMP and IP headers: 8 and 20 bytes (RFC 792, RFC 791), 8 and 40 bytes (RFC 4443, RFC 8200).
+    const targets = [{ address: to.ipv4, headerBytes: 28 }, { address: to.ipv6, headerBytes: 48 }];
+    return targets.flatMap((target) => [overlayMtu, overlayMtu + 1].map((bytes) => ({ from, to, bytes, ...target })));
+  });
   const failures: string[] = [];
   const rows = [['from', 'to', 'bytes', 'arrived']];
-  for (const { name: tenant } of tenants) {
-    const [from, to] = [guestNamed(guests, `${tenant}-1a`), guestNamed(guests, `${tenant}-2a`)];
-    for (const { address, headerBytes } of [{ address: to.ipv4, headerBytes: 28 }, { address: to.ipv6, headerBytes: 48 }]) {
-      for (const bytes of [overlayMtu, overlayMtu + 1]) {
-        const isArrived = (await ping(from.netns, address, { size: bytes - headerBytes, df: true })) > 0;
-        rows.push([from.name, `${to.name} ${address}`, String(bytes), isArrived ? '✓' : '✗']);
-        const isExpected = bytes <= overlayMtu;
-        if (isArrived !== isExpected) failures.push(`${bytes} bytes from ${from.name} to ${address} ${isArrived ? 'arrive' : 'do not arrive'}`);
-      }
-    }
+  for (const { from, to, address, bytes, headerBytes } of probes) {
+    const isArrived = (await ping(from.netns, address, { size: bytes - headerBytes, df: true })) > 0;
+    rows.push([from.name, `${to.name} ${address}`, String(bytes), isArrived ? '✓' : '✗']);
+    const isExpected = bytes <= overlayMtu;
+    if (isArrived !== isExpected) failures.push(`${bytes} bytes from ${from.name} to ${address} ${isArrived ? 'arrive' : 'do not arrive'}`);
   }
   print(renderTable(rows));
   return failures;

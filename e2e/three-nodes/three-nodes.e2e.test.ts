@@ -1,6 +1,6 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { readSegment, segmentLinks } from '../harness/kernel-view.ts';
-import { createLab } from '../harness/lab.ts';
+import { createLab, type Lab } from '../harness/lab.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { ping } from '../harness/container.ts';
 import { describeFaults, measureReach } from '../harness/reach.ts';
@@ -43,30 +43,30 @@ t.test('two tenants on three nodes', { skip }, async (t) => {
     }
   });
 
-  await t.test('an address that moves to another node is found there', async (t) => {
-    const address = '10.1.1.77';
-    const args = `IP=${address}`;
-    const first = await attachMoving(2);
-    t.equal(await ping(blue1.netns, address), 1, 'on node 2');
-    await lab.detach(first);
-    await attachMoving(3);
-    // The peers' neighbour entries and forwarding entries still name the old place.
-    t.equal(await ping(blue1.netns, address, { count: 3 }), 3, 'on node 3');
-
-    async function attachMoving(node: number): Promise<Guest> {
-      const ranges = [[{ subnet: '10.1.1.0/24', rangeStart: address, rangeEnd: address }]];
-      const guest = await attachGuest(lab, { ...blue, extra: { ipam: { type: 'weft', ranges } } }, node, { label: `move${node}`, args });
-      t.teardown(async () => void (await lab.detach(guest)));
-      await lab.settle();
-      return guest;
-    }
-  });
+  await t.test('an address that moves to another node is found there', async (t) => checkMove(t, lab, blue1));
 
   await t.test('nothing is left after the last DEL', async (t) => {
     for (const guest of [blue1, blue2, blue3, red1, red3]) await lab.detach(guest);
     t.same(lab.nodes.map((node) => node.snapshot()), before);
   });
 });
+
+async function checkMove(t: Test, lab: Lab, observer: Guest): Promise<void> {
+  const address = '10.1.1.77';
+  const ipam = { type: 'weft', ranges: [[{ subnet: '10.1.1.0/24', rangeStart: address, rangeEnd: address }]] };
+  const attachOn = async (node: number): Promise<Guest> => {
+    const guest = await attachGuest(lab, { ...blue, extra: { ipam } }, node, { label: `move${node}`, args: `IP=${address}` });
+    await lab.settle();
+    return guest;
+  };
+  const first = await attachOn(2);
+  t.equal(await ping(observer.netns, address), 1, 'on node 2');
+  await lab.detach(first);
+  const second = await attachOn(3);
+  // The observer's neighbour entry and its node's forwarding entry still name the old place.
+  t.equal(await ping(observer.netns, address, { count: 3 }), 3, 'on node 3');
+  await lab.detach(second);
+}
 
 async function faults(t: TeardownScope, guests: readonly Guest[]): Promise<readonly string[]> {
   return describeFaults(await measureReach(t, guests.map(({ participant }) => participant)));

@@ -1,87 +1,111 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
+import { netnsPath } from '../../pkg/testing/netns.ts';
 import { ping } from '../harness/container.ts';
 import { readAttachment, readSegment, segmentLinks } from '../harness/kernel-view.ts';
-import { createLab } from '../harness/lab.ts';
+import { createLab, type Lab } from '../harness/lab.ts';
 import { describeFaults, measureReach } from '../harness/reach.ts';
-import { attachGuest, blue, red } from '../harness/tenant.ts';
+import { attachGuest, blue, red, type Guest } from '../harness/tenant.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLab('tcpdump');
 t.setTimeout(120_000);
 
+interface Tenants {
+  readonly blue1: Guest;
+  readonly blue1b: Guest;
+  readonly red1: Guest;
+  readonly blue2: Guest;
+  readonly red2: Guest;
+}
+
 t.test('two tenants with the same subnet on two nodes', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 2 });
-  const [node1, node2] = [lab.node(1), lab.node(2)];
   const before = lab.nodes.map((node) => node.snapshot());
-  const blue1 = await attachGuest(lab, blue, 1, { label: 'blue-1' });
-  const blue1b = await attachGuest(lab, blue, 1, { label: 'blue1b' });
-  const red1 = await attachGuest(lab, red, 1, { label: 'red-1' });
-  const blue2 = await attachGuest(lab, blue, 2, { label: 'blue-2' });
-  const red2 = await attachGuest(lab, red, 2, { label: 'red-2' });
-  const guests = [blue1, blue1b, red1, blue2, red2];
-  await lab.settle();
+  const tenants = await attachTenants(lab);
+  const guests = Object.values(tenants);
 
-  await t.test('addresses come from the ranges, the same in both tenants', async (t) => {
-    t.same(blue1.result.ips?.map(({ address }) => address), ['10.1.1.10/24', 'fd00:1::10/64']);
-    t.same(red1.result.ips?.map(({ address }) => address), ['10.1.1.10/24', 'fd00:1::10/64']);
-    t.same(blue1b.result.ips?.map(({ address }) => address), ['10.1.1.11/24', 'fd00:1::11/64']);
-    t.same(red2.result.ips?.map(({ address }) => address), ['10.1.1.20/24', 'fd00:1::20/64']);
-  });
-
+  await t.test('addresses come from the ranges, the same in both tenants', async (t) => checkAddresses(t, tenants));
   await t.test('members reach each other in both families and by broadcast, others nothing', async (t) => {
     const reaches = await measureReach(t, guests.map(({ participant }) => participant));
     t.equal(reaches.filter(({ isExpected }) => isExpected).length, 8);
     t.same(describeFaults(reaches), []);
   });
-
-  await t.test('full-size packets pass with DF, larger ones do not', async (t) => {
-    for (const { address, headerBytes } of [{ address: blue2.participant.ipv4, headerBytes: 28 }, { address: blue2.participant.ipv6, headerBytes: 48 }]) {
-      t.equal(await ping(blue1.netns, address, { size: 1450 - headerBytes, df: true }), 1, `1450 bytes to ${address}`);
-      t.equal(await ping(blue1.netns, address, { size: 1451 - headerBytes, df: true }), 0, `1451 bytes to ${address}`);
-      t.equal(await ping(blue1.netns, address, { size: 4000 }), 1, `4000 bytes in fragments to ${address}`);
-    }
-  });
-
-  await t.test('the kernel holds what it should', async (t) => {
-    const segment = { bridgeKind: 'bridge', bridgeIsUp: true, vxlanMtu: 1500, port: 4789 };
-    t.match(readSegment(node1.netns, 1001), { ...segment, vxlanMaster: 'weft-br1001', vni: 1001, local: node1.ipv4, floodList: [node2.ipv4] });
-    t.match(readSegment(node1.netns, 1002), { ...segment, vxlanMaster: 'weft-br1002', vni: 1002, local: node1.ipv4, floodList: [node2.ipv4] });
-    t.match(readSegment(node2.netns, 1001), { ...segment, vxlanMaster: 'weft-br1001', vni: 1001, local: node2.ipv4, floodList: [node1.ipv4] });
-    for (const guest of guests) {
-      const view = readAttachment(guest);
-      const bridge = `weft-br${guest.participant.tenant === 'blue' ? 1001 : 1002}`;
-      t.match(view, { hostMaster: bridge, hostMtu: 1450, containerMtu: 1450, hostIf: /^weft-p/ }, guest.participant.name);
-      t.match(view.hostAlias, guest.participant.tenant, 'the alias names the tenant');
-      t.same(view.routes, ['10.1.1.0/24', 'fd00:1::/64'], 'only the subnets are routed');
-    }
-  });
-
-  await t.test('the result says what the kernel holds', async (t) => {
-    for (const { attach, result, ...guest } of guests) {
-      const view = readAttachment({ attach, result, ...guest });
-      const inside = result.interfaces?.findIndex(({ sandbox }) => sandbox === `/run/netns/${attach.netns}`) ?? -1;
-      t.match(result.interfaces?.[inside], { name: 'eth0', mac: view.containerMac });
-      t.ok(result.interfaces?.some(({ name, sandbox }) => name === view.hostIf && (sandbox ?? '') === ''), 'the host interface is in the result');
-      t.same(result.ips?.map(({ address }) => address), view.addresses);
-      t.ok(result.ips?.every((ip) => ip.interface === inside), 'the addresses belong to the container interface');
-    }
-  });
-
+  await t.test('full-size packets pass with DF, larger ones do not', async (t) => checkPacketSizes(t, tenants));
+  await t.test('the kernel holds what it should', async (t) => checkKernel(t, lab, guests));
+  await t.test('the result says what the kernel holds', async (t) => checkResults(t, guests));
   await t.test('a tenant goes from a node with its last container, and disturbs nobody', async (t) => {
-    await lab.detach(blue1);
-    t.same(segmentLinks(node1.netns, 1001), ['weft-br1001', 'weft-vx1001'], 'one container is left');
-    t.equal(await ping(blue1b.netns, blue2.participant.ipv4), 1);
-    await lab.detach(blue1b);
-    t.same(segmentLinks(node1.netns, 1001), []);
-    t.same(segmentLinks(node1.netns, 1002), ['weft-br1002', 'weft-vx1002']);
-    t.equal(await ping(red1.netns, red2.participant.ipv4), 1, 'the other tenant still works');
-    for (const guest of [red1, blue2, red2]) await lab.detach(guest);
+    await checkDetaching(t, lab, tenants);
     t.same(lab.nodes.map((node) => node.snapshot()), before, 'links, routes and nftables are as before');
   });
-
   await t.test('DEL succeeds a second time, and without a namespace', async (t) => {
-    await lab.detach(blue1);
-    const { netns: _, ...withoutNetns } = blue1.attach;
-    t.match(await node1.del(withoutNetns), { exitCode: 0, stdout: '' });
+    await lab.detach(tenants.blue1);
+    const { netns: _, ...withoutNetns } = tenants.blue1.attach;
+    t.match(await lab.node(1).del(withoutNetns), { exitCode: 0, stdout: '' });
   });
 });
+
+async function attachTenants(lab: Lab): Promise<Tenants> {
+  const tenants = {
+    blue1: await attachGuest(lab, blue, 1, { label: 'blue-1' }),
+    blue1b: await attachGuest(lab, blue, 1, { label: 'blue1b' }),
+    red1: await attachGuest(lab, red, 1, { label: 'red-1' }),
+    blue2: await attachGuest(lab, blue, 2, { label: 'blue-2' }),
+    red2: await attachGuest(lab, red, 2, { label: 'red-2' }),
+  };
+  await lab.settle();
+  return tenants;
+}
+
+function checkAddresses(t: Test, { blue1, blue1b, red1, red2 }: Tenants): void {
+  t.same(blue1.result.ips?.map(({ address }) => address), ['10.1.1.10/24', 'fd00:1::10/64']);
+  t.same(red1.result.ips?.map(({ address }) => address), ['10.1.1.10/24', 'fd00:1::10/64']);
+  t.same(blue1b.result.ips?.map(({ address }) => address), ['10.1.1.11/24', 'fd00:1::11/64']);
+  t.same(red2.result.ips?.map(({ address }) => address), ['10.1.1.20/24', 'fd00:1::20/64']);
+}
+
+async function checkPacketSizes(t: Test, { blue1, blue2 }: Tenants): Promise<void> {
+  for (const { address, headerBytes } of [{ address: blue2.participant.ipv4, headerBytes: 28 }, { address: blue2.participant.ipv6, headerBytes: 48 }]) {
+    t.equal(await ping(blue1.netns, address, { size: 1450 - headerBytes, df: true }), 1, `1450 bytes to ${address}`);
+    t.equal(await ping(blue1.netns, address, { size: 1451 - headerBytes, df: true }), 0, `1451 bytes to ${address}`);
+    t.equal(await ping(blue1.netns, address, { size: 4000 }), 1, `4000 bytes in fragments to ${address}`);
+  }
+}
+
+function checkKernel(t: Test, lab: Lab, guests: readonly Guest[]): void {
+  const [node1, node2] = [lab.node(1), lab.node(2)];
+  const segment = { bridgeKind: 'bridge', bridgeIsUp: true, vxlanMtu: 1500, port: 4789 };
+  t.match(readSegment(node1.netns, 1001), { ...segment, vxlanMaster: 'weft-br1001', vni: 1001, local: node1.ipv4, floodList: [node2.ipv4] });
+  t.match(readSegment(node1.netns, 1002), { ...segment, vxlanMaster: 'weft-br1002', vni: 1002, local: node1.ipv4, floodList: [node2.ipv4] });
+  t.match(readSegment(node2.netns, 1001), { ...segment, vxlanMaster: 'weft-br1001', vni: 1001, local: node2.ipv4, floodList: [node1.ipv4] });
+  for (const guest of guests) {
+    const view = readAttachment(guest);
+    const bridge = `weft-br${guest.participant.tenant === 'blue' ? 1001 : 1002}`;
+    t.match(view, { hostMaster: bridge, hostMtu: 1450, containerMtu: 1450, hostIf: /^weft-p/ }, guest.participant.name);
+    t.match(view.hostAlias, guest.participant.tenant, 'the alias names the tenant');
+    t.same(view.routes, ['10.1.1.0/24', 'fd00:1::/64'], 'only the subnets are routed');
+  }
+}
+
+function checkResults(t: Test, guests: readonly Guest[]): void {
+  for (const guest of guests) {
+    const { attach, result } = guest;
+    const view = readAttachment(guest);
+    const inside = result.interfaces?.findIndex(({ sandbox }) => sandbox === netnsPath(attach.netns)) ?? -1;
+    t.match(result.interfaces?.[inside], { name: 'eth0', mac: view.containerMac });
+    t.ok(result.interfaces?.some(({ name, sandbox }) => name === view.hostIf && (sandbox ?? '') === ''), 'the host interface is in the result');
+    t.same(result.ips?.map(({ address }) => address), view.addresses);
+    t.ok(result.ips?.every((ip) => ip.interface === inside), 'the addresses belong to the container interface');
+  }
+}
+
+async function checkDetaching(t: Test, lab: Lab, { blue1, blue1b, red1, blue2, red2 }: Tenants): Promise<void> {
+  const { netns } = lab.node(1);
+  await lab.detach(blue1);
+  t.same(segmentLinks(netns, 1001), ['weft-br1001', 'weft-vx1001'], 'one container is left');
+  t.equal(await ping(blue1b.netns, blue2.participant.ipv4), 1);
+  await lab.detach(blue1b);
+  t.same(segmentLinks(netns, 1001), []);
+  t.same(segmentLinks(netns, 1002), ['weft-br1002', 'weft-vx1002']);
+  t.equal(await ping(red1.netns, red2.participant.ipv4), 1, 'the other tenant still works');
+  for (const guest of [red1, blue2, red2]) await lab.detach(guest);
+}

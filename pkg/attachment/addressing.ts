@@ -17,6 +17,7 @@ export interface PoolAddress {
   readonly range: AddressRange;
 }
 
+/** Whose addresses are wanted, and what is asked for. */
 export interface AddressQuestion {
   readonly vni: Vni;
   readonly tenant: string;

@@ -20,6 +20,7 @@ export interface AssignedAddress {
   readonly rangeSet: number;
 }
 
+/** What an attachment was given. */
 export interface Assignment {
   readonly addresses: readonly AssignedAddress[];
   readonly routes: readonly Route[];

@@ -9,6 +9,7 @@ import type { AttachmentKey } from '../overlay/model.ts';
 import type { EngineParts } from './engine.ts';
 import { removeAttachment, type Caller } from './remove.ts';
 
+/** The attachment that an ADD is about to make. */
 export interface Newcomer {
   readonly key: AttachmentKey;
   readonly vni: Vni;

@@ -6,6 +6,7 @@ import type { AttachmentPort, Route, Segment } from '../overlay/model.ts';
 import { bridgeName } from '../overlay/names.ts';
 import type { Assignment } from './ipam.ts';
 
+/** An attachment that is in place. */
 export interface AttachedPort {
   readonly segment: Segment;
   readonly port: AttachmentPort;

@@ -48,6 +48,7 @@ export interface CniPlugin {
   status(request: CniRequest): Promise<void>;
 }
 
+/** A call as the runtime made it. */
 export interface CniCall {
   readonly env: ReadonlyEnv;
   readonly stdin: string;

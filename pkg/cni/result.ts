@@ -42,6 +42,7 @@ export interface CniRoute {
   readonly scope?: number;
 }
 
+/** Name servers and search domains, as resolv.conf(5) has them. */
 export interface CniDns {
   readonly nameservers?: readonly string[];
   readonly domain?: string;
@@ -49,6 +50,7 @@ export interface CniDns {
   readonly options?: readonly string[];
 }
 
+/** What ADD answers. */
 export interface CniResult {
   readonly interfaces: readonly CniInterface[];
   readonly ips: readonly CniIp[];

@@ -32,6 +32,7 @@ const introducedIn: Readonly<Record<Verb, string>> = {
 /** What a configuration without `cniVersion` means (SPEC.md 0.1.0, before the field existed). */
 const impliedVersion = '0.1.0';
 
+/** True for a version that weft speaks. */
 export function isSupportedVersion(value: unknown): value is CniVersion {
   return supportedVersions.some((version) => version === value);
 }

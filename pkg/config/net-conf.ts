@@ -48,6 +48,7 @@ export interface NetConf {
   readonly dns?: CniDns;
 }
 
+/** What a network configuration is read against: the node, and the one container. */
 export interface NetConfContext {
   readonly node: NodeConf;
   readonly args: EndpointArgs;

@@ -7,11 +7,13 @@ import { isRefusal } from '../netlink/netlink-error.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 import { decodeRoute, listRoutes } from '../netlink/route.ts';
 
+/** What the configuration says of the VTEP: either, both or nothing. */
 export interface VtepSettings {
   readonly interface?: string;
   readonly address?: Address;
 }
 
+/** What the tunnel runs over. */
 export interface Underlay {
   readonly vtepAddress: Address;
   /** Bytes. */

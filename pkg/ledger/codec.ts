@@ -13,6 +13,7 @@ import type { attachmentColumns } from './schema.ts';
 
 type AttachmentColumns = Readonly<Record<(typeof attachmentColumns)[number], SQLInputValue>>;
 
+/** The columns of an attachment. */
 export function encodeAttachment(record: NewAttachment): AttachmentColumns {
   return {
     network: record.key.network,
@@ -36,6 +37,7 @@ export function encodeAttachment(record: NewAttachment): AttachmentColumns {
   };
 }
 
+/** The attachment of a row. @throws SyntaxError, RangeError when a column holds what no weft has written */
 export function decodeAttachment(row: Fields): AttachmentRecord {
   const endpoint = optionalText(row, 'endpoint');
   const pod = optionalText(row, 'pod');
@@ -98,6 +100,7 @@ function decodeRoute(route: Fields): Route {
   };
 }
 
+/** The JSON of a segment; addresses as text. */
 export function encodeSegment(segment: Segment): string {
   const { gateway } = segment;
   return JSON.stringify({
@@ -108,6 +111,7 @@ export function encodeSegment(segment: Segment): string {
   });
 }
 
+/** The segment of a row. @throws as decodeAttachment() */
 export function decodeSegment(row: Fields): SegmentRecord {
   return { vni: parseVni(row['vni']), segment: jsonObject(row, 'segment', decodeSegmentJson) };
 }
@@ -135,12 +139,14 @@ export function addressKey(address: Address): Uint8Array {
   return Uint8Array.of(address.family, ...addressBytes(address));
 }
 
+/** The address of a key. */
 export function addressFromKey(key: Uint8Array): Address {
   const address = addressFromBytes(key.subarray(1));
   if (key[0] !== address.family) throw new SyntaxError(`an address key's family must be ${address.family}: current value is ${key[0]}`);
   return address;
 }
 
+/** The allocation of a row. @throws as decodeAttachment() */
 export function decodeAllocation(row: Fields): AllocationRecord {
   return {
     vni: parseVni(row['vni']),
@@ -150,6 +156,7 @@ export function decodeAllocation(row: Fields): AllocationRecord {
   };
 }
 
+/** The identity of a row, with the addresses of its other rows. @throws as decodeAttachment() */
 export function decodeIdentity(row: Fields, addresses: readonly InterfaceAddress[]): Identity {
   return {
     vni: parseVni(row['vni']),
@@ -160,6 +167,7 @@ export function decodeIdentity(row: Fields, addresses: readonly InterfaceAddress
   };
 }
 
+/** The address of a row of an identity. @throws as decodeAttachment() */
 export function decodeIdentityAddress(row: Fields): InterfaceAddress {
   return { address: addressFromKey(bytes(row, 'address')), length: integer(row, 'length') };
 }

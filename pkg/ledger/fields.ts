@@ -3,6 +3,7 @@ import { damaged } from './failure.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** A field that must be text. @throws SyntaxError */
 export function text(fields: Fields, key: string): string {
   const value = fields[key];
   if (typeof value !== 'string') throw unexpected(key, 'text', value);
@@ -14,6 +15,7 @@ export function optionalText(fields: Fields, key: string): string | undefined {
   return isAbsent(fields[key]) ? undefined : text(fields, key);
 }
 
+/** A field that must be a whole number. @throws SyntaxError */
 export function integer(fields: Fields, key: string): number {
   const value = fields[key];
   if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw unexpected(key, 'a whole number', value);
@@ -29,12 +31,14 @@ export function optionalIntegers<K extends string>(fields: Fields, keys: readonl
   return found;
 }
 
+/** A field that must be a boolean. @throws SyntaxError */
 export function flag(fields: Fields, key: string): boolean {
   const value = fields[key];
   if (typeof value !== 'boolean') throw unexpected(key, 'true or false', value);
   return value;
 }
 
+/** A field that must be a blob. @throws SyntaxError */
 export function bytes(fields: Fields, key: string): Uint8Array {
   const value = fields[key];
   if (!(value instanceof Uint8Array)) throw unexpected(key, 'bytes', value);
@@ -54,6 +58,7 @@ export function objects<T>(fields: Fields, key: string, decode: (fields: Fields)
   return array(fields, key).map((value) => decode(asFields(value, key)));
 }
 
+/** A field that may be absent or must be an object that `decode` takes. */
 export function optionalObject<T>(fields: Fields, key: string, decode: (fields: Fields) => T): T | undefined {
   return isAbsent(fields[key]) ? undefined : decode(asFields(fields[key], key));
 }

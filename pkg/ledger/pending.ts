@@ -59,6 +59,7 @@ export interface UnreadablePendingDel {
   readonly reason: string;
 }
 
+/** What waits in the directories. */
 export interface PendingDels {
   readonly entries: readonly PendingDelEntry[];
   readonly unreadable: readonly UnreadablePendingDel[];

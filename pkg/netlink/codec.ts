@@ -49,6 +49,7 @@ export function attribute(type: number, value: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** One byte. */
 export function attributeU8(type: number, value: number): Uint8Array {
   return attribute(type, Uint8Array.of(value));
 }
@@ -60,6 +61,7 @@ export function attributeBe16(type: number, value: number): Uint8Array {
   return attribute(type, bytes);
 }
 
+/** A 32-bit number in the machine's byte order. */
 export function attributeU32(type: number, value: number): Uint8Array {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value >>> 0);

@@ -42,6 +42,7 @@ export interface Link {
   readonly vxlan?: VxlanSettings;
 }
 
+/** What a VXLAN device was made with. */
 export interface VxlanSettings {
   readonly vni: number;
   readonly local?: Address;

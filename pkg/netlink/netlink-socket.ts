@@ -143,17 +143,14 @@ export class NetlinkSocket implements Netlink {
   #dumpOnce(request: NetlinkRequest): NetlinkMessage[] | undefined {
     const first = this.#send([request], flagRequest | flagDump);
     const messages: NetlinkMessage[] = [];
-    let wasInterrupted = false;
     for (;;) {
-      for (const message of this.#receive(first)) {
-        if ((message.flags & flagDumpInterrupted) !== 0) wasInterrupted = true;
-        if (message.type === nlmsgError || message.type === nlmsgDone) {
-          const refusal = decodeAcknowledgement(message, request.what);
-          if (refusal !== undefined && refusal.errnoCode !== 'EINTR') throw refusal;
-          return wasInterrupted || refusal !== undefined ? undefined : messages;
-        }
-        messages.push(message);
-      }
+      messages.push(...this.#receive(first));
+      const end = messages.findIndex((message) => message.type === nlmsgError || message.type === nlmsgDone);
+      if (end < 0) continue;
+      const refusal = decodeAcknowledgement(messages[end] as NetlinkMessage, request.what);
+      if (refusal !== undefined && refusal.errnoCode !== 'EINTR') throw refusal;
+      const isInterrupted = refusal !== undefined || messages.some((message) => (message.flags & flagDumpInterrupted) !== 0);
+      return isInterrupted ? undefined : messages.slice(0, end);
     }
   }
 

@@ -17,6 +17,7 @@ const append = 0x800;
 export type TableFamily = 'inet' | 'bridge';
 const familyNumbers: Readonly<Record<TableFamily, number>> = { inet: 1, bridge: 7 };
 
+/** A table: names are unique within a family. */
 export interface TableName {
   readonly family: TableFamily;
   readonly table: string;
