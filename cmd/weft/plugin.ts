@@ -11,6 +11,8 @@ import { findPlaces } from './places.ts';
 const stdin = 0;
 const stdout = 1;
 const stderr = 2;
+/** A runtime that got no result must not take the call for a success: it follows with DEL. */
+const undeliveredExitCode = 1;
 /** The runtime has the configuration in memory when it starts the plugin. */
 const stdinDeadlineMs = 10_000;
 
@@ -20,8 +22,8 @@ const stdinDeadlineMs = 10_000;
  */
 export async function runPlugin(): Promise<never> {
   const answer = await answerCall();
-  writeAll(stdout, answer.stdout);
-  exit(answer.exitCode);
+  const isDelivered = writeAll(stdout, answer.stdout);
+  exit(isDelivered ? answer.exitCode : undeliveredExitCode);
 }
 
 async function answerCall(): Promise<CniAnswer> {
@@ -39,13 +41,15 @@ function failingPlugin(error: unknown): CniPlugin {
   return { add: fail, del: fail, check: fail, gc: fail, status: fail };
 }
 
-/** To a pipe that another process reads: written whole, or the reader is gone. */
-function writeAll(fd: number, text: string): void {
+/** To a pipe that another process reads: written whole (true), or the reader is gone (false). */
+function writeAll(fd: number, text: string): boolean {
   const bytes = Buffer.from(text);
   let written = 0;
   try {
     while (written < bytes.length) written += writeSync(fd, bytes, written);
+    return true;
   } catch (error) {
     if (fd !== stderr) writeAll(stderr, `weft: the answer could not be written: ${describeError(error)}\n`);
+    return false;
   }
 }

@@ -1,8 +1,7 @@
 /** CHECK looks at the kernel: whatever somebody breaks behind weft's back is named, and DEL clears all of it. */
 import t from 'tap';
 import { run, runIn } from '../../pkg/testing/command.ts';
-import type { Attached } from '../harness/lab.ts';
-import { describeOutcome } from '../harness/cni-call.ts';
+import { describeOutcome, type CniOutcome } from '../harness/cni-call.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { done, refused } from './outcomes.ts';
 import { createSite, hostIfOf, macOf, newcomer, peer, type Site } from './site.ts';
@@ -67,13 +66,14 @@ const damages: readonly Damage[] = [
 t.test('CHECK after damage', { skip, timeout: 90_000 }, async (t) => {
   const site = createDualSite(t);
   const before = site.node.snapshot();
+  const attach = newcomer(site, 'damaged');
   for (const [index, damage] of damages.entries()) {
-    const attached = await site.lab.attach(site.node, { label: `c${index}`, conf: site.conf });
-    if (index === 0) t.match(await site.node.check(attached.attach, attached.result), done, 'whole at first');
-    inflict(damage, attached);
-    const outcome = await site.node.check(attached.attach, attached.result);
+    const added = await site.node.add(attach);
+    if (index === 0) t.match(await site.node.check(attach, added.result), done, 'whole at first');
+    inflict(damage, site.node.netns, { netns: attach.netns, added });
+    const outcome = await site.node.check(attach, added.result);
     t.match(outcome, refused(108, damage.words), `${damage.name}: ${describeOutcome(outcome)}`);
-    await site.lab.detach(attached);
+    t.match(await site.node.del(attach), done);
     t.same(site.node.snapshot(), before, `DEL clears it: ${damage.name}`);
   }
 });
@@ -83,7 +83,7 @@ t.test('an ADD mends what its tenant shares', { skip }, async (t) => {
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   const shared = ['the bridge is down', 'the VXLAN device is gone', 'the VXLAN device has another VNI'];
   for (const damage of damages.filter(({ name }) => shared.includes(name))) {
-    inflict(damage, first);
+    inflict(damage, site.node.netns);
     const next = await site.lab.attach(site.node, { label: 'next', conf: site.conf });
     const outcome = await site.node.check(first.attach, first.result);
     t.match(outcome, done, `${damage.name}: ${describeOutcome(outcome)}`);
@@ -123,10 +123,12 @@ function createDualSite(t: Parameters<typeof createSite>[0]): Site {
   return createSite(t, { extra: { ipam: { type: 'weft', ranges, routes } } });
 }
 
-function inflict({ onNode = [], inContainer = [], command }: Damage, attached: Attached): void {
-  const { node, netns } = attached;
-  const words = (line: string): readonly string[] => line.replaceAll('{host}', hostIfOf(attached)).replaceAll('{mac}', macOf(attached) ?? '').split(' ');
-  for (const line of onNode) run('ip', ['-n', node.netns, ...words(line)]);
-  for (const line of inContainer) run('ip', ['-n', netns, ...words(line)]);
-  if (command !== undefined) runIn(node.netns, ...words(command));
+/** The attachment is not needed where the damage is to what the tenant shares. */
+function inflict({ onNode = [], inContainer = [], command }: Damage, node: string, attachment?: { readonly netns: string; readonly added: CniOutcome }): void {
+  const host = attachment === undefined ? '' : hostIfOf(attachment.added);
+  const mac = attachment === undefined ? '' : (macOf(attachment.added) ?? '');
+  const words = (line: string): readonly string[] => line.replaceAll('{host}', host).replaceAll('{mac}', mac).split(' ');
+  for (const line of onNode) run('ip', ['-n', node, ...words(line)]);
+  for (const line of inContainer) run('ip', ['-n', attachment?.netns ?? '', ...words(line)]);
+  if (command !== undefined) runIn(node, ...words(command));
 }

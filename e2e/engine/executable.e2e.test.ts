@@ -17,7 +17,7 @@ const root = process.getuid?.() ?? 0;
 /** A root directory with nothing in it but weft, the shared libraries it names, /proc, and this node's files. */
 const emptyRoot = `
 root="$WEFT_RUN_DIR/root"
-mkdir "$root"
+mkdir -p "$root"
 mount -t tmpfs none "$root"
 for library in $(ldd ${weftExecutable} | grep -o '/[^ ]*'); do cp --parents "$library" "$root"; done
 touch "$root/weft"
@@ -148,7 +148,7 @@ t.test('the command line', { skip }, async (t) => {
   const weft = (...args: readonly string[]): string => run(weftExecutable, args);
   const { version } = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string };
   t.equal(weft('--version'), `${version}\n`);
-  t.match(weft('--help'), /One overlay network for each tenant.*CNI_COMMAND=ADD weft < net\.conf.*forget <tenant> <endpoint>/s);
+  t.match(weft('--help'), /One overlay network for each tenant.*CNI_COMMAND=ADD\s+weft\s+<\s+net\.conf.*forget <tenant> <endpoint>/s);
   t.match(weft('forget', '--help'), /give up the address and MAC kept for an endpoint/);
   t.throws(() => weft('forgte'), /unknown command 'forgte'.*forget/s);
   t.throws(() => weft('forget', 'blue'), /missing required argument 'endpoint'/);

@@ -21,7 +21,7 @@ import type { EngineParts } from './engine.ts';
 import { askDelegate, assignFromPool, delegateConf, ipamName, releaseDelegate, type Assignment } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { clearWay } from './predecessor.ts';
-import { removeAttachment } from './remove.ts';
+import { removeAttachment, removeOrphan } from './remove.ts';
 import { attachmentResult } from './result.ts';
 import { describeConflict, planSegment } from './segment-plan.ts';
 
@@ -107,7 +107,8 @@ async function releaseUnreserved(parts: EngineParts, { request, conf, key }: Add
 /** Removes what the failed ADD has made. What cannot be removed stays in the ledger as `deleting`, for the next DEL, GC or ADD. */
 async function undo(parts: EngineParts, plan: AddPlan, { record, error }: { record: AttachmentRecord; error: unknown }): Promise<void> {
   try {
-    await removeAttachment(parts, record, plan.request);
+    const isRemoved = await removeAttachment(parts, record, plan.request);
+    if (!isRemoved) removeOrphan(parts, record, plan.segment);
   } catch (second) {
     parts.warn(`undoing a failed ADD (${describeError(error)}) failed as well: ${describeError(second)}`);
   }

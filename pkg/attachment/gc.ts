@@ -23,7 +23,7 @@ export async function collect(parts: EngineParts, request: CniRequest): Promise<
   if (failures.length > 0) throw new WeftError('tryAgainLater', `GC could not finish: ${failures.join('; ')}`);
 }
 
-async function attempt(failures: string[], what: string, fn: () => Promise<void>): Promise<void> {
+async function attempt(failures: string[], what: string, fn: () => Promise<unknown>): Promise<void> {
   try {
     await fn();
   } catch (error) {

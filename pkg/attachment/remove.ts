@@ -13,19 +13,33 @@ export type Caller = Pick<CniRequest, 'env' | 'path'>;
 /**
  * Removes exactly this attachment: by its sequence number, so that a successor under the same key or endpoint keeps what it has.
  * It can be called again after any failure, by any process.
+ * @returns false where its row was gone already
  * @throws WeftError when a step failed; the row stays, as `deleting`
  */
-export async function removeAttachment(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<void> {
+export async function removeAttachment(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<boolean> {
   const claim = claimRow(parts, record);
-  if (claim === undefined) return;
+  if (claim === undefined) return false;
   // The last one goes together with its segment, unless a delegated plugin must be told in between.
   const goesWithSegment = claim.isLast && !isDelegated(record.ipam);
   if (!goesWithSegment) parts.datapath.detach(record.port, claim.segment);
   await releaseDelegate(parts, record, caller);
   parts.ledger().write((tx) => {
-    tx.deleteAttachment(record.seq);
+    // Another DEL of the same attachment may have been faster; what is there under its name by now is not this one's.
+    if (!tx.deleteAttachment(record.seq)) return;
     if (goesWithSegment) removeWithSegment(parts, tx, record);
     else dropUnusedSegment(parts, tx, record.vni);
+  });
+  return true;
+}
+
+/**
+ * Removes what an ADD has made after a DEL took its row: nobody else knows of it. What a successor under the same name, or
+ * other attachments of the tenant, have in use by now stays.
+ */
+export function removeOrphan(parts: EngineParts, { hostIf, vni, port }: AttachmentRecord, segment: Segment): void {
+  parts.ledger().write((tx) => {
+    if (tx.findAttachmentByHostIf(hostIf) === undefined) parts.datapath.detach(port, segment);
+    if (tx.findSegment(vni) === undefined) parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni) });
   });
 }
 

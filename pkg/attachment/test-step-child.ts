@@ -2,6 +2,7 @@
  * For every-step.netns.test.ts: one process that runs one verb of the engine with a mishap at one step, inside the node's
  * namespace (it is started by `ip netns exec`). Argument: JSON. Prints JSON: the steps, and the error where there was one.
  */
+import { spawnSync } from 'node:child_process';
 import { createEngine, type EngineParts } from './engine.ts';
 import { Stepper, steppingKernel, steppingLedger, type StepPlan } from './test-steps.ts';
 import { processExecutor } from '../cni/delegate-executor.ts';
@@ -11,6 +12,8 @@ import { openKernel } from '../datapath/kernel.ts';
 import { linuxBridgeDatapath } from '../datapath/linuxbridge/linuxbridge.ts';
 import { currentWorker, readBootId } from '../ledger/boot.ts';
 import { openLedger } from '../ledger/ledger.ts';
+
+const deleteDeadlineMs = 15_000;
 
 /** What the parent asks for. */
 export interface StepCall {
@@ -29,7 +32,7 @@ export interface StepAnswer {
 }
 
 async function run(call: StepCall): Promise<StepAnswer> {
-  const stepper = new Stepper(call.plan);
+  const stepper = new Stepper(call.plan, () => deleteInAnotherProcess(call));
   const kernel = steppingKernel(openKernel(), stepper);
   const ledger = openLedger({ directory: call.directory, bootId: readBootId() });
   const parts: EngineParts = {
@@ -49,6 +52,12 @@ async function run(call: StepCall): Promise<StepAnswer> {
   } catch (error) {
     return { steps: stepper.steps, error: String(error) };
   }
+}
+
+function deleteInAnotherProcess(call: StepCall): void {
+  const argument: StepCall = { ...call, verb: 'del', plan: { at: 0, mishap: 'fail-before' } };
+  const child = spawnSync(process.execPath, [import.meta.filename, JSON.stringify(argument)], { timeout: deleteDeadlineMs, encoding: 'utf8' });
+  if (child.status !== 0) throw new Error(`the DEL in between failed: ${child.stderr}`);
 }
 
 function requestOf({ verb, netns, containerId, conf }: StepCall): CniRequest {

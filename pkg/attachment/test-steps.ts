@@ -5,8 +5,8 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 
-/** What happens at the chosen step: refused, done and then reported as failed, or the process killed before or after it. */
-export type Mishap = 'fail-before' | 'fail-after' | 'kill-before' | 'kill-after';
+/** What happens at the chosen step: refused, done and then reported as failed, the process killed before or after it, or somebody else's DEL before it. */
+export type Mishap = 'fail-before' | 'fail-after' | 'kill-before' | 'kill-after' | 'deleted-meanwhile';
 
 export interface StepPlan {
   /** Counted from 1; 0 for none. */
@@ -20,8 +20,11 @@ export class Stepper {
   /** What each step was, in order. */
   readonly steps: string[] = [];
 
-  constructor(plan: StepPlan) {
+  readonly #deleteNow: () => void;
+
+  constructor(plan: StepPlan, deleteNow: () => void) {
     this.#plan = plan;
+    this.#deleteNow = deleteNow;
   }
 
   /** Runs a step. @throws what `failure` makes, when this is the step that is to fail */
@@ -29,6 +32,10 @@ export class Stepper {
     this.steps.push(what);
     if (this.steps.length !== this.#plan.at) return options.fn();
     if (this.#plan.mishap === 'kill-before') process.kill(process.pid, 'SIGKILL');
+    if (this.#plan.mishap === 'deleted-meanwhile') {
+      this.#deleteNow();
+      return options.fn();
+    }
     if (this.#plan.mishap === 'fail-before') throw options.failure();
     options.fn();
     if (this.#plan.mishap === 'kill-after') process.kill(process.pid, 'SIGKILL');

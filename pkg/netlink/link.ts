@@ -39,6 +39,8 @@ export interface Link {
   readonly master?: number;
   readonly kind?: string;
   readonly alias?: string;
+  /** Number of its link group; 0 is the default one. */
+  readonly group?: number;
   readonly vxlan?: VxlanSettings;
 }
 
@@ -214,6 +216,7 @@ export function decodeLink(message: NetlinkMessage): Link {
   const master = attributes.get(ifla.master)?.readUInt32LE(0);
   const alias = decodeString(attributes.get(ifla.ifAlias));
   const data = infoAttributes?.get(infoData);
+  const group = attributes.get(ifla.group)?.readUInt32LE(0);
   return {
     index: payload.readInt32LE(4),
     name: decodeString(attributes.get(ifla.ifName)) ?? '',
@@ -223,6 +226,7 @@ export function decodeLink(message: NetlinkMessage): Link {
     ...(master === undefined ? {} : { master }),
     ...(kind === undefined ? {} : { kind }),
     ...(alias === undefined ? {} : { alias }),
+    ...(group === undefined ? {} : { group }),
     ...(kind === 'vxlan' && data !== undefined ? { vxlan: decodeVxlan(data) } : {}),
   };
 }

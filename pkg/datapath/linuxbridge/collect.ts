@@ -55,11 +55,16 @@ function collectGuard(kernel: Kernel, known: KnownState): string[] {
   return allSets.flatMap(([table, set]) => collectElements(kernel, { table, set }, wanted));
 }
 
+/** A batch is one datagram, which a socket takes up to 208 KiB of (net.core.wmem_default): some 2000 elements. */
+const elementsPerBatch = 1000;
+
 function collectElements(kernel: Kernel, from: { table: TableName; set: string }, wanted: ReadonlySet<string>): string[] {
   const { table, set } = from;
   const name = `${table.family}/${table.table}/${set}`;
   const garbage = [...(readSet(kernel.netfilter, table, set) ?? [])].filter((key) => !wanted.has(`${name}/${key}`));
   if (garbage.length === 0) return [];
-  commitBatch(kernel.netfilter, garbage.map((key) => deleteElement(table, { set, key: [Buffer.from(key, 'hex')] })));
+  for (let at = 0; at < garbage.length; at += elementsPerBatch) {
+    commitBatch(kernel.netfilter, garbage.slice(at, at + elementsPerBatch).map((key) => deleteElement(table, { set, key: [Buffer.from(key, 'hex')] })));
+  }
   return [`${garbage.length} elements of the nft set ${table.family} ${table.table} ${set}`];
 }

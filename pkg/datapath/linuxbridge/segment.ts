@@ -15,6 +15,13 @@ import { gatewayTable } from './gateway-rules.ts';
 import { addGuard, baseTables, ensureTables, removeGuard, removeTables } from './guard.ts';
 import { portElements, segmentElements, type GuardElement } from './guard-elements.ts';
 
+/**
+ * The link group in which links wait to be deleted, "weft" in ASCII. Two processes may share it: whatever is in it is to go.
+ * A segment that is found there, because a removal was interrupted, leaves it before it is used again.
+ */
+const doomedGroup = 0x77656674;
+const defaultGroup = 0;
+
 /** The links of a segment that is in place. */
 export interface SegmentLinks {
   readonly bridge: Link;
@@ -46,6 +53,7 @@ export function describeDamage(segment: Segment, { bridge, vxlan }: SegmentLinks
   if (port !== segment.vtepPort) return `${vxlan.name} has UDP port ${port} instead of ${segment.vtepPort}`;
   if (local === undefined || !addressesEqual(local, segment.vtepAddress)) return `${vxlan.name} does not use the VTEP address ${formatAddress(segment.vtepAddress)}`;
   if (vxlan.master !== bridge.index) return `${vxlan.name} is not a port of ${bridge.name}`;
+  for (const link of [bridge, vxlan]) if (link.group === doomedGroup) return `${link.name} waits to be deleted`;
   if (!bridge.isUp) return `${bridge.name} is down`;
   if (!vxlan.isUp) return `${vxlan.name} is down`;
   if (vxlan.mtu < segment.overlayMtu) return `${vxlan.name} has MTU ${vxlan.mtu}, less than its endpoints' ${segment.overlayMtu}`;
@@ -73,8 +81,8 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   route.request([
     setNoLinkLocal(names.bridge),
     setNoLinkLocal(names.vxlan),
-    setLink(names.bridge, { alias, mtu: segment.overlayMtu }),
-    setLink(names.vxlan, { alias, master: bridge.index }),
+    setLink(names.bridge, { alias, mtu: segment.overlayMtu, group: defaultGroup }),
+    setLink(names.vxlan, { alias, master: bridge.index, group: defaultGroup }),
   ]);
   setFloodList(route, vxlan.index, segment.peers);
   route.request([setLink(names.vxlan, { isUp: true }), setLink(names.bridge, { isUp: true })]);
@@ -86,8 +94,9 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
 function removeUnfitVxlan(route: Netlink, segment: Segment, bridge: Link): void {
   const [vxlan] = findLinks(route, [vxlanName(segment.vni)]);
   if (vxlan === undefined) return;
-  const fit = { ...vxlan, master: bridge.index, isUp: true, mtu: segment.underlayMtu };
-  if (describeDamage(segment, { bridge: { ...bridge, isUp: true }, vxlan: fit }) === undefined) return;
+  const whole = { isUp: true, group: defaultGroup };
+  const fit = { ...vxlan, ...whole, master: bridge.index, mtu: segment.underlayMtu };
+  if (describeDamage(segment, { bridge: { ...bridge, ...whole }, vxlan: fit }) === undefined) return;
   requireKind(vxlan, vxlan.name, 'vxlan');
   requestTolerating(route, [delLink(vxlan.name)], 'ENODEV');
 }
@@ -146,17 +155,13 @@ export function updateSegment(kernel: Kernel, change: { segment: Segment; previo
   if (segment.gateway === undefined && previous.gateway !== undefined) makeGateway(kernel, segment, bridge.index);
 }
 
-/**
- * The link group in which links wait to be deleted, "weft" in ASCII. Two processes may share it: whatever is in it is to go.
- */
-const doomedGroup = 0x77656674;
-
 /** Removes a segment's links and guard, and the ports that are left on it; with the node's last segment the tables too. */
 export function removeSegment(kernel: Kernel, removal: SegmentRemoval): void {
   const { segment, ports = [] } = removal;
-  const names = [...ports.map((port) => port.hostIf), vxlanName(segment.vni), bridgeName(segment.vni)];
-  const own = findLinks(kernel.route, names).filter((link) => link?.kind === 'vxlan' || link?.kind === 'bridge' || link?.kind === 'veth');
-  requestTolerating(kernel.route, own.map((link) => setLink(link?.name ?? '', { group: doomedGroup })), 'ENODEV');
+  const links = [...ports.map((port) => ({ name: port.hostIf, kind: 'veth' })), { name: vxlanName(segment.vni), kind: 'vxlan' }, { name: bridgeName(segment.vni), kind: 'bridge' }];
+  const found = findLinks(kernel.route, links.map(({ name }) => name));
+  const own = links.filter(({ kind }, index) => found[index]?.kind === kind);
+  requestTolerating(kernel.route, own.map(({ name }) => setLink(name, { group: doomedGroup })), 'ENODEV');
   requestTolerating(kernel.route, [delLinkGroup(doomedGroup)], 'ENODEV');
   removeSegmentGuard(kernel, removal);
 }

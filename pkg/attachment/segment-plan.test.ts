@@ -1,0 +1,67 @@
+import t from 'tap';
+import { noEndpointArgs } from '../config/endpoint-args.ts';
+import { parseNetConf, type NetConf } from '../config/net-conf.ts';
+import { emptyNodeConf } from '../config/node-model.ts';
+import { formatAddress, formatInterfaceAddress, parseAddress } from '../netaddr/netaddr.ts';
+import { describeConflict, planSegment } from './segment-plan.ts';
+
+function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
+  const json = { cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...fields };
+  return parseNetConf(json, { node: emptyNodeConf, args: noEndpointArgs });
+}
+
+const underlay4 = { vtepAddress: parseAddress('192.0.2.1'), mtu: 1500 };
+const underlay6 = { vtepAddress: parseAddress('2001:db8::1'), mtu: 1500 };
+
+t.test('planSegment() derives the MTU from the underlay', (t) => {
+  const rows = [
+    { name: 'IPv4', underlay: underlay4, fields: {}, mtu: 1450 },
+    { name: 'IPv6', underlay: underlay6, fields: {}, mtu: 1430 },
+    { name: 'jumbo frames', underlay: { ...underlay4, mtu: 9000 }, fields: {}, mtu: 8950 },
+    { name: 'less than there is room for', underlay: underlay4, fields: { mtu: 1400 }, mtu: 1400 },
+    { name: 'just what there is room for', underlay: underlay4, fields: { mtu: 1450 }, mtu: 1450 },
+  ];
+  for (const { name, underlay, fields, mtu } of rows) t.equal(planSegment(confOf(fields), underlay).overlayMtu, mtu, name);
+  t.end();
+});
+
+t.test('planSegment() refuses what cannot work, and says what can', (t) => {
+  const rows = [
+    { name: 'an MTU too large by one', underlay: underlay4, fields: { mtu: 1451 }, message: /mtu must be at most 1450.*1500.*50.*1451/ },
+    { name: 'an MTU too large for IPv6', underlay: underlay6, fields: { mtu: 1450 }, message: /mtu must be at most 1430/ },
+    { name: 'an underlay without room', underlay: { ...underlay4, mtu: 100 }, fields: {}, message: /must leave room for VXLAN/ },
+    { name: 'peers of the other family', underlay: underlay6, fields: { peers: ['192.0.2.2'] }, message: /peers must be of the VTEP's family, IPv6: 192\.0\.2\.2/ },
+  ];
+  for (const { name, underlay, fields, message } of rows) {
+    t.throws(() => planSegment(confOf(fields), underlay), { code: 'invalidConfiguration', message }, name);
+  }
+  t.end();
+});
+
+t.test('planSegment() leaves the own address out of the peers, whoever wrote it there', (t) => {
+  const segment = planSegment(confOf({ peers: ['192.0.2.1', '192.0.2.2'] }), underlay4);
+  t.same(segment.peers.map(formatAddress), ['192.0.2.2']);
+  t.equal(segment.gateway, undefined);
+  t.end();
+});
+
+t.test('planSegment() gives the bridge each gateway once', (t) => {
+  const ranges = [
+    [{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.19' }, { subnet: '10.1.1.0/24', rangeStart: '10.1.1.30', rangeEnd: '10.1.1.39' }, { subnet: '10.1.2.0/24', gateway: '10.1.2.254' }],
+    [{ subnet: 'fd00:1::/64' }],
+  ];
+  const segment = planSegment(confOf({ isGateway: true, ipMasq: true, ipam: { type: 'weft', ranges } }), underlay4);
+  t.same(segment.gateway?.addresses.map(formatInterfaceAddress), ['10.1.1.1/24', '10.1.2.254/24', 'fd00:1::1/64']);
+  t.equal(segment.gateway?.masquerade, true);
+  t.end();
+});
+
+t.test('describeConflict() tells a change from a contradiction', (t) => {
+  const present = planSegment(confOf({ peers: ['192.0.2.2'] }), underlay4);
+  t.equal(describeConflict(planSegment(confOf({ peers: ['192.0.2.3'], mtu: 1400 }), underlay4), present), undefined, 'peers and MTU may change');
+  t.match(describeConflict(planSegment(confOf({ tenant: 'red' }), underlay4), present), /VNI 1001 belongs to tenant blue/);
+  t.match(describeConflict(planSegment(confOf({ vni: 1002 }), underlay4), present), /tenant blue has VNI 1001 on this node, not 1002/);
+  t.match(describeConflict(planSegment(confOf({}), { ...underlay4, vtepAddress: parseAddress('192.0.2.9') }), present), /uses the VTEP 192\.0\.2\.1/);
+  t.match(describeConflict(planSegment(confOf({ vtep: { port: 8472 } }), underlay4), present), /uses UDP port 4789 on this node, not 8472/);
+  t.end();
+});
