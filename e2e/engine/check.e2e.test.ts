@@ -66,11 +66,11 @@ const damages: readonly Damage[] = [
 t.test('CHECK after damage', { skip, timeout: 90_000 }, async (t) => {
   const site = createDualSite(t);
   const before = site.node.snapshot();
-  const attach = newcomer(site, 'damaged');
   for (const [index, damage] of damages.entries()) {
+    const attach = newcomer(site, 'damaged');
     const added = await site.node.add(attach);
     if (index === 0) t.match(await site.node.check(attach, added.result), done, 'whole at first');
-    inflict(damage, site.node.netns, { netns: attach.netns, added });
+    inflict(damage, { node: site.node.netns, container: attach.netns, added });
     const outcome = await site.node.check(attach, added.result);
     t.match(outcome, refused(108, damage.words), `${damage.name}: ${describeOutcome(outcome)}`);
     t.match(await site.node.del(attach), done);
@@ -83,7 +83,7 @@ t.test('an ADD mends what its tenant shares', { skip }, async (t) => {
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   const shared = ['the bridge is down', 'the VXLAN device is gone', 'the VXLAN device has another VNI'];
   for (const damage of damages.filter(({ name }) => shared.includes(name))) {
-    inflict(damage, site.node.netns);
+    inflict(damage, { node: site.node.netns, container: first.netns, added: first });
     const next = await site.lab.attach(site.node, { label: 'next', conf: site.conf });
     const outcome = await site.node.check(first.attach, first.result);
     t.match(outcome, done, `${damage.name}: ${describeOutcome(outcome)}`);
@@ -123,12 +123,17 @@ function createDualSite(t: Parameters<typeof createSite>[0]): Site {
   return createSite(t, { extra: { ipam: { type: 'weft', ranges, routes } } });
 }
 
-/** The attachment is not needed where the damage is to what the tenant shares. */
-function inflict({ onNode = [], inContainer = [], command }: Damage, node: string, attachment?: { readonly netns: string; readonly added: CniOutcome }): void {
-  const host = attachment === undefined ? '' : hostIfOf(attachment.added);
-  const mac = attachment === undefined ? '' : (macOf(attachment.added) ?? '');
-  const words = (line: string): readonly string[] => line.replaceAll('{host}', host).replaceAll('{mac}', mac).split(' ');
+/** Where damage is done. */
+interface Victim {
+  /** Namespaces. */
+  readonly node: string;
+  readonly container: string;
+  readonly added: Pick<CniOutcome, 'result'>;
+}
+
+function inflict({ onNode = [], inContainer = [], command }: Damage, { node, container, added }: Victim): void {
+  const words = (line: string): readonly string[] => line.replaceAll('{host}', hostIfOf(added)).replaceAll('{mac}', macOf(added) ?? '').split(' ');
   for (const line of onNode) run('ip', ['-n', node, ...words(line)]);
-  for (const line of inContainer) run('ip', ['-n', attachment?.netns ?? '', ...words(line)]);
+  for (const line of inContainer) run('ip', ['-n', container, ...words(line)]);
   if (command !== undefined) runIn(node, ...words(command));
 }

@@ -77,7 +77,7 @@ function conformanceOfCollect({ create, skip }: DatapathUnderTest): void {
 
   void t.test('collect() leaves alone what is not weft’s', { skip }, async (t) => {
     const node = createNode(t, create);
-    const lines = ['link add weft-p123456789 type gretap local 192.0.2.1 remote 192.0.2.9', 'link add weft0 type bridge', 'link add myweft-p1 type veth peer name other', 'link add vx7 type vxlan id 7 dstport 4789 local 192.0.2.1'];
+    const lines = ['tuntap add dev weft-p123456789 mode tap', 'link add weft0 type bridge', 'link add myweft-p1 type veth peer name other', 'link add vx7 type vxlan id 7 dstport 4789 local 192.0.2.1'];
     run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);
     const before = observeNode(node);
     t.same(node.datapath.collect({ segments: [], ports: [] }), []);

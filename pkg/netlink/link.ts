@@ -26,6 +26,8 @@ const addrGenModeNone = 1;
 const afInet6 = 10;
 /** IFF_UP, include/uapi/linux/if.h. */
 const flagUp = 0x1;
+/** IFF_NOARP, include/uapi/linux/if.h. */
+const flagNoArp = 0x80;
 const infoMessageBytes = 16;
 
 /** A link as the kernel describes it. */
@@ -166,6 +168,8 @@ export function setNoLinkLocal(name: string): NetlinkRequest {
 
 export interface LinkChange {
   readonly isUp?: boolean;
+  /** Whether the host neither asks nor answers ARP on the link. */
+  readonly isArpOff?: boolean;
   readonly mtu?: number;
   readonly alias?: string;
   readonly master?: number;
@@ -175,12 +179,12 @@ export interface LinkChange {
   readonly port?: { readonly learning: boolean; readonly unicastFlood: boolean };
 }
 
-/** Equivalent to: `ip link set dev NAME [up|down] [mtu M] [alias A] [master B] [group G] [type bridge_slave learning … flood …]`. */
+/** Equivalent to: `ip link set dev NAME [up|down] [arp off|on] [mtu M] [alias A] [master B] [group G] [type bridge_slave learning … flood …]`. */
 export function setLink(name: string, change: LinkChange): NetlinkRequest {
-  const parts = [
-    linkHeader(change.isUp === undefined ? {} : { flags: change.isUp ? flagUp : 0, change: flagUp }),
-    attributeString(ifla.ifName, name),
-  ];
+  const wanted = [[flagUp, change.isUp], [flagNoArp, change.isArpOff]] as const;
+  const bits = (isWanted: (state: boolean | undefined) => boolean): number => wanted.reduce((flags, [flag, state]) => (isWanted(state) ? flags | flag : flags), 0);
+  const flags = bits((state) => state === true);
+  const parts = [linkHeader({ flags, change: bits((state) => state !== undefined) }), attributeString(ifla.ifName, name)];
   if (change.mtu !== undefined) parts.push(attributeU32(ifla.mtu, change.mtu));
   if (change.alias !== undefined) parts.push(attribute(ifla.ifAlias, Buffer.from(change.alias)));
   if (change.master !== undefined) parts.push(attributeU32(ifla.master, change.master));

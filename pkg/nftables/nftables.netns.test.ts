@@ -7,7 +7,7 @@ import { nftJson, readRuleset } from '../testing/observe.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import { compare, counter, loadMeta, lookup, verdict } from './expression.ts';
 import {
-  addChain, addElement, addRule, addSet, commitBatch, createTable, deleteElement, deleteTable, getTable, listElements, type SetElement, type TableName,
+  addChain, addElement, addRule, addSet, commitBatch, createTable, deleteElement, deleteTable, getTable, listElements, listRules, ruleChain, type SetElement, type TableName,
 } from './nftables.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip', 'nft'] });
@@ -59,6 +59,9 @@ void t.test('a table with a set, a chain and rules is what nft(8) would make', {
   const other = createNetns(t, 'oracle');
   runIn(other, 'nft', script);
   t.equal(mine, readRuleset(other));
+  t.same(socket.dump(listRules(table)).map(ruleChain), ['bridge probe prerouting', 'bridge probe strict']);
+  t.same(socket.dump(listRules({ ...table, table: 'none' })), [], 'rules of no table');
+  t.same([addRule(table, 'strict', []), createTable(table)].map(ruleChain), ['bridge probe strict', undefined]);
 });
 
 void t.test('elements are added and deleted, and read back by nft(8)', { skip }, async (t) => {

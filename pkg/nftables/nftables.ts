@@ -1,5 +1,5 @@
 /** Tables, chains, sets, rules and elements as nf_tables messages, and batches of them: all of a batch happens, or nothing. */
-import { attribute, attributeBe32, attributeNested, attributeString, type NetlinkMessage, type NetlinkRequest, decodeAttributes, decodeString } from '../netlink/codec.ts';
+import { attribute, attributeBe32, attributeNested, attributeString, type NetlinkRequest, decodeAttributes, decodeString } from '../netlink/codec.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 import type { Expression } from './expression.ts';
 
@@ -44,13 +44,16 @@ export interface ChainSettings {
 
 const hookNumbers = { prerouting: 0, input: 1, forward: 2, postrouting: 4 } as const;
 
+/** struct nfgenmsg. */
+const nfgenmsgBytes = 4;
+
 function padded(length: number): number {
   return (length + 3) & ~3;
 }
 
 /** struct nfgenmsg; the resource id is the one field in network byte order. */
 function header(family: number, resource = 0): Uint8Array {
-  const bytes = Buffer.alloc(4);
+  const bytes = Buffer.alloc(nfgenmsgBytes);
   bytes.writeUInt8(family, 0);
   bytes.writeUInt16BE(resource, 2);
   return bytes;
@@ -147,9 +150,17 @@ export function listElements(table: TableName, set: string): NetlinkRequest {
   return message(table, messages.getElements, { flags: 0, parts: [attributeString(2, set)], what: `list nft set ${set}` });
 }
 
-/** The chain a RTM_NEWRULE-like answer to a rule dump belongs to. */
-export function decodeRuleChain(answer: NetlinkMessage): string | undefined {
-  return decodeString(decodeAttributes(answer.payload, 4).get(2));
+/** Every rule of a table; none where the table is missing. A dump. */
+export function listRules(table: TableName): NetlinkRequest {
+  return message(table, messages.getRule, { flags: 0, parts: [], what: `list the rules of nft table ${table.family} ${table.table}` });
+}
+
+/** The chain of a rule that is listed or that a batch adds, as `nft list chain` names it; undefined for other messages. */
+export function ruleChain({ type, payload }: Pick<NetlinkRequest, 'type' | 'payload'>): string | undefined {
+  if (type !== ((subsystem << 8) | messages.newRule)) return undefined;
+  const family = Object.entries(familyNumbers).find(([, number]) => number === payload[0])?.[0];
+  const attributes = decodeAttributes(Buffer.from(payload), nfgenmsgBytes);
+  return `${family ?? 'unknown'} ${decodeString(attributes.get(1))} ${decodeString(attributes.get(2))}`;
 }
 
 /**

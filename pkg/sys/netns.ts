@@ -42,19 +42,34 @@ export function openNetns(path: string): number {
     if (error instanceof WeftError) throw error;
     throw new WeftError('invalidEnvironment', `CNI_NETNS must be a network namespace that exists: cannot open ${path}`, { cause: error });
   }
-  if (netnsId(path) !== netnsId(ownNetns)) return fd;
-  closeSync(fd);
-  throw new WeftError('invalidEnvironment', `CNI_NETNS must be the container's network namespace: ${path} is the host's own`);
+  try {
+    if (netnsId(path) === netnsId(ownNetns)) throw new WeftError('invalidEnvironment', `CNI_NETNS must be the container's network namespace: ${path} is the host's own`);
+    requireNetworkType(fd, path);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Entering is the question that every kernel answers; a namespace of another type is EINVAL. */
+function requireNetworkType(fd: number, path: string): void {
+  try {
+    insideNetns(fd, () => undefined);
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.code !== 'EINVAL') throw error;
+    throw new WeftError('invalidEnvironment', `CNI_NETNS must be a network namespace: ${path} is a namespace of another type`, { cause: error });
+  }
 }
 
 /**
- * Runs a synchronous function with the thread inside the namespace of the descriptor, and returns to the own one.
- * @throws WeftError invalidEnvironment when the descriptor is a namespace of another type
+ * Runs a synchronous function with the thread inside the network namespace of the descriptor, and returns to the own one.
+ * @throws SystemCallError when it cannot be entered
  */
 export function insideNetns<T>(fd: number, fn: () => T): T {
   const home = openSync(ownNetns, 'r');
   try {
-    enter(fd);
+    setNetns(fd);
     try {
       return fn();
     } finally {
@@ -63,14 +78,5 @@ export function insideNetns<T>(fd: number, fn: () => T): T {
     }
   } finally {
     closeSync(home);
-  }
-}
-
-function enter(fd: number): void {
-  try {
-    setNetns(fd);
-  } catch (error) {
-    if (!(error instanceof SystemCallError) || error.code !== 'EINVAL') throw error;
-    throw new WeftError('invalidEnvironment', 'CNI_NETNS must be a network namespace: it is a namespace of another type', { cause: error });
   }
 }

@@ -9,7 +9,7 @@ import type { AttachmentPort, Route, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import type { PortRequest } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
-import { findMissing, setName } from './guard-state.ts';
+import { describeGuardDamage } from './guard-damage.ts';
 import { portElements, segmentElements } from './guard-elements.ts';
 import { describeDamage, findLinks, type SegmentLinks } from './segment.ts';
 
@@ -31,9 +31,7 @@ export function checkPort(kernel: Kernel, request: PortRequest): string[] {
   }
   faults.push(...kernel.withRouteIn(netnsFd, (route) => checkContainer(route, port)));
   const elements = [...segmentElements(segment), ...portElements(port, { hasGateway: segment.gateway !== undefined })];
-  const lacking = new Set(findMissing(kernel.netfilter, elements).map(setName));
-  faults.push(...[...lacking].map((set) => `the guard lacks an element of the nft set ${set}`));
-  return faults;
+  return [...faults, ...describeGuardDamage(kernel.netfilter, elements)];
 }
 
 function checkSegment(kernel: Kernel, segment: Segment, links: SegmentLinks): string[] {

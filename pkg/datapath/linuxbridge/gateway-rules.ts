@@ -9,7 +9,7 @@
 import type { NetlinkRequest } from '../../netlink/codec.ts';
 import { compare, loadConnectionState, loadMeta, loadPayload, lookup, mask, masquerade, verdict, type Expression } from '../../nftables/expression.ts';
 import type { KeyType, TableName } from '../../nftables/nftables.ts';
-import { bridgePrefix, portPrefix } from '../../overlay/names.ts';
+import { bridgePrefix } from '../../overlay/names.ts';
 import { accept, drop, filterPriority, fromInterfaces, isUdp, tableRequests, udpDestination, type Rules } from './guard-rules.ts';
 
 export const gatewayTable: TableName = { family: 'inet', table: 'weft-gateway' };
@@ -32,8 +32,6 @@ const protocolIcmp6 = 58;
 const establishedOrRelated = Uint8Array.of(0x02 | 0x04, 0, 0, 0);
 
 const input = (): Rules => [
-  // A frame that reached the host past the bridge: nothing legitimate does.
-  [...fromInterfaces(portPrefix), ...drop()],
   [...fromInterfaces(bridgePrefix), verdict('goto', 'to_host')],
 ];
 

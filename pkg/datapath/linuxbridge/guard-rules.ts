@@ -6,7 +6,8 @@
  *
  *   bridge weft   prerouting  every frame from a container's port: own MAC, own addresses, no ARP/ND lies, no tags
  *                 input       nothing from a tenant enters the host's IP stack, unless the tenant has a gateway here
- *   inet weft     prerouting  bridged traffic stays out of connection tracking, where equal addresses of two tenants meet
+ *   inet weft     prerouting  nothing enters the host past the bridge; bridged traffic stays out of connection tracking,
+ *                             where equal addresses of two tenants meet
  *                 input       VXLAN for one of weft's VNIs is taken from that VNI's known VTEPs only
  *   inet weft-gateway         made with the first tenant that has a gateway: see gateway-rules.ts
  *
@@ -18,7 +19,7 @@ import {
   compare, counter, loadMeta, loadPayload, lookup, mask, noTrack, toHostOrder, verdict, type Expression, type PayloadField,
 } from '../../nftables/expression.ts';
 import { addChain, addRule, addSet, createTable, type KeyType, type TableName } from '../../nftables/nftables.ts';
-import { bridgePrefix, portPrefix } from '../../overlay/names.ts';
+import { bridgePrefix, portPrefix, vxlanPrefix } from '../../overlay/names.ts';
 
 export const bridgeTable: TableName = { family: 'bridge', table: 'weft' };
 export const inetTable: TableName = { family: 'inet', table: 'weft' };
@@ -174,12 +175,16 @@ const fromContainerIcmp6 = (): Rules => [
 ];
 
 const bridgeInput = (): Rules => [
-  // Frames to 01:80:c2:00:00:0x bypass prerouting and would enter the host as if they had come to the port itself.
+  // Frames to most of 01:80:c2:00:00:0x bypass prerouting and would enter the host as if they had come to the port itself.
   [...fromInterfaces(portPrefix), loadPayload(etherDestination), mask(Uint8Array.of(255, 255, 255, 255, 255, 0xf0)), compare('equal', Uint8Array.of(0x01, 0x80, 0xc2, 0, 0, 0)), ...drop()],
   [...fromInterfaces('weft-'), loadMeta('inputInterface'), lookup('gateway_ports', { isIn: false }), ...drop()],
 ];
 
 const inetRaw = (): Rules => [
+  // What the bridge has seen comes from the bridge's device. Frames to 01:80:c2:00:00:0e are handed to the host past all of
+  // the bridge's hooks (net/bridge/br_input.c, br_handle_frame), as if they had come to the port itself; and so are all
+  // frames of a port that somebody takes out of its bridge.
+  ...[portPrefix, vxlanPrefix].map((prefix) => [...fromInterfaces(prefix), ...drop()]),
   [...fromInterfaces(bridgePrefix), ...ofInterface('gateways', etherDestination, false), noTrack()],
 ];
 

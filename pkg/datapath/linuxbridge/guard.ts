@@ -33,7 +33,8 @@ export function ensureTables(netfilter: Netlink, elements: readonly GuardElement
   if (missing.has(gatewayTable)) installTables(netfilter, gatewayTables());
 }
 
-function missingTables(netfilter: Netlink, tables: readonly TableName[]): TableName[] {
+/** Which of the tables are not in the kernel. */
+export function missingTables(netfilter: Netlink, tables: readonly TableName[]): TableName[] {
   const outcomes = netfilter.tryRequest(tables.map(getTable));
   return tables.filter((_table, index) => {
     const outcome = outcomes[index];

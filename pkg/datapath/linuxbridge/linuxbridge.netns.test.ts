@@ -2,10 +2,11 @@
 import t from 'tap';
 import { addAddress, parseAddress } from '../../netaddr/netaddr.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
-import { run, runIn } from '../../testing/command.ts';
-import { findLink, ipJson, nftJson, readFdb, type ObservedLink } from '../../testing/observe.ts';
+import { inNetns, run, runIn } from '../../testing/command.ts';
+import { findLink, ipJson, nftJson, readAddresses, readFdb, type ObservedLink } from '../../testing/observe.ts';
 import { skipUnless } from '../../testing/requirements.ts';
 import { testDatapath } from '../test-conformance.ts';
+import { FaultPlan, faultyKernel } from '../test-faults.ts';
 import { blue, createContainer, createNode, observeNode, red, testPort, withGateway, type TestContainer } from '../test-node.ts';
 import { linuxBridgeDatapath } from './linuxbridge.ts';
 
@@ -39,7 +40,7 @@ void t.test('a segment is a bridge and a VXLAN device', { skip }, async (t) => {
   t.match(findLink(node.netns, port.hostIf), { master: bridge, linkinfo: { info_kind: 'veth', info_slave_data: { learning: false, flood: false } } });
   for (const name of [bridge, vxlan, port.hostIf]) {
     t.match(ipJson<readonly (ObservedLink & { readonly inet6_addr_gen_mode: string })[]>(node.netns, '-d', 'link', 'show', name), [{ inet6_addr_gen_mode: 'none' }]);
-    t.same(ipJson(node.netns, 'address', 'show', 'dev', name, 'scope', 'link'), [], `${name} has no link-local address`);
+    t.same(readAddresses(node.netns, name), [], `${name} has no link-local address`);
   }
   t.match(readFdb(node.netns, port.hostIf).filter((entry) => entry.mac === port.mac), [{ master: bridge, state: 'static' }]);
   t.same(floodList(node), ['192.0.2.2']);
@@ -81,7 +82,7 @@ void t.test('updateSegment() changes the flood list and the guard, and nothing o
 
 /** Links that somebody else made under weft's names, or with its VNI. */
 const foreign: readonly { readonly line: string; readonly message: RegExp }[] = [
-  { line: `link add link u0 name ${bridge} type vlan id 5`, message: /^Cannot use weft-br1001: it is a vlan that weft did not make$/ },
+  { line: `tuntap add dev ${bridge} mode tap`, message: /^Cannot use weft-br1001: it is a tun that weft did not make$/ },
   { line: `link add ${vxlan} type bridge`, message: /^Cannot use weft-vx1001: it is a bridge that weft did not make$/ },
   { line: 'link add other type vxlan id 1001 dstport 4789 local 192.0.2.1', message: /^Cannot make the VXLAN device of tenant blue: another device of this node has VNI 1001 on UDP port 4789$/ },
 ];
@@ -93,7 +94,7 @@ for (const { line, message } of foreign) {
     const port = testPort(blue, 5);
     t.throws(() => node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), { code: 'foreignObject', cniCode: 112, message });
     node.datapath.detach(port);
-    node.datapath.removeSegment(blue, []);
+    node.datapath.removeSegment({ segment: blue, remaining: [] });
     t.same(observeNode(node), before, 'it is left alone');
   });
 }
@@ -111,6 +112,27 @@ void t.test('a VXLAN device of other settings is replaced, one that is merely da
   t.same(node.datapath.check(request), []);
 });
 
+void t.test('a segment whose removal was interrupted is used again, and no later removal takes it along', { skip }, async (t) => {
+  const node = createNode(t, linuxBridgeDatapath);
+  const request = { segment: blue, port: testPort(blue, 5), netnsFd: createContainer(t).fd };
+  for (let at = 1, isDone = false; !isDone; at += 1) {
+    node.datapath.attach(request);
+    node.datapath.detach(request.port);
+    const plan = new FaultPlan('refused', at);
+    try {
+      node.withKernel((kernel) => faultyKernel(kernel, plan)).removeSegment({ segment: blue, remaining: [] });
+    } catch (error) {
+      t.match(error, { code: 'kernelRefused' });
+    }
+    isDone = plan.failed === undefined;
+    node.datapath.attach(request);
+    node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
+    node.datapath.removeSegment({ segment: red, remaining: [blue], ports: [testPort(red, 6)] });
+    t.same(node.datapath.check(request), [], `after request ${at}: ${plan.failed ?? 'none'}`);
+    node.datapath.detach(request.port);
+  }
+});
+
 void t.test('a tenant of a thousand peers', { skip }, async (t) => {
   const node = createNode(t, linuxBridgeDatapath);
   const peers = Array.from({ length: 1000 }, (_, n) => addAddress(parseAddress('10.200.0.1'), BigInt(n)));
@@ -123,7 +145,7 @@ void t.test('a tenant of a thousand peers', { skip }, async (t) => {
   t.same(floodList(node), ['192.0.2.2']);
   t.equal(elementCounts(node)['inet weft vteps4'], 1);
   node.datapath.detach(port);
-  node.datapath.removeSegment(segment, []);
+  node.datapath.removeSegment({ segment, remaining: [] });
   t.same(observeNode(node), before);
 });
 
@@ -133,7 +155,7 @@ void t.test('collect() of thousands of strays in the guard', { skip }, async (t)
   node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd });
   const before = observeNode(node);
   const strays = Array.from({ length: 4000 }, (_, n) => `"weft-pstray${n % 100}" . 10.9.${n >> 8}.${n & 0xff}`);
-  run('ip', ['netns', 'exec', node.netns, 'nft', '-f', '-'], `add element bridge weft addresses4 { ${strays.join(', ')} }`);
+  run('ip', inNetns(node.netns, 'nft', '-f', '-'), `add element bridge weft addresses4 { ${strays.join(', ')} }`);
   t.same(node.datapath.collect({ segments: [blue], ports: [port] }), ['4000 elements of the nft set bridge weft addresses4']);
   t.same(observeNode(node), before);
 });

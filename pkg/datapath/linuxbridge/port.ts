@@ -54,7 +54,8 @@ function interfaceExists(route: Netlink, port: AttachmentPort, cause: unknown): 
 
 /**
  * Learning is off on the port: its only MAC is written down here and guarded at the port. Unknown unicast is not flooded
- * to it either, since every MAC behind a local port is known.
+ * to it either, since every MAC behind a local port is known. The host does not speak ARP on it: that is below the guard of
+ * what reaches the host past the bridge.
  */
 function configureHostEnd(route: Netlink, port: AttachmentPort): Mac {
   const [, , read] = route.request([
@@ -64,7 +65,7 @@ function configureHostEnd(route: Netlink, port: AttachmentPort): Mac {
   ]);
   const link = read?.[0] === undefined ? undefined : decodeLink(read[0]);
   if (link?.mac === undefined) throw new WeftError('internal', `The kernel did not describe ${port.hostIf}`);
-  route.request([replacePortFdb(link.index, port.mac), setLink(port.hostIf, { isUp: true })]);
+  route.request([replacePortFdb(link.index, port.mac), setLink(port.hostIf, { isUp: true, isArpOff: true })]);
   return link.mac;
 }
 
