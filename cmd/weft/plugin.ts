@@ -5,7 +5,7 @@ import { configurationBytesMax } from '../../pkg/cni/configuration.ts';
 import { dispatch, type CniAnswer, type CniPlugin } from '../../pkg/cni/dispatch.ts';
 import { describeError } from '../../pkg/errors/weft-error.ts';
 import { readAll } from '../../pkg/sys/read-all.ts';
-import { buildEngine } from './engine-parts.ts';
+import { buildEngine } from './build-engine.ts';
 import { findPlaces } from './places.ts';
 
 const stdin = 0;

@@ -60,7 +60,8 @@ const damages: readonly Damage[] = [
   { name: "an address's element of the guard is gone", command: 'nft flush set bridge weft addresses4', words: /guard lacks an element of the nft set bridge weft addresses4/ },
   { name: "the VNI's element of the guard is gone", command: 'nft flush set inet weft segments', words: /guard lacks an element of the nft set inet weft segments/ },
   { name: "a VTEP's element of the guard is gone", command: 'nft flush set inet weft vteps4', words: /guard lacks an element of the nft set inet weft vteps4/ },
-  { name: 'the whole guard is gone', command: 'nft flush ruleset', words: /(?=.*bridge weft ports)(?=.*inet weft segments)/s },
+  { name: 'the rules of the guard are gone', command: 'nft flush table bridge weft', words: /guard's nft chain bridge weft prerouting does not have the rules it was made with/ },
+  { name: 'the whole guard is gone', command: 'nft flush ruleset', words: /(?=.*guard lacks the nft table bridge weft)(?=.*guard lacks the nft table inet weft)/s },
 ];
 
 t.test('CHECK after damage', { skip, timeout: 90_000 }, async (t) => {

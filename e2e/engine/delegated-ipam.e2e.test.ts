@@ -1,10 +1,10 @@
 /** Addresses from another plugin: Debian's host-local and static, and one made here that misbehaves. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { run } from '../../pkg/testing/command.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
-import { describeOutcome } from '../harness/cni-call.ts';
+import { describeOutcome, type CniOutcome } from '../harness/cni-call.ts';
 import { readInterface } from '../harness/container.ts';
 import { attachEnv } from '../harness/lab-node.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
@@ -125,44 +125,62 @@ t.test('a plugin that is not installed', { skip }, async (t) => {
   t.same(site.node.snapshot(), before);
 });
 
-t.test('a plugin that fails', { skip, timeout: 60_000 }, async (t) => {
-  const directory = createDirectory(t);
-  mkdirSync(join(directory, 'bin'));
-  const log = join(directory, 'log');
-  const site = createSite(t, { extra: { ipam: { type: 'moody' } } });
-  const { node, conf } = site;
+t.test('a plugin that fails an ADD', { skip }, async (t) => {
+  const { node, call, calls, behave } = createMoodySite(t);
   const before = node.snapshot();
-  const behave = (body: string): void => {
-    rmSync(log, { force: true });
-    writeFileSync(join(directory, 'bin/moody'), `#!/bin/sh\necho "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME" >> ${log}\ncase $CNI_COMMAND in\n${body}\nesac\n`, { mode: 0o755 });
-  };
-  const calls = (): readonly string[] => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []);
-  const good = `ADD) echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.1.10/24"}]}' ;;`;
-  const call = (verb: 'ADD' | 'DEL', containerId: string, netns: string) =>
-    node.call({ env: { ...attachEnv(verb, { conf, containerId, netns }), CNI_PATH: join(directory, 'bin') }, stdin: JSON.stringify(conf) });
-  const netns = site.lab.container('moody');
-
   behave('ADD) echo nonsense ;;');
-  t.match(await call('ADD', 'c1', netns), refused(109, /the delegated plugin "moody" must print a CNI result/));
+  t.match(await call('ADD', 'c1'), refused(109, /the delegated plugin "moody" must print a CNI result/));
   t.same(calls(), ['ADD c1 eth0', 'DEL c1 eth0'], 'it may have kept an address all the same: it is asked for it back');
   behave(`ADD) echo '{"cniVersion":"1.0.0","code":99,"msg":"out of mood","details":"ask again"}'; exit 1 ;;`);
-  t.match(await call('ADD', 'c2', netns), refusedWithRemedy(99, /the delegated plugin "moody" failed: out of mood/, /ask again/), "the plugin's own code and words");
+  t.match(await call('ADD', 'c2'), refusedWithRemedy(99, /the delegated plugin "moody" failed: out of mood/, /ask again/), "the plugin's own code and words");
   behave(`ADD) echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.1.0.1/24"}]}' ;;`);
-  t.match(await call('ADD', 'c3', netns), { exitCode: 1, error: { code: 109 } }, 'an address that is none');
+  t.match(await call('ADD', 'c3'), { exitCode: 1, error: { code: 109 } }, 'an address that is none');
   t.same(calls(), ['ADD c3 eth0', 'DEL c3 eth0']);
   t.same(node.snapshot(), before);
+});
 
-  behave(good);
-  const added = await call('ADD', 'c4', netns);
+t.test('a plugin that fails a DEL', { skip }, async (t) => {
+  const { node, netns, call, calls, behave } = createMoodySite(t);
+  const before = node.snapshot();
+  const add = `ADD) echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.1.10/24"}]}' ;;`;
+  behave(add);
+  const added = await call('ADD', 'c1');
   t.match(added, succeeded, describeOutcome(added));
   t.same(readInterface(netns).ipv4, ['10.1.1.10/24']);
-  behave(`${good}\nDEL) exit 1 ;;`);
-  const deleted = await call('DEL', 'c4', netns);
+  behave(`${add}\nDEL) exit 1 ;;`);
+  const deleted = await call('DEL', 'c1');
   t.match(deleted, done, `a DEL that the plugin fails succeeds: ${describeOutcome(deleted)}`);
   t.notOk(hasHostIf(node, added), 'the container has no network any more');
-  behave(good);
-  t.match(await call('ADD', 'c5', netns), succeeded);
-  t.same(calls()[0], 'DEL c4 eth0', 'and what is owed to the plugin is done by the next call');
-  t.match(await call('DEL', 'c5', netns), done);
+  behave(add);
+  t.match(await call('ADD', 'c2'), succeeded);
+  t.same(calls(), ['DEL c1 eth0', 'ADD c2 eth0'], 'what is owed to the plugin is done by the next call');
+  t.match(await call('DEL', 'c2'), done);
   t.same(node.snapshot(), before);
 });
+
+interface MoodySite extends Pick<Site, 'node'> {
+  /** The container of every call. */
+  readonly netns: string;
+  readonly call: (verb: 'ADD' | 'DEL', containerId: string) => Promise<CniOutcome>;
+  /** Gives the plugin `moody` the branches of a shell's `case` over the verb, and forgets its calls. */
+  readonly behave: (branches: string) => void;
+  /** How it was called: verb, container and interface. */
+  readonly calls: () => readonly string[];
+}
+
+function createMoodySite(t: Parameters<typeof createSite>[0]): MoodySite {
+  const { lab, node, conf } = createSite(t, { extra: { ipam: { type: 'moody' } } });
+  const netns = lab.container('moody');
+  const directory = createDirectory(t);
+  const log = join(directory, 'log');
+  return {
+    node,
+    netns,
+    call: (verb, containerId) => node.call({ env: { ...attachEnv(verb, { conf, containerId, netns }), CNI_PATH: directory }, stdin: JSON.stringify(conf) }),
+    behave: (branches) => {
+      rmSync(log, { force: true });
+      writeFileSync(join(directory, 'moody'), `#!/bin/sh\necho "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME" >> ${log}\ncase $CNI_COMMAND in\n${branches}\nesac\n`, { mode: 0o755 });
+    },
+    calls: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
+  };
+}

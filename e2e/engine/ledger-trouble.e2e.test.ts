@@ -51,7 +51,7 @@ t.test('a ledger that', { skip, timeout: 90_000 }, async (t) => {
       t.match(added, refused(trouble.code, trouble.words), `ADD: ${describeOutcome(added)}`);
       t.match(await node.check(attached.attach, attached.result), refused(trouble.code, trouble.words), 'CHECK');
       t.match(await node.status(conf), refused(50, trouble.words), 'STATUS');
-      t.match(await node.gc(conf, []), { exitCode: 1, error: { msg: /ledger\.db/ } }, 'GC');
+      t.match(await node.gc(conf, []), refused(trouble.code, trouble.words), 'GC');
       t.same(node.snapshot(), before, 'nothing was done');
 
       const deleted = await node.del(attached.attach);

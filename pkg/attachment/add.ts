@@ -17,7 +17,7 @@ import { keyDigest, portAlias, portName } from '../overlay/names.ts';
 import { netnsId, openNetns } from '../sys/netns.ts';
 import { chooseMac, identityMatches } from './addressing.ts';
 import { requireFreeSubnets } from './conflicts.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { askDelegate, assignFromPool, delegateConf, ipamName, releaseDelegate, type Assignment } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { clearWay } from './predecessor.ts';

@@ -7,7 +7,7 @@ import type { AttachmentRecord } from '../ledger/ledger.ts';
 import { formatInterfaceAddress } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
 import { openNetns } from '../sys/netns.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { isDelegated } from './ipam.ts';
 
 /** Looks at everything the container's network needs on this node. @throws WeftError unknownContainer, checkFailed with all faults in words */

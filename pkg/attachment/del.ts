@@ -8,7 +8,7 @@ import { writePendingDel } from '../ledger/pending.ts';
 import { delLink } from '../netlink/link.ts';
 import { requestTolerating } from '../netlink/netlink-socket.ts';
 import { portName } from '../overlay/names.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { dropUnusedSegments, removeAttachment } from './remove.ts';

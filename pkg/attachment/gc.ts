@@ -4,7 +4,7 @@ import { delegateGc } from '../cni/delegate.ts';
 import { networkNameOf } from '../config/network-name.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { isBeingWorkedOn } from './predecessor.ts';

@@ -10,7 +10,7 @@ import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
 import { parseAddress, parseInterfaceAddress, parsePrefix, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { AttachmentKey, Route } from '../overlay/model.ts';
 import { choosePoolAddresses, type PoolAddress } from './addressing.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 
 /** An address with the gateway that belongs to it. */
 export interface AssignedAddress {

@@ -2,7 +2,7 @@
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
 import { listPendingDels, removePendingDel, type PendingDel } from '../ledger/pending.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { removeAttachment, type Caller } from './remove.ts';
 
 /** Does what is written down. Never throws: what fails again stays written down, and is said. */

@@ -6,7 +6,7 @@ import type { Vni } from '../netaddr/netaddr.ts';
 import { getLink } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import type { AttachmentKey } from '../overlay/model.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { removeAttachment, type Caller } from './remove.ts';
 
 /** The attachment that an ADD is about to make. */

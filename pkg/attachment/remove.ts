@@ -3,7 +3,7 @@ import type { CniRequest } from '../cni/dispatch.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import type { Segment } from '../overlay/model.ts';
 import { isDelegated, releaseDelegate } from './ipam.ts';
 

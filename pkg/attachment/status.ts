@@ -10,7 +10,7 @@ import type { LedgerReader } from '../ledger/ledger.ts';
 import { formatAddress } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
 import { requireFreeSubnets } from './conflicts.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { delegateConf } from './ipam.ts';
 import { describeConflict, planSegment } from './segment-plan.ts';
 

@@ -3,7 +3,8 @@
  * namespace (it is started by `ip netns exec`). Argument: JSON. Prints JSON: the steps, and the error where there was one.
  */
 import { spawnSync } from 'node:child_process';
-import { createEngine, type EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
+import { createEngine } from './engine.ts';
 import { Stepper, steppingKernel, steppingLedger, type StepPlan } from './test-steps.ts';
 import { processExecutor } from '../cni/delegate-executor.ts';
 import type { CniRequest } from '../cni/dispatch.ts';

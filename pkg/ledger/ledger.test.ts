@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { parseAddress, parseInterfaceAddress } from '../netaddr/netaddr.ts';
 import { openLedger, type LedgerReader, type LedgerTransaction } from './ledger.ts';
@@ -260,3 +262,18 @@ function contents(reader: LedgerReader): unknown {
     reader.listAttachments(), reader.listAllocations({ vni: blueVni }), reader.listIdentities(), reader.listSegments(),
   ];
 }
+
+t.test('touch() writes and changes nothing', async (t) => {
+  const directory = temporaryDirectory(t);
+  const ledger = openTestLedger(t, directory);
+  ledger.write((tx) => tx.insertAttachment(testAttachment(1)));
+  const walBytes = (): number => statSync(join(directory, 'ledger.db-wal')).size;
+  const before = walBytes();
+  ledger.write(() => undefined);
+  t.equal(walBytes(), before, 'a transaction without a change writes nothing');
+  ledger.write((tx) => tx.touch());
+  t.ok(walBytes() > before);
+  const again = openTestLedger(t, directory);
+  t.same(again.droppedFromLastBoot, [], 'it is the same boot');
+  t.equal(again.read((reader) => reader.countAttachments()), 1);
+});

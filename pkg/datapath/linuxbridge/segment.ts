@@ -82,7 +82,7 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
     setNoLinkLocal(names.bridge),
     setNoLinkLocal(names.vxlan),
     setLink(names.bridge, { alias, mtu: segment.overlayMtu, group: defaultGroup }),
-    setLink(names.vxlan, { alias, master: bridge.index, group: defaultGroup }),
+    setLink(names.vxlan, { alias, mtu: segment.underlayMtu, master: bridge.index, group: defaultGroup }),
   ]);
   setFloodList(route, vxlan.index, segment.peers);
   route.request([setLink(names.vxlan, { isUp: true }), setLink(names.bridge, { isUp: true })]);

@@ -1,0 +1,25 @@
+import type { DelegateExecutor } from '../cni/delegate-executor.ts';
+import type { NodeConf } from '../config/node-model.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import type { Kernel } from '../datapath/kernel.ts';
+import type { Worker } from '../ledger/boot.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+
+/** What the engine works with; the composition root builds it. */
+export interface EngineParts {
+  readonly kernel: Kernel;
+  readonly datapath: Datapath;
+  /** The open ledger, the same one at every call. @throws WeftError when it cannot be opened */
+  readonly ledger: () => Ledger;
+  /** The node configuration. @throws WeftError invalidConfiguration */
+  readonly nodeConf: () => Promise<NodeConf>;
+  readonly executor: DelegateExecutor;
+  /** This process, as the ledger names it. */
+  readonly worker: Worker;
+  /** Where DELs that cannot be done now are written down; the first that can be written to is used. */
+  readonly pendingDirectories: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Says what did not stop the call but should be known: one line. */
+  readonly warn: (message: string) => void;
+}
