@@ -11,7 +11,7 @@ import { readAttachment } from '../harness/kernel-view.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { createDirectory } from './mount-namespace.ts';
 import { done, refused, refusedWithRemedy, succeeded } from './outcomes.ts';
-import { addressesOf, createSite, hasHostIf, newcomer, type Site } from './site.ts';
+import { addressesOf, createSite, endContainer, hasHostIf, newcomer, type Site } from './site.ts';
 
 const skip = skipWithoutLab() || skipUnless({ executables: ['/usr/lib/cni/host-local', '/usr/lib/cni/static'] });
 
@@ -67,7 +67,7 @@ t.test('host-local: CHECK', { skip }, async (t) => {
 t.test('host-local: DEL without a configuration, and with the namespace gone', { skip }, async (t) => {
   const site = createHostLocalSite(t);
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
-  run('ip', ['netns', 'del', first.netns]);
+  endContainer(first.netns);
   t.match(await site.node.del({ ...first.attach, conf: { cniVersion: '1.0.0', name: 'blue', type: 'weft' } }), done);
   t.same(site.given(), [], 'the configuration of the ADD was kept');
 });

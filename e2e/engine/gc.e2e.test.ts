@@ -6,7 +6,7 @@ import { describeOutcome } from '../harness/cni-call.ts';
 import type { Attached } from '../harness/lab.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { done, refused, succeeded } from './outcomes.ts';
-import { addressesOf, createSite, hasHostIf, newcomer, rangeOf, type Site } from './site.ts';
+import { addressesOf, createSite, endContainer, hasHostIf, newcomer, rangeOf, type Site } from './site.ts';
 
 const skip = skipWithoutLab();
 
@@ -80,7 +80,7 @@ t.test('GC removes what belongs to no attachment, and touches nothing of others'
 t.test('GC takes the rows of containers that are gone', { skip }, async (t) => {
   const site = createSite(t, { range: rangeOf('10.1.1.10') });
   const gone = await attach(site, 'gone');
-  run('ip', ['netns', 'del', gone.netns]);
+  endContainer(gone.netns);
   t.match(await site.node.add(newcomer(site, 'early')), refused(102, /No address is free in 10\.1\.1\.10/), 'nobody but the runtime knows that it is gone');
   t.match(await site.node.gc(site.conf, []), done);
   t.match(await site.node.add(newcomer(site, 'late')), succeeded);

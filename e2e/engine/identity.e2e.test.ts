@@ -1,12 +1,12 @@
 /** WEFT_ENDPOINT: an endpoint keeps its address and MAC while its containers come and go. */
 import t from 'tap';
-import { run, runIn } from '../../pkg/testing/command.ts';
+import { runIn } from '../../pkg/testing/command.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
 import { readInterface } from '../harness/container.ts';
 import type { Attach } from '../harness/lab-node.ts';
 import { skipWithoutLab, weftExecutable } from '../harness/weft-executable.ts';
 import { done, refused, refusedWithRemedy, succeeded } from './outcomes.ts';
-import { addressesOf, createSite, hasHostIf, macOf, newcomer, rangeOf, type Site } from './site.ts';
+import { addressesOf, createSite, endContainer, hasHostIf, macOf, newcomer, rangeOf, type Site } from './site.ts';
 
 const skip = skipWithoutLab();
 const asDb = { args: 'WEFT_ENDPOINT=db-0;IgnoreUnknown=1' };
@@ -53,7 +53,7 @@ t.test('a successor takes over from a container that is gone', { skip }, async (
   const site = createSite(t);
   const { node } = site;
   const first = await site.lab.attach(node, { label: 'first', conf: site.conf, ...asDb });
-  run('ip', ['netns', 'del', first.netns]);
+  endContainer(first.netns);
   const second = await site.lab.attach(node, { label: 'second', conf: site.conf, ...asDb });
   t.same([addressesOf(second), macOf(second)], [addressesOf(first), macOf(first)]);
   t.match(await node.del(first.attach), done, 'the late DEL of the predecessor');
@@ -66,7 +66,7 @@ t.test('the same container ID again, after its namespace was lost', { skip }, as
   const site = createSite(t, { range: rangeOf('10.1.1.10') });
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   t.match(await site.node.add({ ...first.attach, netns: site.lab.container('fresh') }), refused(111, /is attached to network blue already, in \S+: call DEL first/), 'not while it is in use');
-  run('ip', ['netns', 'del', first.netns]);
+  endContainer(first.netns);
   const again = { ...first.attach, netns: site.lab.container('again') };
   const added = await site.node.add(again);
   t.match(added, succeeded, describeOutcome(added));

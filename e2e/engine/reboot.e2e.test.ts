@@ -9,7 +9,7 @@ import type { Attach, LabNode } from '../harness/lab-node.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { createDirectory, mounting, mountingExecutable } from './mount-namespace.ts';
 import { done, refused, succeeded } from './outcomes.ts';
-import { addressesOf, createSite, macOf, newcomer, rangeOf } from './site.ts';
+import { addressesOf, createSite, endContainer, macOf, newcomer, rangeOf } from './site.ts';
 
 const skip = skipWithoutLab();
 
@@ -19,7 +19,7 @@ t.test('a reboot', { skip }, async (t) => {
   const empty = node.snapshot();
   const lost = [await site.lab.attach(node, { label: 'lost1', conf }), await site.lab.attach(node, { label: 'lost2', conf })];
   const db = await site.lab.attach(node, { label: 'db', conf, args: 'WEFT_ENDPOINT=db-0' });
-  for (const { netns } of [...lost, db]) run('ip', ['netns', 'del', netns]);
+  for (const { netns } of [...lost, db]) endContainer(netns);
   emptyKernel(node);
   t.same(node.snapshot(), empty, 'nothing is left in the kernel');
   const call = afterBoot(node, join(createDirectory(t), 'boot_id'));

@@ -1,4 +1,5 @@
 /** Where these tests play: one node, and one tenant's network on it. */
+import { run } from '../../pkg/testing/command.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { findLink } from '../../pkg/testing/observe.ts';
 import type { Attach, LabNode } from '../harness/lab-node.ts';
@@ -63,4 +64,13 @@ export function hostIfOf({ result }: { readonly result?: Attached['result'] }): 
 /** Whether the host's end of an attachment is there. */
 export function hasHostIf(node: LabNode, attached: { readonly result?: Attached['result'] }): boolean {
   return findLink(node.netns, hostIfOf(attached)) !== undefined;
+}
+
+/**
+ * The end of a container that nobody detached. The kernel takes a namespace apart some time after its last user has gone;
+ * the link is deleted first, so that what follows finds the end state and not the way there.
+ */
+export function endContainer(netns: string): void {
+  run('ip', ['-n', netns, 'link', 'del', 'eth0']);
+  run('ip', ['netns', 'del', netns]);
 }

@@ -20,6 +20,7 @@ const foreignTables = `
 /** Tests that a node is afterwards as it was before. */
 export function conformanceOfUndo(subject: DatapathUnderTest): void {
   conformanceOfDetach(subject);
+  conformanceOfNeighbours(subject);
   conformanceOfFaults(subject);
 }
 
@@ -43,6 +44,27 @@ function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
     });
   }
 
+  void t.test('removeSegment() takes the last attachments along', { skip }, async (t) => {
+    const [node, containers] = [createNode(t, create), [createContainer(t), createContainer(t)]];
+    const ports = containers.map((_container, index) => testPort(blue, index + 5));
+    const before = [node, ...containers].map(observeNode);
+    for (const [index, port] of ports.entries()) node.datapath.attach({ segment: withGateway(blue), port, netnsFd: containers[index]?.fd ?? -1 });
+    node.datapath.removeSegment({ segment: withGateway(blue), remaining: [], ports });
+    t.same([node, ...containers].map(observeNode), before);
+  });
+
+  void t.test('detach() of a container that is gone', { skip }, async (t) => {
+    const node = createNode(t, create);
+    const before = observeNode(node);
+    const port = testPort(blue, 5);
+    await t.test('its life', async (t) => node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd }));
+    node.datapath.detach(port);
+    node.datapath.removeSegment({ segment: blue, remaining: [] });
+    t.same(observeNode(node), before);
+  });
+}
+
+function conformanceOfNeighbours({ create, skip }: DatapathUnderTest): void {
   void t.test('detach() of one attachment leaves the others and the other tenants alone', { skip }, async (t) => {
     const node = createNode(t, create);
     const [stays, goes, other] = [createContainer(t), createContainer(t), createContainer(t)];
@@ -57,16 +79,6 @@ function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
     node.datapath.detach(testPort(blue, 5));
     node.datapath.removeSegment({ segment: withGateway(blue), remaining: [red] });
     t.same(observeNode(node), onlyRed);
-  });
-
-  void t.test('detach() of a container that is gone', { skip }, async (t) => {
-    const node = createNode(t, create);
-    const before = observeNode(node);
-    const port = testPort(blue, 5);
-    await t.test('its life', async (t) => node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd }));
-    node.datapath.detach(port);
-    node.datapath.removeSegment({ segment: blue, remaining: [] });
-    t.same(observeNode(node), before);
   });
 
   void t.test('what belongs to somebody else is as it was', { skip }, async (t) => {

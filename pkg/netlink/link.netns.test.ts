@@ -3,7 +3,7 @@ import { formatAddress, parseAddress, parseMac } from '../netaddr/netaddr.ts';
 import { createNetns, type TeardownScope } from '../testing/netns.ts';
 import { findLink, ipJson, readLinks, type ObservedLink } from '../testing/observe.ts';
 import { skipUnless } from '../testing/requirements.ts';
-import { addBridge, addVeth, addVxlan, decodeLink, delLink, getLink, getLinkByIndex, listLinks, setLink, setNoLinkLocal, type Link, type LinkChange, type VxlanOptions } from './link.ts';
+import { addBridge, addVeth, addVxlan, decodeLink, delLink, delLinkGroup, getLink, getLinkByIndex, listLinks, setLink, setNoLinkLocal, type Link, type LinkChange, type VxlanOptions } from './link.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { openNetlinkIn, withNetns } from './test-socket.ts';
 
@@ -132,4 +132,15 @@ void t.test('getLink(), getLinkByIndex(), listLinks(), delLink()', { skip }, asy
   lab.socket.request([delLink('vx0')]);
   t.same(readLinks(lab.netns).map((link) => link.ifname), ['lo', 'br0']);
   t.throws(() => lab.socket.request([delLink('vx0')]), { errnoCode: 'ENODEV', message: /^Cannot delete link vx0/ });
+});
+
+void t.test('delLinkGroup() deletes what is in the group, and nothing else', { skip }, async (t) => {
+  const { netns, socket } = makeLab(t);
+  socket.request(['br1', 'br2'].map((name) => addBridge({ name, mac, mtu: 1450 })));
+  socket.request(['br0', 'br2'].map((name) => setLink(name, { group: 0x77656674 })));
+  const message = socket.request([getLink('br2')])[0]?.[0];
+  t.equal(message && decodeLink(message).group, 0x77656674);
+  socket.request([delLinkGroup(0x77656674)]);
+  t.same(readLinks(netns).map((link) => link.ifname), ['lo', 'br1']);
+  t.throws(() => socket.request([delLinkGroup(0x77656674)]), { code: 'kernelRefused', errnoCode: 'ENODEV' }, 'an empty group');
 });
