@@ -6,6 +6,7 @@ import type { Vni } from '../netaddr/netaddr.ts';
 import { getLink } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import type { AttachmentKey } from '../overlay/model.ts';
+import { findNetnsId } from '../sys/netns.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { removeAttachment, type Caller } from './remove.ts';
 
@@ -25,7 +26,7 @@ export async function clearWay(parts: EngineParts, caller: Caller, newcomer: New
     if (isBeingWorkedOn(parts, record)) {
       throw new WeftError('tryAgainLater', `Another call (process ${record.worker.pid}) is working on container ${record.key.containerId}, ${record.key.ifName}`);
     }
-    if (record.state === 'attached' && hasLink(parts, record)) throw inUse(record, newcomer);
+    if (record.state === 'attached' && isInUse(parts, record)) throw inUse(record, newcomer);
     await removeAttachment(parts, record, caller);
   }
 }
@@ -44,8 +45,12 @@ export function isBeingWorkedOn(parts: EngineParts, record: AttachmentRecord): b
   return record.state !== 'attached' && !isOwn && isWorkerAlive(record.worker);
 }
 
-/** The veth goes with the container's namespace: where the host's end is there, the container is. */
-function hasLink(parts: EngineParts, record: AttachmentRecord): boolean {
+/**
+ * Whether the container is there. Its veth goes with its namespace, but only some milliseconds later: a path that is gone, or
+ * names another namespace by now, says it first.
+ */
+function isInUse(parts: EngineParts, record: AttachmentRecord): boolean {
+  if (findNetnsId(record.netns) !== record.netnsId) return false;
   const [outcome] = parts.kernel.route.tryRequest([getLink(record.hostIf)]);
   return !(outcome instanceof NetlinkError);
 }

@@ -33,7 +33,7 @@ const undecodable: readonly (readonly [string, string, string | RegExp])[] = [
   ['number', '1e999', /must be a JSON object/],
   ['65 levels', nested(65), 'the network configuration on stdin must be nested at most 64 deep'],
   ['levels to overflow a stack', nested(500_000), /nested at most 64 deep/],
-  ['one byte too long', sized(configurationBytesMax + 1), 'the network configuration on stdin must have at most 1048576 bytes: current size is 1048577'],
+  ['one byte too long', sized(configurationBytesMax + 1), 'the network configuration on stdin must have at most 1048576 bytes: it has more'],
   ['too long in bytes, not in characters', JSON.stringify({ a: 'ü'.repeat(600_000) }), /must have at most 1048576 bytes/],
 ];
 for (const [name, stdin, message] of undecodable) t.throws(() => decodeConfiguration(stdin), { code: 'undecodable', cniCode: 6, message }, name);

@@ -25,7 +25,8 @@ const attachmentsKeys = ['cni.dev/valid-attachments', 'cni.dev/attachments'] as 
  */
 export function decodeConfiguration(stdin: string): JsonObject {
   const bytes = Buffer.byteLength(stdin);
-  if (bytes > configurationBytesMax) throw undecodable(`must have at most ${configurationBytesMax} bytes: current size is ${bytes}`);
+  // Reading stops behind the limit, so how much there would have been is not known.
+  if (bytes > configurationBytesMax) throw undecodable(`must have at most ${configurationBytesMax} bytes: it has more`);
   if (stdin.trim() === '') throw undecodable('must be a JSON object: stdin is empty');
   const value = parseJson(stdin);
   if (!isJsonObject(value)) throw undecodable(`must be a JSON object: current value is ${showValue(value)}`);

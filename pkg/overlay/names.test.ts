@@ -1,7 +1,7 @@
 import t from 'tap';
 import { parseVni, vniMax } from '../netaddr/netaddr.ts';
 import type { AttachmentKey } from './model.ts';
-import { bridgeName, portAlias, portName, vxlanName } from './names.ts';
+import { bridgeName, bridgePrefix, isPortName, isSegmentName, portAlias, portName, vxlanName, vxlanPrefix } from './names.ts';
 
 /** IFNAMSIZ − 1, include/uapi/linux/if.h. */
 const ifNameBytesMax = 15;
@@ -43,3 +43,9 @@ for (const character of ['é', '€', '😀']) {
     t.ok(`weft tenant ${tenant}`.startsWith(alias), 'cut between two characters');
   }
 }
+
+t.equal(isPortName(portName(key)), true);
+for (const name of ['weft-proxy0', 'weft-p', 'weft-pigjw3qow', 'weft-pigjw3qowzz', 'weft-pIGJW3QOWZ', 'weft-p000000000', 'eth0']) t.equal(isPortName(name), false, `${name} is somebody else's`);
+t.equal(isSegmentName(bridgeName(parseVni(1001)), bridgePrefix), true);
+t.equal(isSegmentName(vxlanName(parseVni(vniMax)), vxlanPrefix), true);
+for (const name of ['weft-br', 'weft-br0', 'weft-br01', 'weft-bridge', 'weft-br123456789', 'weft-vx1001']) t.equal(isSegmentName(name, bridgePrefix), false, `${name} is no bridge of weft's`);

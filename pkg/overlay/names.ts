@@ -40,6 +40,16 @@ export function portName(key: AttachmentKey): string {
   return name;
 }
 
+/** Whether a name is one that portName() makes. */
+export function isPortName(name: string): boolean {
+  return name.length === portPrefix.length + digitCount && name.startsWith(portPrefix) && [...name.slice(portPrefix.length)].every((digit) => digits.includes(digit));
+}
+
+/** Whether a name is one that bridgeName() or vxlanName() makes, with their prefix. */
+export function isSegmentName(name: string, prefix: string): boolean {
+  return name.startsWith(prefix) && /^[1-9][0-9]{0,7}$/.test(name.slice(prefix.length));
+}
+
 /** 64 bits that stand for an attachment; no two keys have the same text. */
 export function keyDigest({ network, containerId, ifName }: AttachmentKey): bigint {
   return fnv1a64(Buffer.from(JSON.stringify([network, containerId, ifName])));

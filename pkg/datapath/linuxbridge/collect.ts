@@ -3,7 +3,7 @@ import type { KnownState } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, delLink, listLinks, type Link } from '../../netlink/link.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
-import { bridgeName, bridgePrefix, portPrefix, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgeName, bridgePrefix, isPortName, isSegmentName, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from './guard-rules.ts';
 import { gatewaySets, gatewayTable } from './gateway-rules.ts';
 import { portElements, segmentElements } from './guard-elements.ts';
@@ -16,11 +16,18 @@ export function collectGarbage(kernel: Kernel, known: KnownState): string[] {
   return [...collectLinks(kernel, known), ...collectGuard(kernel, known)];
 }
 
-const ownPrefixes = [portPrefix, bridgePrefix, vxlanPrefix];
-const ownKinds = new Set(['veth', 'bridge', 'vxlan']);
-
-function isOwn(link: Link): boolean {
-  return link.kind !== undefined && ownKinds.has(link.kind) && ownPrefixes.some((prefix) => link.name.startsWith(prefix));
+/** weft's links by kind and by the form of their names, in full: `weft-proxy0` is somebody else's. */
+function isOwn({ kind, name }: Link): boolean {
+  switch (kind) {
+    case 'veth':
+      return isPortName(name);
+    case 'bridge':
+      return isSegmentName(name, bridgePrefix);
+    case 'vxlan':
+      return isSegmentName(name, vxlanPrefix);
+    default:
+      return false;
+  }
 }
 
 function collectLinks(kernel: Kernel, known: KnownState): string[] {
