@@ -4,7 +4,7 @@
  * namespace whose end is the end of every daemon, shim and container in it.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { run } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
@@ -93,8 +93,12 @@ export async function createPrivateNode(scope: TeardownScope, node: LabNode): Pr
   const child = spawn('nsenter', [`--net=${netnsPath(node.netns)}`, ...unshare], { stdio: 'pipe' });
   const first = new WatchedProcess('private-node.sh', child);
   const pid = Number((await first.heard(/^ready (\d+)$/m))[1]);
-  const end = (): void => endNode(pid, cgroup);
-  const forget = undoAtExit(end);
+  const end = (): void => {
+    // While unshare lives the number is its child's and nobody else's.
+    if (child.exitCode === null && child.signalCode === null) endProcesses(pid);
+    removeCgroups(cgroup);
+  };
+  const forget = undoAtExit(() => quietly(end));
   scope.teardown(async () => {
     forget();
     end();
@@ -103,9 +107,16 @@ export async function createPrivateNode(scope: TeardownScope, node: LabNode): Pr
   return new PrivateNode(node, cgroup, pid);
 }
 
-function endNode(pid: number, cgroup: string): void {
-  if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
-  // The kernel ends the first process of a namespace only after all others in it (pid_namespaces(7)).
+/** Ends the first process of a process namespace, which the kernel lets end only after all others (pid_namespaces(7)). */
+function endProcesses(pid: number): void {
+  process.kill(pid, 'SIGKILL');
   run('tail', [`--pid=${pid}`, '--sleep-interval=0.05', '-f', '/dev/null']);
-  removeCgroups(cgroup);
+}
+
+function quietly(undo: () => void): void {
+  try {
+    undo();
+  } catch {
+    // This process ends: nobody is left to be told.
+  }
 }

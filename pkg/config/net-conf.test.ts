@@ -257,7 +257,7 @@ const misfits: readonly (readonly [Json, string, string])[] = [
   [{ tenant: 'blue' }, 'green', 'tenant blue must list the pod\'s namespace in its namespaces (blue, blue-*) in /etc/weft/weft.yaml: current value is "green"'],
   [{ name: 'blue' }, 'elsewhere', 'tenant blue must list the pod\'s namespace in its namespaces (blue, blue-*) in /etc/weft/weft.yaml: current value is "elsewhere"'],
   [{}, 'for-both', 'the namespace "for-both" must belong to one tenant: the namespaces of green, olive in /etc/weft/weft.yaml match it'],
-  [{}, 'elsewhere', 'vni must be given: write it into the network configuration, or into the entry of tenant pods under tenants of /etc/weft/weft.yaml'],
+  [{}, 'elsewhere', "the pod's namespace must belong to a tenant: elsewhere matches no namespaces under tenants of /etc/weft/weft.yaml"],
   [{}, 'olive', 'vni must be given: write it into the network configuration, or into the entry of tenant olive under tenants of /etc/weft/weft.yaml'],
   [{ vni: 1002 }, 'elsewhere', "vni must be one that no other tenant has: 1002 is tenant green's in /etc/weft/weft.yaml"],
   [{ tenant: 'open', vni: 1001 }, 'blue', "vni must be one that no other tenant has: 1001 is tenant blue's in /etc/weft/weft.yaml"],

@@ -94,7 +94,7 @@ interface Sources extends NetConfContext {
 function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
   const settings = mergeSettings([plugin, choice.conf ?? {}, node]);
   const { vni, datapath = 'bridge', vtep = {}, peers = [], mtu, isGateway = false, ipMasq = false, ipam = { type: 'none' } } = settings;
-  if (vni === undefined) throw missingVni(choice, node);
+  if (vni === undefined) throw missingVni(choice, { node, args });
   const { addresses, mac } = mergeRequests([plugin.runtimeConfig ?? {}, plugin.args?.cni ?? {}, requestOfArgs(args)]);
   const conf: NetConf = {
     cniVersion,
@@ -120,7 +120,14 @@ function isForOthers({ conf }: TenantChoice): boolean {
   return conf !== undefined && conf.namespaces === undefined;
 }
 
-function missingVni({ name }: TenantChoice, node: NodeConf): WeftError {
+function missingVni({ name, conf }: TenantChoice, { node, args }: NetConfContext): WeftError {
+  const namespace = args.pod?.namespace;
+  const isByNamespace = node.tenants.some((tenant) => tenant.namespaces !== undefined);
+  if (conf === undefined && isByNamespace && namespace !== undefined) {
+    return new WeftError('invalidConfiguration', `the pod's namespace must belong to a tenant: ${namespace} matches no namespaces under tenants of ${describeNode(node)}`, {
+      details: "add it to a tenant's namespaces, or write tenant and vni into the network configuration",
+    });
+  }
   return new WeftError('invalidConfiguration', `vni must be given: write it into the network configuration, or into the entry of tenant ${name} under tenants of ${describeNode(node)}`);
 }
 

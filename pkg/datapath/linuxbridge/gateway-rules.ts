@@ -18,7 +18,9 @@ export const gatewayTable: TableName = { family: 'inet', table: 'weft-gateway' }
 export const gatewaySets: Readonly<Record<string, readonly KeyType[]>> = {
   /** UDP ports on which this node's VTEPs, and so those of the others, listen. */
   vtep_ports: ['port'],
-  /** A tenant's bridge, twice: what may be forwarded from one bridge to one bridge. */
+  /** Bridges of tenants with a gateway. */
+  gateway_bridges: ['interfaceName'],
+  /** Such a bridge, twice: what may be forwarded from one bridge to one bridge. */
   same_tenant: ['interfaceName', 'interfaceName'],
   /** Bridges whose traffic to the world is masqueraded. */
   masqueraded: ['interfaceName'],
@@ -45,8 +47,9 @@ const toBridge = (): Expression[] => [loadMeta('outputInterface'), compare('equa
 
 const forward = (): Rules => [
   [...fromInterfaces(bridgePrefix), ...isUdp(), loadPayload(udpDestination), lookup('vtep_ports', { isIn: true }), ...drop()],
+  // Bridged packets of tenants without a gateway come by here too, where br_netfilter is on: they are not routed, and pass.
   [
-    ...fromInterfaces(bridgePrefix), ...toBridge(),
+    loadMeta('inputInterface'), lookup('gateway_bridges', { isIn: true }), ...toBridge(),
     loadMeta('inputInterface'), loadMeta('outputInterface', { word: 4 }), lookup('same_tenant', { isIn: false }), ...drop(),
   ],
 ];

@@ -63,6 +63,7 @@ function gatewayElements(segment: Segment, masquerade: boolean): GuardElement[] 
     { table: bridgeTable, set: 'gateway_macs', key: [vxlan, macBytes(mac)] },
     { table: inetTable, set: 'gateways', key: [bridge, macBytes(mac)] },
     { table: gatewayTable, set: 'vtep_ports', key: [bigEndian16(segment.vtepPort)] },
+    { table: gatewayTable, set: 'gateway_bridges', key: [bridge] },
     { table: gatewayTable, set: 'same_tenant', key: [bridge, bridge] },
     ...(masquerade ? [{ table: gatewayTable, set: 'masqueraded', key: [bridge] }] : []),
   ];
