@@ -6,6 +6,7 @@ import { run, runIn } from '../../pkg/testing/command.ts';
 import { readLinks } from '../../pkg/testing/observe.ts';
 import { describeOutcome, type CniOutcome, type Verb } from '../harness/cni-call.ts';
 import type { Attach, LabNode } from '../harness/lab-node.ts';
+import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { createDirectory, mounting, mountingExecutable } from './mount-namespace.ts';
 import { done, refused, succeeded } from './outcomes.ts';
@@ -41,6 +42,26 @@ t.test('a reboot', { skip }, async (t) => {
   }
   for (const attach of [...fresh, returned]) t.match(await call('DEL', attach), done);
   t.same(node.snapshot(), empty);
+});
+
+t.test('a reboot gives back what another IPAM plugin had given', { skip: skip || skipUnless({ executables: ['/usr/lib/cni/host-local'] }) }, async (t) => {
+  const dataDir = createDirectory(t);
+  const ipam = { type: 'host-local', dataDir, ranges: [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.10' }]] };
+  const site = createSite(t, { extra: { ipam }, executable: mountingExecutable(t) });
+  const { node, conf } = site;
+  const lost = await site.lab.attach(node, { label: 'lost', conf });
+  endContainer(lost.netns);
+  emptyKernel(node);
+
+  // The runtime has forgotten the container: no DEL comes for it, and the range has the one address.
+  const call = afterBoot(node, join(createDirectory(t), 'boot_id'));
+  const fresh = newcomer(site, 'fresh');
+  const added = await call('ADD', fresh);
+  t.match(added, succeeded, describeOutcome(added));
+  t.same(addressesOf(added), ['10.1.1.10']);
+  t.match(await call('DEL', lost.attach), done, 'a late DEL of the old container');
+  t.match(await call('CHECK', fresh, { ...conf, prevResult: added.result }), done, 'takes nothing from the new one');
+  t.match(await call('DEL', fresh), done);
 });
 
 /** What a reboot takes: every link that weft made, and the ruleset. */

@@ -117,12 +117,17 @@ export function isDelegated(ipam: string): boolean {
 /** Tells the plugin that gave an attachment's addresses that they are free. @throws WeftError delegateFailed */
 export async function releaseDelegate(parts: EngineParts, record: Pick<AttachmentRecord, 'key' | 'netns' | 'ipam' | 'conf'>, request: Pick<CniRequest, 'env' | 'path'>): Promise<void> {
   if (!isDelegated(record.ipam)) return;
-  const conf = JSON.parse(record.conf) as JsonObject;
-  await delegateDel(record.ipam, { ...delegateRequest(record.key, record.netns, request), conf }, { executor: parts.executor });
+  await delegateDel(record.ipam, { ...callOf(record.key, record.netns, request), conf: parseConf(record.conf) }, { executor: parts.executor });
 }
 
-/** The call as the attachment's own DEL would have been: GC's environment names no container. */
-function delegateRequest(key: AttachmentKey, netns: string, { env, path }: Pick<CniRequest, 'env' | 'path'>): Omit<DelegateRequest, 'conf'> {
+/** The call as the attachment's own DEL would have been: another call's environment names another container, or none. */
+export function callOf(key: AttachmentKey, netns: string, { env, path }: Pick<CniRequest, 'env' | 'path'>): Omit<DelegateRequest, 'conf'> {
   const call = { CNI_CONTAINERID: key.containerId, CNI_IFNAME: key.ifName, CNI_NETNS: netns };
   return { env: { ...env, ...call }, path, cniVersion: '1.0.0' };
+}
+
+/** A configuration that was written down; empty where it is no object. */
+export function parseConf(text: string): JsonObject {
+  const value: unknown = JSON.parse(text);
+  return isJsonObject(value) ? value : {};
 }

@@ -1,17 +1,20 @@
 /** DELs that could not be done when they came: written down, and done by the next call that can. */
+import { delegateDel } from '../cni/delegate.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
-import { listPendingDels, removePendingDel, type PendingDel } from '../ledger/pending.ts';
+import { listPendingDels, removePendingDel, writePendingDel, type PendingDel } from '../ledger/pending.ts';
 import type { EngineParts } from './engine-parts.ts';
+import { callOf, delegatedIpamOf, isDelegated, parseConf } from './ipam.ts';
 import { removeAttachment, type Caller } from './remove.ts';
 
-/** Does what is written down. Never throws: what fails again stays written down, and is said. */
+/** Does what is written down. What fails again stays written down, and is said. @throws WeftError when the ledger cannot be opened */
 export async function finishPendingDels(parts: EngineParts, caller: Caller): Promise<void> {
+  writeDownDropped(parts);
   const { entries, unreadable } = listPendingDels(parts.pendingDirectories);
   for (const { path, reason } of unreadable) parts.warn(`${path} cannot be read: ${reason}`);
   for (const entry of entries) {
     try {
-      for (const record of findMeant(parts, entry.del)) await removeAttachment(parts, record, caller);
+      await finish(parts, entry.del, caller);
       removePendingDel(entry);
     } catch (error) {
       parts.warn(`the DEL written down in ${entry.path} failed again: ${describeError(error)}`);
@@ -19,8 +22,40 @@ export async function finishPendingDels(parts: EngineParts, caller: Caller): Pro
   }
 }
 
+/**
+ * Attachments that a reboot ended are dropped from the ledger; addresses that another plugin gave them are still taken there
+ * (host-local keeps them on the disk), and no runtime may remember to give them back.
+ */
+function writeDownDropped(parts: EngineParts): void {
+  for (const { key, ipam, conf } of parts.ledger().takeDroppedFromLastBoot()) {
+    if (!isDelegated(ipam)) continue;
+    try {
+      writePendingDel(parts.pendingDirectories, { ...key, conf, requestedAt: parts.now() });
+    } catch (error) {
+      parts.warn(`what the IPAM plugin ${ipam} gave container ${key.containerId} in the last boot is still to be given back: ${describeError(error)}`);
+    }
+  }
+}
+
+async function finish(parts: EngineParts, del: PendingDel, caller: Caller): Promise<void> {
+  const { meant, isTaken } = findMeant(parts, del);
+  for (const record of meant) await removeAttachment(parts, record, caller);
+  // A delegated plugin knows an attachment by container and interface: what a successor holds under them stays.
+  if (meant.length === 0 && !isTaken) await releaseUnknown(parts, del, caller);
+}
+
 /** The attachments a pending DEL is about: not one that was made after it was asked for. */
-function findMeant(parts: EngineParts, { network, containerId, ifName, requestedAt }: PendingDel): AttachmentRecord[] {
+function findMeant(parts: EngineParts, { network, containerId, ifName, requestedAt }: PendingDel): { meant: readonly AttachmentRecord[]; isTaken: boolean } {
   const records = parts.ledger().read((tx) => tx.findAttachmentsOf(containerId, ifName));
-  return records.filter((record) => (network === undefined || record.key.network === network) && record.createdAt <= requestedAt);
+  const ofNetwork = records.filter((record) => network === undefined || record.key.network === network);
+  const meant = ofNetwork.filter((record) => record.createdAt <= requestedAt);
+  return { meant, isTaken: ofNetwork.length > meant.length };
+}
+
+/** Of an attachment that the ledger no longer has, a delegated plugin may still hold the addresses. */
+async function releaseUnknown(parts: EngineParts, { network = '', containerId, ifName, conf }: PendingDel, caller: Caller): Promise<void> {
+  const json = conf === undefined ? {} : parseConf(conf);
+  const plugin = delegatedIpamOf(json);
+  if (plugin === undefined) return;
+  await delegateDel(plugin, { ...callOf({ network, containerId, ifName }, '', caller), conf: json }, { executor: parts.executor });
 }

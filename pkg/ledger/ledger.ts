@@ -79,8 +79,7 @@ interface Connection {
 
 /** The open ledger. Its calls are synchronous, and so must be the functions that they are given. */
 export class Ledger {
-  /** What the first opening after a reboot has dropped; its kernel objects went with the reboot. */
-  readonly droppedFromLastBoot: readonly AttachmentRecord[];
+  #dropped: readonly AttachmentRecord[];
   readonly #connection: Connection;
   readonly #statements: Statements;
 
@@ -91,7 +90,17 @@ export class Ledger {
       this.#storedBootId(); // Before anything is changed: it tells a ledger from what only looks like one.
       prepareConnection(connection);
     });
-    this.droppedFromLastBoot = this.#beginBoot(bootId);
+    this.#dropped = this.#beginBoot(bootId);
+  }
+
+  /**
+   * What this opening, the first after a reboot, has dropped; once. Its kernel objects went with the reboot; what another
+   * IPAM plugin has given did not.
+   */
+  takeDroppedFromLastBoot(): readonly AttachmentRecord[] {
+    const dropped = this.#dropped;
+    this.#dropped = [];
+    return dropped;
   }
 
   /**
