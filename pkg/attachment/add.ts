@@ -179,6 +179,7 @@ function describeAttachment(parts: EngineParts, { request, conf, key, segment }:
     routes: given.assignment.routes,
     mtu: segment.overlayMtu,
     alias: portAlias(key, conf.tenant, pod),
+    ...(conf.bandwidth === undefined ? {} : { bandwidth: conf.bandwidth }),
   };
   const { prevResult: _, ...written } = delegateConf(request.conf, conf);
   return {

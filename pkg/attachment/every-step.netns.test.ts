@@ -25,6 +25,7 @@ const skip = skipUnless({ root: true, tools: ['ip', 'nft'] });
 
 const conf = {
   cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, vtep: { interface: 'u0' }, peers: ['10.200.0.2'], isGateway: true, ipMasq: true,
+  runtimeConfig: { bandwidth: { ingressRate: 8_000_000, egressRate: 8_000_000 } },
   ipam: { type: 'weft', ranges: [[{ subnet: '10.1.1.0/24' }], [{ subnet: 'fd00:1::/64' }]], routes: [{ dst: '0.0.0.0/0' }] },
 };
 

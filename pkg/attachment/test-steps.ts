@@ -80,6 +80,7 @@ export function steppingLedger(ledger: Ledger, stepper: Stepper): Ledger {
       if (key === 'write') return (fn: Parameters<Ledger['write']>[0]) => stepper.run('ledger write', { fn: () => target.write(fn), failure });
       if (key === 'read') return (fn: Parameters<Ledger['read']>[0]) => stepper.run('ledger read', { fn: () => target.read(fn), failure });
       if (key === 'close') return () => target.close();
+      if (key === 'takeDroppedFromLastBoot') return () => target.takeDroppedFromLastBoot();
       return Reflect.get(target, key, target);
     },
   });

@@ -38,7 +38,7 @@ const injectedKeys = {
   loadOnlyInlinedPlugins: true,
   'cni.dev/valid-attachments': null,
   'cni.dev/anything': {},
-  runtimeConfig: { PortMappings: [{ HostPort: 1 }], bandwidth: { ingressRate: 1 }, ips: [], mac: '' },
+  runtimeConfig: { PortMappings: [{ HostPort: 1 }], bandwidth: {}, ips: [], mac: '' },
   args: { labels: [], cni: { ips: [], FOO: 1 } },
 };
 
@@ -93,6 +93,20 @@ t.test('ipam', (t) => {
   t.same(sets, [['10.1.1.5-10.1.1.9'], ['2001:db8::1-2001:db8::ffff:ffff:ffff:ffff']], "host-local's older form comes first");
   const conf = { type: 'dhcp', daemonSocketPath: '/run/dhcp.sock' };
   t.same(readWith({ ipam: conf, isGateway: true }).ipam, { type: 'delegate', plugin: 'dhcp', conf }, 'another plugin reads its own keys');
+  t.end();
+});
+
+t.test('bandwidth: bits and bits per second, a rate of 0 is no limit', (t) => {
+  const rows: readonly (readonly [Json, Json | undefined])[] = [
+    [{ ingressRate: 8000, ingressBurst: 800 }, { ingress: { rateBits: 8000, burstBits: 800 } }],
+    [{ IngressRate: 1, EgressRate: 2 }, { ingress: { rateBits: 1 }, egress: { rateBits: 2 } }],
+    [{ ingressRate: 0, ingressBurst: 5, egressRate: 7, egressBurst: 0 }, { egress: { rateBits: 7 } }],
+    [{ ingressRate: 9, ingressBurst: 2147483647 }, { ingress: { rateBits: 9 } }],
+    [{}, undefined],
+    [{ ingressRate: 0 }, undefined],
+  ];
+  for (const [bandwidth, expected] of rows) t.same(readWith({ runtimeConfig: { bandwidth } }).bandwidth, expected, JSON.stringify(bandwidth));
+  t.equal(readWith({ args: { cni: { bandwidth: { ingressRate: 1 } } } }).bandwidth, undefined, 'only the runtime limits');
   t.end();
 });
 
@@ -182,6 +196,9 @@ const refused: readonly (readonly [Json, number, string | RegExp])[] = [
   [{ runtimeConfig: { ips: ['10.1.1.7/33'] } }, 7, /^runtimeConfig\.ips\[0\] must be an address with the length of its subnet/],
   [{ runtimeConfig: { ips: ['255.255.255.255'] } }, 7, 'runtimeConfig.ips[0] must be the address of one host: current value is "255.255.255.255"'],
   [{ runtimeConfig: { mac: 'ff:ff:ff:ff:ff:ff' } }, 7, /^runtimeConfig\.mac must be the MAC address of one interface, not multicast and not zero/],
+  [{ runtimeConfig: { bandwidth: 5 } }, 7, 'runtimeConfig.bandwidth must be an object: current value is 5'],
+  [{ runtimeConfig: { bandwidth: { ingressRate: -1 } } }, 7, /^runtimeConfig\.bandwidth\.ingressrate must be a whole number from 0/],
+  [{ runtimeConfig: { bandwidth: { egressBurst: '1M' } } }, 7, /^runtimeConfig\.bandwidth\.egressburst must be a whole number from 0/],
   [{ runtimeConfig: { mac: 7 } }, 7, 'runtimeConfig.mac must be a MAC address: current value is 7'],
   [{ args: { cni: { ips: ['x'] } } }, 7, /^args\.cni\.ips\[0\] must be an IPv4 address/],
   [{ ipam: { type: 'weft', ranges }, runtimeConfig: { ips: ['10.1.1.7', '10.1.1.7/24'] } }, 7, 'the requested addresses must differ: 10.1.1.7 is there twice'],

@@ -11,6 +11,7 @@ import { requireVersion, type CniVersion } from '../cni/versions.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import { ipv6MinimumMtuBytes } from '../mtu/overhead.ts';
 import { formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
+import type { Bandwidth } from '../overlay/model.ts';
 import { noEndpointArgs, type EndpointArgs, type Pod } from './endpoint-args.ts';
 import type { IpamConf } from './ipam-conf.ts';
 import type { NodeConf } from './node-model.ts';
@@ -46,6 +47,8 @@ export interface NetConf {
   readonly endpoint?: string;
   readonly pod?: Pod;
   readonly dns?: CniDns;
+  /** Limits that the runtime asks for, in one direction at least. */
+  readonly bandwidth?: Bandwidth;
 }
 
 /** What a network configuration is read against: the node, and the one container. */
@@ -108,7 +111,7 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
     ipMasq,
     ipam,
     requestedAddresses: addresses,
-    ...withoutAbsent({ mtu, requestedMac: mac, endpoint: args.endpoint, pod: args.pod, dns: plugin.dns }),
+    ...withoutAbsent({ mtu, requestedMac: mac, endpoint: args.endpoint, pod: args.pod, dns: plugin.dns, bandwidth: plugin.runtimeConfig?.bandwidth }),
   };
   const faults = [...findVniFaults(conf.vni, { plugin, choice, node }), ...findContradictions(conf)];
   if (faults.length > 0) throw new WeftError('invalidConfiguration', faults.join('; '));

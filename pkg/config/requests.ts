@@ -3,7 +3,8 @@ import { isJsonObject } from '../cni/json-value.ts';
 import { formatAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
 import { parseInterfaceMac, parseRequestedAddress } from './addresses.ts';
 import type { EndpointArgs } from './endpoint-args.ts';
-import { listOf, objectOf, text, type Reader } from './readers.ts';
+import type { Bandwidth, RateLimit } from '../overlay/model.ts';
+import { listOf, objectOf, text, wholeNumber, withoutAbsent, type Reader } from './readers.ts';
 
 /** What one place asks for; an empty list is no request. */
 export interface Request {
@@ -16,20 +17,50 @@ interface RequestFields {
   readonly mac: Mac | '';
 }
 
-const readRequest = objectOf<RequestFields>(
-  {
-    ips: listOf('addresses', text('an address', parseRequestedAddress)),
-    // Go's zero value: no request.
-    mac: text('a MAC address', (value, name) => (value === '' ? value : parseInterfaceMac(value, name))),
-  },
-  { isIgnored: () => true },
-);
+const requestReaders = {
+  ips: listOf('addresses', text('an address', parseRequestedAddress)),
+  // Go's zero value: no request.
+  mac: text<Mac | ''>('a MAC address', (value, name) => (value === '' ? value : parseInterfaceMac(value, name))),
+};
+const readRequest = objectOf<RequestFields>(requestReaders, { isIgnored: () => true });
 
 /**
  * `runtimeConfig` (CNI CONVENTIONS.md, "Dynamic Plugin specific fields"). Its other keys are left alone: a runtime sends
  * only what `capabilities` lists. Runtimes are written in Go, whose JSON takes keys in any case, and some rely on it.
  */
-export const runtimeConfig: Reader<Request> = (value, site) => readRequest(isJsonObject(value) ? lowerCaseKeys(value) : value, site);
+export const runtimeConfig: Reader<RuntimeRequest> = (value, site) => readRuntimeRequest(lowerCased(value), site);
+
+/** A request of the runtime's, which alone may limit the bandwidth. */
+export interface RuntimeRequest extends Request {
+  readonly bandwidth?: Bandwidth;
+}
+
+interface BandwidthFields {
+  readonly ingressrate: number;
+  readonly ingressburst: number;
+  readonly egressrate: number;
+  readonly egressburst: number;
+}
+
+const bits = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+const readBandwidthFields = objectOf<BandwidthFields>({ ingressrate: bits, ingressburst: bits, egressrate: bits, egressburst: bits }, { isIgnored: () => true });
+
+/** `bandwidth` (CNI CONVENTIONS.md): bits, and bits per second; a rate of 0 is no limit. */
+const bandwidth: Reader<Bandwidth> = (value, site) => {
+  const { ingressrate, ingressburst, egressrate, egressburst } = readBandwidthFields(lowerCased(value), site) ?? {};
+  const limits = withoutAbsent({ ingress: limitOf(ingressrate, ingressburst), egress: limitOf(egressrate, egressburst) });
+  return Object.keys(limits).length === 0 ? undefined : limits;
+};
+
+/** What Kubernetes' runtimes send for "no burst was asked for" (math.MaxInt32): 256 MiB at full speed, which is no limit. */
+const burstUnset = 2 ** 31 - 1;
+
+function limitOf(rateBits = 0, burstBits = 0): RateLimit | undefined {
+  if (rateBits === 0) return undefined;
+  return burstBits === 0 || burstBits >= burstUnset ? { rateBits } : { rateBits, burstBits };
+}
+
+const readRuntimeRequest = objectOf<RequestFields & { readonly bandwidth: Bandwidth }>({ ...requestReaders, bandwidth }, { isIgnored: () => true });
 
 /** `args` (CNI CONVENTIONS.md, "args in network config"), which may hold keys of any plugin; ours are those of `cni`. */
 export const configuredArgs: Reader<{ readonly cni?: Request }> = objectOf<{ readonly cni: Request }>({ cni: readRequest }, { isIgnored: () => true });
@@ -53,6 +84,7 @@ export function findDouble(addresses: readonly Address[]): string | undefined {
   return double === undefined ? undefined : `the requested addresses must differ: ${double} is there twice`;
 }
 
-function lowerCaseKeys(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key.toLowerCase(), field]));
+/** An object with its keys in lower case; anything else as it is. */
+function lowerCased(value: unknown): unknown {
+  return isJsonObject(value) ? Object.fromEntries(Object.entries(value).map(([key, field]) => [key.toLowerCase(), field])) : value;
 }

@@ -4,7 +4,7 @@ import {
   addressBytes, addressFromBytes, formatAddress, formatInterfaceAddress, formatPrefix, parseAddress, parseInterfaceAddress,
   parseMac, parsePrefix, parseVni, type Address, type InterfaceAddress,
 } from '../netaddr/netaddr.ts';
-import type { AttachmentPort, Gateway, Route, Segment } from '../overlay/model.ts';
+import type { AttachmentPort, Bandwidth, Gateway, RateLimit, Route, Segment } from '../overlay/model.ts';
 import {
   bytes, flag, integer, jsonObject, objects, optionalIntegers, optionalObject, optionalText, text, texts, type Fields,
 } from './fields.ts';
@@ -79,6 +79,7 @@ function encodePort(port: AttachmentPort): string {
 }
 
 function decodePort(port: Fields): AttachmentPort {
+  const bandwidth = optionalObject(port, 'bandwidth', decodeBandwidth);
   return {
     vni: parseVni(port['vni']),
     hostIf: text(port, 'hostIf'),
@@ -88,7 +89,17 @@ function decodePort(port: Fields): AttachmentPort {
     routes: objects(port, 'routes', decodeRoute),
     mtu: integer(port, 'mtu'),
     alias: text(port, 'alias'),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
   };
+}
+
+function decodeBandwidth(fields: Fields): Bandwidth {
+  const [ingress, egress] = [optionalObject(fields, 'ingress', decodeLimit), optionalObject(fields, 'egress', decodeLimit)];
+  return { ...(ingress === undefined ? {} : { ingress }), ...(egress === undefined ? {} : { egress }) };
+}
+
+function decodeLimit(fields: Fields): RateLimit {
+  return { rateBits: integer(fields, 'rateBits'), ...optionalIntegers(fields, ['burstBits']) };
 }
 
 function decodeRoute(route: Fields): Route {

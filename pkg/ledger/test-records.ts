@@ -47,6 +47,7 @@ export function testAttachment(n: number, overrides: Partial<NewAttachment> = {}
         { dst: parsePrefix('0.0.0.0/0'), gateway: parseAddress('10.1.1.1') },
         { dst: parsePrefix('2001:db8:1::/48'), mtu: 1300, advmss: 1200, priority: 10, table: 100, scope: 253 },
       ],
+      bandwidth: { ingress: { rateBits: 8_000_000, burstBits: 80_000 }, egress: { rateBits: 4_000_000 } },
     },
     ...overrides,
   };

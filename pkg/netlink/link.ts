@@ -160,6 +160,11 @@ export function addVeth(options: VethOptions): NetlinkRequest {
   ]);
 }
 
+/** Equivalent to: `ip link add NAME type ifb`: what is sent to it comes back as received. */
+export function addIfb(name: string): NetlinkRequest {
+  return newLink(`add ifb ${name}`, [linkHeader(), attributeString(ifla.ifName, name), attributeNested(ifla.linkInfo, [attributeString(infoKind, 'ifb')])]);
+}
+
 /** Equivalent to: `ip link set dev NAME addrgenmode none`. Must come before the link is up to keep it from link-local IPv6. */
 export function setNoLinkLocal(name: string): NetlinkRequest {
   const inet6 = attributeNested(afInet6, [attributeU8(inet6AddrGenMode, addrGenModeNone)]);

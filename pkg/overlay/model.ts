@@ -55,6 +55,20 @@ export interface Segment {
   readonly gateway?: Gateway;
 }
 
+/** A limit in one direction. */
+export interface RateLimit {
+  /** Bits per second; at least 1. */
+  readonly rateBits: number;
+  /** Bits that may pass at once; absent: the datapath chooses. */
+  readonly burstBits?: number;
+}
+
+/** Limits as the container sees them (CNI CONVENTIONS.md, "bandwidth"): ingress is what it receives. */
+export interface Bandwidth {
+  readonly ingress?: RateLimit;
+  readonly egress?: RateLimit;
+}
+
 /** An attached interface as the datapath makes it. */
 export interface AttachmentPort {
   readonly vni: Vni;
@@ -70,4 +84,5 @@ export interface AttachmentPort {
   readonly mtu: number;
   /** What a person reads in `ip link`. At most 255 bytes (IFALIASZ, include/uapi/linux/if.h). */
   readonly alias: string;
+  readonly bandwidth?: Bandwidth;
 }

@@ -11,6 +11,14 @@ export const portPrefix = 'weft-p';
 export const bridgePrefix = 'weft-br';
 export const vxlanPrefix = 'weft-vx';
 
+/** The device that limits what a container sends; the rest of the name is its host interface's. */
+export const shaperPrefix = 'weft-i';
+
+/** The shaper of a host interface. */
+export function shaperName(hostIf: string): string {
+  return `${shaperPrefix}${hostIf.slice(portPrefix.length)}`;
+}
+
 /** The tenant's bridge; the longest VNI, 16777215, fills the 15 characters exactly. */
 export function bridgeName(vni: Vni): string {
   return `${bridgePrefix}${vni}`;
@@ -40,9 +48,9 @@ export function portName(key: AttachmentKey): string {
   return name;
 }
 
-/** Whether a name is one that portName() makes. */
-export function isPortName(name: string): boolean {
-  return name.length === portPrefix.length + digitCount && name.startsWith(portPrefix) && [...name.slice(portPrefix.length)].every((digit) => digits.includes(digit));
+/** Whether a name is one that portName(), or with shaperPrefix shaperName(), makes. */
+export function isPortName(name: string, prefix: string = portPrefix): boolean {
+  return name.length === prefix.length + digitCount && name.startsWith(prefix) && [...name.slice(prefix.length)].every((digit) => digits.includes(digit));
 }
 
 /** Whether a name is one that bridgeName() or vxlanName() makes, with their prefix. */

@@ -8,6 +8,7 @@ import { decodeRoute, listRoutes, tableMain } from '../../netlink/route.ts';
 import type { AttachmentPort, Route, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import type { PortRequest } from '../datapath.ts';
+import { describeBandwidthDamage } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { describeGuardDamage } from './guard-damage.ts';
 import { portElements, segmentElements } from './guard-elements.ts';
@@ -28,6 +29,7 @@ export function checkPort(kernel: Kernel, request: PortRequest): string[] {
     if (host.mtu !== port.mtu) faults.push(`the host interface ${port.hostIf} has MTU ${host.mtu} instead of ${port.mtu}`);
     if (bridge !== undefined && host.master !== bridge.index) faults.push(`the host interface ${port.hostIf} is not a port of ${names.bridge}`);
     else faults.push(...checkPortFdb(kernel.route, host.index, port));
+    faults.push(...describeBandwidthDamage(kernel.route, port, host.index));
   }
   faults.push(...kernel.withRouteIn(netnsFd, (route) => checkContainer(route, port)));
   const elements = [...segmentElements(segment), ...portElements(port, { hasGateway: segment.gateway !== undefined })];

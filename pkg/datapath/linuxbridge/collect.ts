@@ -1,9 +1,10 @@
 /** Garbage: what is weft's by name and belongs to no attachment and no segment. The slow path: it reads whole tables. */
 import type { KnownState } from '../datapath.ts';
+import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, delLink, listLinks, type Link } from '../../netlink/link.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
-import { bridgeName, bridgePrefix, isPortName, isSegmentName, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgeName, bridgePrefix, isPortName, isSegmentName, shaperPrefix, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from './guard-rules.ts';
 import { gatewaySets, gatewayTable } from './gateway-rules.ts';
 import { portElements, segmentElements } from './guard-elements.ts';
@@ -21,6 +22,8 @@ function isOwn({ kind, name }: Link): boolean {
   switch (kind) {
     case 'veth':
       return isPortName(name);
+    case 'ifb':
+      return isPortName(name, shaperPrefix);
     case 'bridge':
       return isSegmentName(name, bridgePrefix);
     case 'vxlan':
@@ -32,7 +35,7 @@ function isOwn({ kind, name }: Link): boolean {
 
 function collectLinks(kernel: Kernel, known: KnownState): string[] {
   const names = new Set([
-    ...known.ports.map((port) => port.hostIf),
+    ...known.ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]),
     ...known.segments.flatMap((segment) => [bridgeName(segment.vni), vxlanName(segment.vni)]),
   ]);
   const garbage = kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));

@@ -9,6 +9,7 @@ import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts
 import { addRoute } from '../../netlink/route.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
+import { limitBandwidth, removeShapers } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, removeGuard } from './guard.ts';
 import { portElements } from './guard-elements.ts';
@@ -65,6 +66,7 @@ function configureHostEnd(route: Netlink, port: AttachmentPort): Mac {
   ]);
   const link = read?.[0] === undefined ? undefined : decodeLink(read[0]);
   if (link?.mac === undefined) throw new WeftError('internal', `The kernel did not describe ${port.hostIf}`);
+  limitBandwidth(route, port, link.index);
   route.request([replacePortFdb(link.index, port.mac), setLink(port.hostIf, { isUp: true, isArpOff: true })]);
   return link.mac;
 }
@@ -93,6 +95,7 @@ function configureContainerEnd(route: Netlink, port: AttachmentPort): void {
  */
 export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segment): void {
   requestTolerating(kernel.route, [delLink(port.hostIf)], 'ENODEV');
+  removeShapers(kernel.route, port);
   const hasGateway = segment === undefined || segment.gateway !== undefined;
   removeGuard(kernel.netfilter, portElements(port, { hasGateway }));
 }

@@ -10,6 +10,7 @@ import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { SegmentRemoval } from '../datapath.ts';
+import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { gatewayTable } from './gateway-rules.ts';
 import { addGuard, baseTables, ensureTables, removeGuard, removeTables } from './guard.ts';
@@ -158,7 +159,11 @@ export function updateSegment(kernel: Kernel, change: { segment: Segment; previo
 /** Removes a segment's links and guard, and the ports that are left on it; with the node's last segment the tables too. */
 export function removeSegment(kernel: Kernel, removal: SegmentRemoval): void {
   const { segment, ports = [] } = removal;
-  const links = [...ports.map((port) => ({ name: port.hostIf, kind: 'veth' })), { name: vxlanName(segment.vni), kind: 'vxlan' }, { name: bridgeName(segment.vni), kind: 'bridge' }];
+  const links = [
+    ...ports.flatMap((port) => [{ name: port.hostIf, kind: 'veth' }, ...shapersOf(port).map((name) => ({ name, kind: 'ifb' }))]),
+    { name: vxlanName(segment.vni), kind: 'vxlan' },
+    { name: bridgeName(segment.vni), kind: 'bridge' },
+  ];
   const found = findLinks(kernel.route, links.map(({ name }) => name));
   const own = links.filter(({ kind }, index) => found[index]?.kind === kind);
   requestTolerating(kernel.route, own.map(({ name }) => setLink(name, { group: doomedGroup })), 'ENODEV');

@@ -1,0 +1,115 @@
+/** Queueing disciplines and the one filter weft needs: the requests of `tc`. Pure. */
+import { attribute, attributeNested, attributeString, attributeU32, decodeAttributes, decodeString, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
+import { createExclusive } from './link.ts';
+
+// include/uapi/linux/rtnetlink.h, pkt_sched.h, pkt_cls.h, tc_act/tc_mirred.h
+const rtmNewQdisc = 36;
+const rtmGetQdisc = 38;
+const rtmNewFilter = 44;
+const tca = { kind: 1, options: 2 } as const;
+const tbf = { parms: 1, rate64: 4, burst: 6 } as const;
+const u32 = { sel: 5, act: 7 } as const;
+const mirredParms = 2;
+const headerBytes = 20;
+const parentRoot = 0xffffffff;
+const parentIngress = 0xfffffff1;
+const ingressHandle = 0xffff0000;
+/** TC_LINKLAYER_ETHERNET: with it the kernel computes transmission times and wants no table of them. */
+const linkLayerEthernet = 1;
+const rateMax32 = 0xffffffff;
+
+/** A token bucket. */
+export interface TokenBucket {
+  /** Bytes per second. */
+  readonly rate: bigint;
+  /** Bytes that may be sent at once. */
+  readonly burst: number;
+  /** Bytes that may wait. */
+  readonly limit: number;
+}
+
+/** A link's queueing discipline as the kernel describes it. */
+export interface Qdisc {
+  /** Index of the link. */
+  readonly index: number;
+  readonly kind: string;
+  readonly isRoot: boolean;
+  /** Bytes per second, of a token bucket. */
+  readonly rate?: bigint;
+}
+
+/** struct tcmsg. */
+function trafficHeader(options: { index: number; handle?: number; parent?: number; info?: number }): Uint8Array {
+  const bytes = Buffer.alloc(headerBytes);
+  bytes.writeInt32LE(options.index, 4);
+  bytes.writeUInt32LE(options.handle ?? 0, 8);
+  bytes.writeUInt32LE(options.parent ?? 0, 12);
+  bytes.writeUInt32LE(options.info ?? 0, 16);
+  return bytes;
+}
+
+/** Equivalent to: `tc qdisc add dev LINK root tbf rate RATE burst BURST limit LIMIT`. */
+export function addTokenBucket(index: number, { rate, burst, limit }: TokenBucket): NetlinkRequest {
+  // struct tc_tbf_qopt: two struct tc_ratespec of 12 bytes, limit, buffer (replaced by TCA_TBF_BURST), mtu.
+  const parms = Buffer.alloc(36);
+  parms.writeUInt8(linkLayerEthernet, 1);
+  parms.writeUInt32LE(rate > BigInt(rateMax32) ? rateMax32 : Number(rate), 8);
+  parms.writeUInt32LE(limit, 24);
+  const rate64 = Buffer.alloc(8);
+  rate64.writeBigUInt64LE(rate);
+  const options = [attribute(tbf.parms, parms), attribute(tbf.rate64, rate64), attributeU32(tbf.burst, burst)];
+  const payload = Buffer.concat([trafficHeader({ index, parent: parentRoot }), attributeString(tca.kind, 'tbf'), attributeNested(tca.options, options)]);
+  return { type: rtmNewQdisc, flags: createExclusive, payload, what: 'limit the bandwidth (tc qdisc tbf)' };
+}
+
+/** Equivalent to: `tc qdisc add dev LINK ingress`: where filters see what the link receives. */
+export function addIngress(index: number): NetlinkRequest {
+  const payload = Buffer.concat([trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), attributeString(tca.kind, 'ingress')]);
+  return { type: rtmNewQdisc, flags: createExclusive, payload, what: 'look at received packets (tc qdisc ingress)' };
+}
+
+/** Equivalent to: `tc filter add dev LINK parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`. */
+export function addRedirect(index: number, to: number): NetlinkRequest {
+  const priority = 1;
+  const everyProtocol = 0x0300;
+  // struct tc_u32_sel, terminal, with one struct tc_u32_key that matches everything.
+  const selector = Buffer.alloc(32);
+  selector.writeUInt8(1, 0);
+  selector.writeUInt8(1, 2);
+  // struct tc_mirred: index, capabilities, action TC_ACT_STOLEN, two counters, TCA_EGRESS_REDIR, the link.
+  const redirect = Buffer.alloc(28);
+  redirect.writeInt32LE(4, 8);
+  redirect.writeInt32LE(1, 20);
+  redirect.writeUInt32LE(to, 24);
+  const action = attributeNested(1, [attributeString(1, 'mirred'), attributeNested(2, [attribute(mirredParms, redirect)])]);
+  const options = [attribute(u32.sel, selector), attributeNested(u32.act, [action])];
+  const header = trafficHeader({ index, parent: ingressHandle, info: (priority << 16) | everyProtocol });
+  const payload = Buffer.concat([header, attributeString(tca.kind, 'u32'), attributeNested(tca.options, options)]);
+  return { type: rtmNewFilter, flags: createExclusive, payload, what: 'redirect received packets (tc filter u32, action mirred)' };
+}
+
+/** Equivalent to: `tc qdisc show dev LINK`. A dump; kernels may answer with those of all links. */
+export function listQdiscs(index: number): NetlinkRequest {
+  return { type: rtmGetQdisc, flags: 0, payload: trafficHeader({ index }), what: 'list queueing disciplines' };
+}
+
+/** The queueing discipline a RTM_NEWQDISC message describes. */
+export function decodeQdisc(message: NetlinkMessage): Qdisc {
+  const { payload } = message;
+  const attributes = decodeAttributes(payload, headerBytes);
+  const kind = decodeString(attributes.get(tca.kind)) ?? '';
+  const options = attributes.get(tca.options);
+  return {
+    index: payload.readInt32LE(4),
+    kind,
+    isRoot: payload.readUInt32LE(12) === parentRoot,
+    ...(kind === 'tbf' && options !== undefined ? { rate: decodeRate(options) } : {}),
+  };
+}
+
+/** TCA_TBF_RATE64 is there only for rates that do not fit 32 bits. */
+function decodeRate(options: Buffer): bigint {
+  const attributes = decodeAttributes(options);
+  const wide = attributes.get(tbf.rate64);
+  return wide === undefined ? BigInt(attributes.get(tbf.parms)?.readUInt32LE(8) ?? 0) : wide.readBigUInt64LE();
+}
