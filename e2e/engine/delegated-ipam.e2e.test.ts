@@ -136,6 +136,9 @@ t.test('a plugin that fails an ADD', { skip }, async (t) => {
   behave(`ADD) echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.1.0.1/24"}]}' ;;`);
   t.match(await call('ADD', 'c3'), { exitCode: 1, error: { code: 109 } }, 'an address that is none');
   t.same(calls(), ['ADD c3 eth0', 'DEL c3 eth0']);
+  behave(`ADD) echo '{"cniVersion":"1.0.0","ips":[]}' ;;`);
+  t.match(await call('ADD', 'c4'), refused(109, /ips must have at least one address/), 'no address at all: nothing could be guarded');
+  t.same(calls(), ['ADD c4 eth0', 'DEL c4 eth0']);
   t.same(node.snapshot(), before);
 });
 

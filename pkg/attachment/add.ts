@@ -23,7 +23,7 @@ import { finishPendingDels } from './pending.ts';
 import { clearWay } from './predecessor.ts';
 import { removeAttachment, removeOrphan } from './remove.ts';
 import { attachmentResult } from './result.ts';
-import { describeConflict, planSegment } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, planSegment } from './segment-plan.ts';
 
 /** An ADD whose every input has been read and found good. */
 interface AddPlan {
@@ -132,8 +132,11 @@ function requireIpv6Mtu(segment: Segment, { addresses }: Assignment): void {
   throw new WeftError('invalidConfiguration', `IPv6 needs an MTU of at least ${ipv6MinimumMtuBytes}: the containers' is ${segment.overlayMtu}`, { details: 'raise the underlay’s MTU, or leave the IPv6 range out' });
 }
 
-/** Writes the tenant's segment down; returns the one that was there, where it differs. @throws WeftError tenantMismatch, bridgeFull */
+/** Writes the tenant's segment down; returns the one that was there, where it differs. @throws WeftError subnetConflict, tenantMismatch, bridgeFull */
 function reserveSegment(parts: EngineParts, tx: LedgerTransaction, segment: Segment): Segment | undefined {
+  // The routes have been looked at before; here two ADDs at once are told apart.
+  const rivalry = describeGatewayConflict(segment, tx.listSegments().map((entry) => entry.segment));
+  if (rivalry !== undefined) throw new WeftError('subnetConflict', `Cannot attach: ${rivalry}`, { details: 'use another subnet, or leave isGateway out' });
   const present = tx.findSegment(segment.vni)?.segment ?? tx.findSegmentByTenant(segment.tenant)?.segment;
   if (present === undefined) {
     tx.putSegment({ vni: segment.vni, segment });

@@ -5,7 +5,7 @@ import { isIdentifier } from '../cni/identifier.ts';
 import { isJsonObject, type JsonObject } from '../cni/json-value.ts';
 import type { CniResult, CniRoute } from '../cni/result.ts';
 import type { NetConf } from '../config/net-conf.ts';
-import { WeftError } from '../errors/weft-error.ts';
+import { describeError, WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
 import { parseAddress, parseInterfaceAddress, parsePrefix, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { AttachmentKey, Route } from '../overlay/model.ts';
@@ -36,7 +36,7 @@ export async function askDelegate(parts: EngineParts, request: CniRequest, conf:
   try {
     return readDelegateResult(result);
   } catch (error) {
-    throw new WeftError('delegateFailed', `The IPAM plugin ${conf.ipam.plugin} must answer with valid addresses`, { cause: error });
+    throw new WeftError('delegateFailed', `The IPAM plugin ${conf.ipam.plugin} must answer with valid addresses: ${describeError(error)}`, { cause: error });
   }
 }
 
@@ -53,6 +53,8 @@ export function delegatedIpamOf(json: JsonObject): string | undefined {
 }
 
 function readDelegateResult(result: CniResult): Assignment {
+  // Without an address the port would be a layer 2 attachment's, whose addresses nobody guards.
+  if (result.ips.length === 0) throw new RangeError('ips must have at least one address: current value is empty');
   const addresses = result.ips.map((ip) => ({
     address: parseInterfaceAddress(ip.address),
     rangeSet: 0,

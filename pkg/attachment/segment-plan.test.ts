@@ -3,7 +3,7 @@ import { noEndpointArgs } from '../config/endpoint-args.ts';
 import { parseNetConf, type NetConf } from '../config/net-conf.ts';
 import { emptyNodeConf } from '../config/node-model.ts';
 import { formatAddress, formatInterfaceAddress, parseAddress } from '../netaddr/netaddr.ts';
-import { describeConflict, planSegment } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, planSegment } from './segment-plan.ts';
 
 function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
   const json = { cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...fields };
@@ -53,6 +53,16 @@ t.test('planSegment() gives the bridge each gateway once', (t) => {
   const segment = planSegment(confOf({ isGateway: true, ipMasq: true, ipam: { type: 'weft', ranges } }), underlay4);
   t.same(segment.gateway?.addresses.map(formatInterfaceAddress), ['10.1.1.1/24', '10.1.2.254/24', 'fd00:1::1/64']);
   t.equal(segment.gateway?.masquerade, true);
+  t.end();
+});
+
+t.test('describeGatewayConflict() finds the tenant that has the subnet', (t) => {
+  const gateway = (name: string, vni: number, subnet: string): ReturnType<typeof planSegment> => planSegment(confOf({ name, vni, isGateway: true, ipam: { type: 'weft', ranges: [[{ subnet }]] } }), underlay4);
+  const others = [gateway('red', 1002, '10.1.0.0/16'), planSegment(confOf({ name: 'green', vni: 1003, ipam: { type: 'weft', ranges: [[{ subnet: '10.2.0.0/16' }]] } }), underlay4)];
+  t.match(describeGatewayConflict(gateway('blue', 1001, '10.1.1.0/24'), others), /10\.1\.1\.0\/24 of tenant blue .*tenant red has one/);
+  t.equal(describeGatewayConflict(gateway('blue', 1001, '10.2.0.0/16'), others), undefined, 'a tenant without a gateway may have the same subnet');
+  t.equal(describeGatewayConflict(gateway('red', 1002, '10.1.0.0/16'), others), undefined, 'its own is no conflict');
+  t.equal(describeGatewayConflict(planSegment(confOf({}), underlay4), others), undefined, 'nor is having none');
   t.end();
 });
 

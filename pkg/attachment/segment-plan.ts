@@ -4,7 +4,7 @@ import type { Underlay } from '../datapath/underlay.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { RangeSet } from '../ipam/pool.ts';
 import { ipv4MinimumMtuBytes, overlayMtuBytes } from '../mtu/overhead.ts';
-import { addressesEqual, formatAddress, type InterfaceAddress } from '../netaddr/netaddr.ts';
+import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { Gateway, Segment } from '../overlay/model.ts';
 
 /** The segment that the configuration asks for. @throws WeftError invalidConfiguration when the MTU does not fit or a peer cannot be reached */
@@ -51,6 +51,16 @@ function gatewayAddresses(sets: readonly RangeSet[]): InterfaceAddress[] {
     addresses.push({ address: gateway, length: subnet.length });
   }
   return addresses;
+}
+
+/** Why a tenant's gateway cannot stand beside those of the node's other tenants, in words: the node has one route for a subnet. */
+export function describeGatewayConflict(wanted: Segment, others: readonly Segment[]): string | undefined {
+  for (const { address, length } of wanted.gateway?.addresses ?? []) {
+    const subnet = prefixOf({ address, length });
+    const rival = others.find((other) => other.vni !== wanted.vni && (other.gateway?.addresses ?? []).some((taken) => prefixesOverlap(prefixOf(taken), subnet)));
+    if (rival !== undefined) return `the subnet ${formatPrefix(subnet)} of tenant ${wanted.tenant} cannot have its gateway on this node: tenant ${rival.tenant} has one in it`;
+  }
+  return undefined;
 }
 
 /** Why a tenant's segment on this node cannot be as wanted while other attachments use it as it is, in words. */

@@ -3,7 +3,7 @@
  *
  *     test-child.ts attach DIRECTORY NUMBER COUNT   says `ready`, and at the end of its stdin opens the ledger and attaches
  *                                                   COUNT times, the n-th as NUMBER × 1000 + n
- *     test-child.ts churn DIRECTORY NUMBER          attaches and detaches until it is killed
+ *     test-child.ts churn DIRECTORY NUMBER          says `ready`, and attaches and detaches until it is killed
  *
  * attach and churn give each attachment the lowest free address of 10.1.0.0/16.
  */
@@ -29,6 +29,7 @@ async function attachMany(): Promise<void> {
 }
 
 function churn(): never {
+  stdout.write('ready\n');
   const ledger = openLedger({ directory, bootId: bootOne });
   for (let n = 0; ; n = (n + 1) % 1000) {
     const seq = ledger.write((tx) => attach(tx, Number(number) * 1000 + n));

@@ -26,6 +26,8 @@ t.equal(new Set(many).size, many.length, 'no collision among 20000');
 t.equal(portAlias(key, 'blue'), 'weft tenant blue network blue container c1 eth0');
 t.equal(portAlias(key, 'blue', 'shop/web-0'), 'weft tenant blue network blue pod shop/web-0 container c1 eth0');
 
+t.equal(portAlias(key, 'blue', 'a\u001b[2J\n/b\u009b'), 'weft tenant blue network blue pod a?[2J?/b? container c1 eth0', 'nothing that a terminal obeys');
+
 /** IFALIASZ − 1: the kernel refuses an alias of 256 bytes (include/uapi/linux/if.h). */
 const aliasBytesMax = 255;
 const fixedBytes = Buffer.byteLength(portAlias({ ...key, containerId: '' }, 'blue'));

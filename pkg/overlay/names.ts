@@ -68,7 +68,12 @@ const aliasBytesMax = 255;
 /** The description of a host interface, for the person who reads `ip link`. */
 export function portAlias(key: AttachmentKey, tenant: string, pod?: string): string {
   const who = pod === undefined ? '' : ` pod ${pod}`;
-  return truncateBytes(`weft tenant ${tenant} network ${key.network}${who} container ${key.containerId} ${key.ifName}`, aliasBytesMax);
+  // CNI_ARGS are the caller's: nothing in them may write on somebody's terminal.
+  return truncateBytes(printable(`weft tenant ${tenant} network ${key.network}${who} container ${key.containerId} ${key.ifName}`), aliasBytesMax);
+}
+
+function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }
 
 function truncateBytes(text: string, bytesMax: number): string {

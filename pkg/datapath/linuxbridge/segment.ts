@@ -130,7 +130,7 @@ function makeGateway(kernel: Kernel, segment: Segment, bridgeIndex: number): voi
   const texts = new Set(wanted.map(formatInterfaceAddress));
   requestTolerating(kernel.route, wanted.map((address) => addAddress(bridgeIndex, address)), 'EEXIST');
   requestTolerating(kernel.route, present.filter((address) => !texts.has(formatInterfaceAddress(address))).map((address) => delAddress(bridgeIndex, address)), 'EADDRNOTAVAIL');
-  // Without it the host would answer a tenant's ARP for any address it has (arp_announce(7): arp_ignore).
+  // Without it the host would answer a tenant's ARP for any address it has (Documentation/networking/ip-sysctl.rst, arp_ignore).
   kernel.setSysctl(['ipv4', 'conf', bridgeName(segment.vni), 'arp_ignore'], '1');
   if (wanted.some(({ address }) => address.family === 4)) kernel.setSysctl(['ipv4', 'ip_forward'], '1');
   if (wanted.some(({ address }) => address.family === 6)) kernel.setSysctl(['ipv6', 'conf', 'all', 'forwarding'], '1');
