@@ -77,6 +77,31 @@ t.test('GC removes what belongs to no attachment, and touches nothing of others'
   t.equal(readRuleset(node.netns), readRulesetOf(site, foreign), "of the ruleset only the others' is left");
 });
 
+t.test('GC makes a damaged guard anew', { skip, timeout: 60_000 }, async (t) => {
+  const site = createSite(t, { extra: { isGateway: true } });
+  const { node } = site;
+  const attached = await attach(site, 'attached');
+  const whole = readRuleset(node.netns);
+  runIn(node.netns, 'nft', 'add table inet foreign');
+  for (const damage of ['flush table bridge weft', 'insert rule bridge weft from_container accept', 'delete table inet weft', 'delete table inet weft-gateway', 'flush set bridge weft ports']) {
+    runIn(node.netns, 'nft', damage);
+    t.match(await node.check(attached.attach, attached.result), refused(108, /guard/), damage);
+    const outcome = await node.gc(site.conf, [valid(attached)]);
+    t.match(outcome, done, describeOutcome(outcome));
+    t.match(outcome.stderr, 'made the guard anew: the guard', 'GC says what was wrong');
+    t.match(await node.check(attached.attach, attached.result), done, 'and it is whole again');
+  }
+  const quiet = await node.gc(site.conf, [valid(attached)]);
+  t.notMatch(quiet.stderr, 'guard', 'with nothing to mend it says nothing');
+  runIn(node.netns, 'nft', 'delete table inet foreign');
+  t.same(linesOf(readRuleset(node.netns)), linesOf(whole), "table by table as it was, and others' tables were left alone");
+});
+
+/** The ruleset without counts, in an order that does not depend on which table was made first. */
+function linesOf(ruleset: string): readonly string[] {
+  return ruleset.replace(/packets \d+ bytes \d+/g, '').split('\n').sort();
+}
+
 t.test('GC takes the rows of containers that are gone', { skip }, async (t) => {
   const site = createSite(t, { range: rangeOf('10.1.1.10') });
   const gone = await attach(site, 'gone');

@@ -40,16 +40,15 @@ function findInvalid(parts: EngineParts, request: CniRequest): AttachmentRecord[
 }
 
 /**
- * Removes what nothing in the ledger accounts for. Inside a write transaction: every ADD writes its row before it makes
+ * Removes what nothing in the ledger accounts for, and mends the guard. Inside a write transaction: every ADD writes its row before it makes
  * its first kernel object, so what has no row now has no owner.
  */
 export function sweep(parts: EngineParts): void {
-  const removed = parts.ledger().write((tx) => {
+  const { removed, mended } = parts.ledger().write((tx) => {
     for (const { vni } of tx.listSegments()) dropUnusedSegment(parts, tx, vni);
-    return parts.datapath.collect({
-      segments: tx.listSegments().map((entry) => entry.segment),
-      ports: tx.listAttachments().map((record) => record.port),
-    });
+    const known = { segments: tx.listSegments().map((entry) => entry.segment), ports: tx.listAttachments().map((record) => record.port) };
+    return { removed: parts.datapath.collect(known), mended: parts.datapath.mendGuard(known) };
   });
   for (const what of removed) parts.warn(`removed ${what}, which belonged to no attachment`);
+  for (const what of mended) parts.warn(`made the guard anew: ${what}`);
 }

@@ -70,6 +70,8 @@ export interface Datapath {
   check(request: PortRequest): string[];
   /** Removes what is weft's by name and belongs to nothing in `known`; returns what was removed, in words. */
   collect(known: KnownState): string[];
+  /** Makes the guard anew where its tables, rules or elements are not what `known` needs; returns what was wrong, in words. */
+  mendGuard(known: KnownState): string[];
   /** Why an ADD could not work on this node whatever its configuration; undefined when it could. */
   findObstacle(): string | undefined;
 }

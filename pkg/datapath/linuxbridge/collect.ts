@@ -7,9 +7,9 @@ import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import { bridgeName, bridgePrefix, isPortName, isSegmentName, shaperPrefix, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from './guard-rules.ts';
 import { gatewaySets, gatewayTable } from './gateway-rules.ts';
-import { portElements, segmentElements } from './guard-elements.ts';
+import { knownElements } from './guard-elements.ts';
 import { readSet } from './guard-state.ts';
-import { baseTables, removeTables } from './guard.ts';
+import { baseTables, elementsPerBatch, removeTables } from './guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
 
 /** Removes the garbage; returns what was removed, in words. */
@@ -50,23 +50,16 @@ const allSets: readonly (readonly [TableName, string])[] = [
 ];
 
 function collectGuard(kernel: Kernel, known: KnownState): string[] {
-  const gateways = new Set(known.segments.filter((segment) => segment.gateway !== undefined).map((segment) => segment.vni));
   if (known.segments.length === 0) {
     const present = baseTables.filter((table) => readSet(kernel.netfilter, table, table === bridgeTable ? 'ports' : 'segments') !== undefined);
     removeTables(kernel.netfilter, [...baseTables, gatewayTable]);
     return present.map((table) => `nft table ${table.family} ${table.table}`);
   }
   const wanted = new Set(
-    [
-      ...known.segments.flatMap(segmentElements),
-      ...known.ports.flatMap((port) => portElements(port, { hasGateway: gateways.has(port.vni) })),
-    ].map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
+    knownElements(known).map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
   );
   return allSets.flatMap(([table, set]) => collectElements(kernel, { table, set }, wanted));
 }
-
-/** A batch is one datagram, which a socket takes up to 208 KiB of (net.core.wmem_default): some 2000 elements. */
-const elementsPerBatch = 1000;
 
 function collectElements(kernel: Kernel, from: { table: TableName; set: string }, wanted: ReadonlySet<string>): string[] {
   const { table, set } = from;

@@ -5,6 +5,7 @@ import type { SetElement, TableName } from '../../nftables/nftables.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
+import type { KnownState } from '../datapath.ts';
 import { gatewayTable } from './gateway-rules.ts';
 import { bigEndian16, bridgeTable, inetTable } from './guard-rules.ts';
 
@@ -67,4 +68,10 @@ function gatewayElements(segment: Segment, masquerade: boolean): GuardElement[] 
     { table: gatewayTable, set: 'same_tenant', key: [bridge, bridge] },
     ...(masquerade ? [{ table: gatewayTable, set: 'masqueraded', key: [bridge] }] : []),
   ];
+}
+
+/** The elements of everything that is known to be on the node. */
+export function knownElements({ segments, ports }: KnownState): GuardElement[] {
+  const gateways = new Set(segments.filter((segment) => segment.gateway !== undefined).map((segment) => segment.vni));
+  return [...segments.flatMap(segmentElements), ...ports.flatMap((port) => portElements(port, { hasGateway: gateways.has(port.vni) }))];
 }

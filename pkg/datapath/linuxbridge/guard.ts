@@ -71,5 +71,8 @@ export function removeTables(netfilter: Netlink, tables: readonly TableName[]): 
   commitBatch(netfilter, tables.filter((table) => !missing.has(table)).map(deleteTable));
 }
 
+/** A batch is one datagram, which a socket takes up to 208 KiB of (net.core.wmem_default): some 2000 elements. */
+export const elementsPerBatch = 1000;
+
 /** The tables every node with an attachment has. */
 export const baseTables: readonly TableName[] = [bridgeTable, inetTable];

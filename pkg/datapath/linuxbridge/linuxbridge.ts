@@ -19,6 +19,7 @@ import type { Datapath } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
+import { mendGuard } from './guard-mending.ts';
 import { attachPort, containersMax, detachPort, refreshPortGuard } from './port.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from './guard-rules.ts';
@@ -36,6 +37,7 @@ export function linuxBridgeDatapath(kernel: Kernel): Datapath {
     removeSegment: (removal) => removeSegment(kernel, removal),
     check: (request) => checkPort(kernel, request),
     collect: (known) => collectGarbage(kernel, known),
+    mendGuard: (known) => mendGuard(kernel.netfilter, known),
     findObstacle: () => findObstacle(kernel),
   };
 }
