@@ -9,7 +9,7 @@ import { findUnderlay } from '../datapath/underlay.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
 import { ipv6MinimumMtuBytes } from '../mtu/overhead.ts';
-import { macFromBytes, type Mac } from '../netaddr/netaddr.ts';
+import { formatInterfaceAddress, macFromBytes, type Mac } from '../netaddr/netaddr.ts';
 import { getLink } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import type { AttachmentKey, AttachmentPort, Segment } from '../overlay/model.ts';
@@ -67,9 +67,15 @@ function requireFreeName(parts: EngineParts, request: CniRequest, netnsFd: numbe
 function planAdd(parts: EngineParts, { request, conf, netnsFd }: Pick<AddPlan, 'request' | 'conf' | 'netnsFd'>): AddPlan {
   const underlay = findUnderlay(parts.kernel.route, conf.vtep, conf.peers[0]?.family);
   const segment = planSegment(conf, underlay);
-  if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
+  if (conf.ipam.type === 'weft' && !isGatewayInPlace(parts, segment)) requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   const key = { network: conf.network, containerId: request.containerId, ifName: request.ifName };
   return { request, conf, key, segment, netnsFd };
+}
+
+/** Looking for conflicts reads all links and routes: the tenant's first ADD does it, the others find the gateway in the ledger. */
+function isGatewayInPlace(parts: EngineParts, { vni, gateway }: Segment): boolean {
+  const present = parts.ledger().read((tx) => tx.findSegment(vni))?.segment.gateway?.addresses.map(formatInterfaceAddress) ?? [];
+  return (gateway?.addresses ?? []).every((address) => present.includes(formatInterfaceAddress(address)));
 }
 
 async function attach(parts: EngineParts, plan: AddPlan): Promise<CniResult> {
