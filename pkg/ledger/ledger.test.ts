@@ -96,7 +96,7 @@ t.test('the same address, MAC and endpoint name in two VNIs do not meet', async 
   t.strictSame(ledger.read((reader) => reader.findAllocation(redVni, address)?.seq), 2);
 });
 
-t.test('an attachment changes, hands its addresses on, and goes with what is left', async (t) => {
+t.test('an attachment changes, and goes with what it holds', async (t) => {
   const ledger = openTestLedger(t, temporaryDirectory(t));
   ledger.write((tx) => {
     tx.insertAttachment(testAttachment(1, { endpoint: 'db-0' }));
@@ -106,11 +106,10 @@ t.test('an attachment changes, hands its addresses on, and goes with what is lef
     t.strictSame(changed, { ...testAttachment(1, { endpoint: 'db-0' }), seq: 1, state: 'deleting', worker, mac: testMac(8), netnsId: '4:9' });
     t.strictSame(tx.findAttachmentBySeq(1), changed);
     const { seq } = tx.insertAttachment(testAttachment(2, { mac: testMac(1), endpoint: 'db-0' }));
-    t.equal(tx.moveAllocations(1, seq), 1);
-    tx.insertAllocation({ vni: blueVni, address: other, seq: 1, rangeSet: 1 });
+    tx.insertAllocation({ vni: blueVni, address: other, seq, rangeSet: 0 });
     t.equal(tx.deleteAttachment(1), true);
     t.equal(tx.deleteAttachment(1), false, 'a second time it is not there');
-    t.strictSame(tx.listAllocations({ vni: blueVni }), [{ vni: blueVni, address, seq: 2, rangeSet: 0 }]);
+    t.strictSame(tx.listAllocations({ vni: blueVni }), [{ vni: blueVni, address: other, seq: 2, rangeSet: 0 }]);
   });
   ledger.write((tx) => tx.deleteAttachment(2));
   t.equal(ledger.write((tx) => tx.insertAttachment(testAttachment(3))).seq, 3, 'a seq is not used again');
@@ -133,7 +132,7 @@ t.test('segments', async (t) => {
   });
 });
 
-t.test('allocations are listed in the order of their addresses and counted in a span', async (t) => {
+t.test('allocations are listed in the order of their addresses', async (t) => {
   const ledger = openTestLedger(t, temporaryDirectory(t));
   const texts = ['10.1.1.9', '10.1.1.100', '10.1.1.255', '10.1.2.0', '2001:db8::9', '2001:db8::1:0'];
   ledger.write((tx) => {
@@ -145,14 +144,6 @@ t.test('allocations are listed in the order of their addresses and counted in a 
   });
   ledger.read((reader) => {
     t.strictSame(reader.listAllocations({ seq: 1 }).map((allocation) => allocation.address), texts.map((text) => parseAddress(text)));
-    const spans = [
-      ['10.1.1.0', '10.1.1.255', 4], ['10.1.1.10', '10.1.1.254', 2], ['0.0.0.0', '255.255.255.255', 5],
-      ['::', 'ffff::', 2], ['2001:db8::9', '2001:db8::9', 1],
-    ] as const;
-    for (const [first, last, count] of spans) {
-      t.equal(reader.countTakenAddresses(blueVni, { first: parseAddress(first), last: parseAddress(last) }), count, `${first}–${last}`);
-    }
-    t.equal(reader.countTakenAddresses(redVni, { first: parseAddress('0.0.0.0'), last: parseAddress('255.255.255.255') }), 0);
   });
 });
 

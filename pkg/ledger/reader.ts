@@ -6,7 +6,7 @@ import {
 } from './codec.ts';
 import { bytes, decodeRow, integer, type Fields } from './fields.ts';
 import type {
-  AddressSpan, AllocationRecord, AttachmentFilter, AttachmentRecord, Identity, SegmentRecord,
+  AllocationRecord, AttachmentFilter, AttachmentRecord, Identity, SegmentRecord,
 } from './records.ts';
 import type { Row, Statements } from './statements.ts';
 
@@ -79,17 +79,6 @@ export class LedgerReader {
       ? this.statements.all('SELECT * FROM allocation WHERE seq = ? ORDER BY address', of.seq)
       : this.statements.all('SELECT * FROM allocation WHERE vni = ? ORDER BY address', of.vni);
     return rows.map((row) => decodeRow('allocation', row, decodeAllocation));
-  }
-
-  /** How many addresses of the span an attachment holds or an identity keeps, each counted once. */
-  countTakenAddresses(vni: Vni, span: AddressSpan): number {
-    const values = [vni, addressKey(span.first), addressKey(span.last)];
-    return this.#count(
-      `SELECT count(*) AS n FROM (
-         SELECT address FROM allocation WHERE vni = ? AND address BETWEEN ? AND ?
-         UNION SELECT address FROM identity_address WHERE vni = ? AND address BETWEEN ? AND ?)`,
-      ...values, ...values,
-    );
   }
 
   findIdentity(vni: Vni, endpoint: string): Identity | undefined {

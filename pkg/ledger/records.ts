@@ -85,9 +85,3 @@ export interface Identity {
   /** Milliseconds since the epoch. */
   readonly updatedAt: number;
 }
-
-/** A stretch of addresses of one family, both ends included. */
-export interface AddressSpan {
-  readonly first: Address;
-  readonly last: Address;
-}

@@ -93,11 +93,6 @@ export class LedgerTransaction extends LedgerReader {
     if (this.statements.run(sql, vni, addressKey(address), seq, rangeSet) === 0) throw this.#held(vni, address);
   }
 
-  /** Hands all addresses of one attachment to another of the same VNI: an endpoint's successor takes over. Returns how many. */
-  moveAllocations(fromSeq: number, toSeq: number): number {
-    return this.statements.run('UPDATE allocation SET seq = ? WHERE seq = ?', toSeq, fromSeq);
-  }
-
   /**
    * Keeps a MAC and addresses for an endpoint, in place of what was kept for it. On the disk when Ledger.write returns.
    * @throws WeftError addressTaken when another endpoint of the VNI keeps the MAC or one of the addresses.

@@ -16,8 +16,6 @@ const protocolStatic = 4;
 const scopeUniverse = 0;
 const scopeLink = 253;
 const typeUnicast = 1;
-/** RTM_F_FIB_MATCH: the table entry itself, not a route made from it. */
-const flagFibMatch = 0x2000;
 
 /** A route as weft gives it to the kernel. */
 export interface RouteSettings {
@@ -79,15 +77,6 @@ export function addRoute(index: number, route: RouteSettings): NetlinkRequest {
 export function listRoutes(family: Family, table: number = tableMain): NetlinkRequest {
   const payload = Buffer.concat([routeHeader({ family }), attributeU32(rta.table, table)]);
   return { type: rtmGetRoute, flags: 0, payload, what: `list IPv${family} routes` };
-}
-
-/** Equivalent to: `ip route get fibmatch ADDRESS`: the route that would be used, as it stands in its table. */
-export function matchRoute(address: Address): NetlinkRequest {
-  const payload = Buffer.concat([
-    routeHeader({ family: address.family, length: address.family === 4 ? 32 : 128, flags: flagFibMatch }),
-    attribute(rta.dst, addressBytes(address)),
-  ]);
-  return { type: rtmGetRoute, flags: 0, payload, what: 'look up a route' };
 }
 
 /** The route a RTM_NEWROUTE message describes; undefined for families other than IPv4 and IPv6. */
