@@ -1,7 +1,7 @@
 import t from 'tap';
 import { formatAddress } from '../netaddr/netaddr.ts';
 import { attribute, attributeBe16, attributeNested, attributeString, attributeU8, attributeU32 } from './codec.ts';
-import { decodeLink } from './link.ts';
+import { decodeLink, isLinkGone } from './link.ts';
 import { craftMessage } from './test-message.ts';
 
 // struct ifinfomsg: family, padding, device type, index, flags, changed flags.
@@ -16,6 +16,12 @@ t.same(
   decodeLink(craftMessage(header, name, attributeU32(mtu, 65535), attributeU32(master, 9), attributeString(ifAlias, 'für blau'), attribute(address, Uint8Array.of(2, 0, 0, 0, 0, 255)))),
   { index: 7, name: 'weft-vx1', isUp: true, mtu: 65535, master: 9, alias: 'für blau', mac: '02:00:00:00:00:ff' },
 );
+t.equal(decodeLink(craftMessage(header, name, attributeU32(37, 0))).linkNetnsid, 0, 'the first namespace has the id 0');
+t.equal(decodeLink(craftMessage(header, name, attributeU32(37, -1))).linkNetnsid, -1, 'one that has no id here');
+
+t.ok(isLinkGone({ ...craftMessage(header, name), type: 17 }));
+t.notOk(isLinkGone({ ...craftMessage(header, name), type: 16 }), 'RTM_NEWLINK');
+t.notOk(isLinkGone({ ...craftMessage(header.replace('00', '07'), name), type: 17 }), 'a port that left its bridge');
 
 for (const bytes of [0, 4, 8, 20]) {
   t.notOk('mac' in decodeLink(craftMessage(header, name, attribute(address, new Uint8Array(bytes)))), `a link layer address of ${bytes} bytes is no MAC (tunnels, InfiniBand)`);

@@ -1,5 +1,6 @@
 /** Links: the requests of `ip link` and `bridge link` that weft needs, and what the kernel says of a link. Pure. */
 import { addressBytes, addressFromBytes, macBytes, macFromBytes, type Address, type Mac } from '../netaddr/netaddr.ts';
+import { decodeBridgeOptions, decodePortOptions, encodeBridgeOptions, encodePortOptions, type BridgeOptions, type BridgePortOptions } from './bridge-options.ts';
 import {
   attribute, attributeBe16, attributeNested, attributeString, attributeU8, attributeU32, decodeAttributes, decodeString,
   type NetlinkMessage, type NetlinkRequest,
@@ -12,7 +13,7 @@ const rtmGetLink = 18;
 /** NLM_F_CREATE | NLM_F_EXCL: make it, and refuse if it is there. */
 export const createExclusive: number = 0x400 | 0x200;
 // include/uapi/linux/if_link.h
-const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, linkInfo: 18, ifAlias: 20, afSpec: 26, group: 27, netnsFd: 28 } as const;
+const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, protInfo: 12, linkInfo: 18, ifAlias: 20, afSpec: 26, group: 27, netnsFd: 28, linkNetnsid: 37 } as const;
 const infoKind = 1;
 const infoData = 2;
 const infoSlaveKind = 4;
@@ -20,10 +21,15 @@ const infoSlaveData = 5;
 const vethInfoPeer = 1;
 const vxlan = { id: 1, ttl: 5, learning: 7, local: 4, local6: 17, port: 15, udpCsum: 18 } as const;
 const bridge = { forwardDelay: 1, stpState: 5, multicastSnooping: 23 } as const;
-const bridgePort = { learning: 8, unicastFlood: 9 } as const;
 const inet6AddrGenMode = 8;
 const addrGenModeNone = 1;
+const afBridge = 7;
 const afInet6 = 10;
+const afInet = 2;
+/** IFLA_INET_CONF, include/uapi/linux/if_link.h. */
+const inetConf = 1;
+/** IPV4_DEVCONF_ARP_NOTIFY, include/uapi/linux/ip.h. */
+const devconfArpNotify = 22;
 /** IFF_UP, include/uapi/linux/if.h. */
 const flagUp = 0x1;
 /** IFF_NOARP, include/uapi/linux/if.h. */
@@ -43,7 +49,17 @@ export interface Link {
   readonly alias?: string;
   /** Number of its link group; 0 is the default one. */
   readonly group?: number;
+  /** Id of the namespace its other end is in, as the link's own namespace numbers it (a veth's peer); absent: the same namespace. */
+  readonly linkNetnsid?: number;
   readonly vxlan?: VxlanSettings;
+  /** Whether the host speaks no ARP on it. */
+  readonly isArpOff?: boolean;
+  /** Whether the kernel gives it a link-local IPv6 address of its own accord; absent: the kernel has no IPv6. */
+  readonly hasLinkLocal?: boolean;
+  /** Options of a bridge. */
+  readonly bridge?: BridgeOptions;
+  /** Options of a bridge's port. */
+  readonly port?: BridgePortOptions;
 }
 
 /** What a VXLAN device was made with. */
@@ -171,20 +187,31 @@ export function setNoLinkLocal(name: string): NetlinkRequest {
   return newLink(`set addrgenmode of ${name}`, [linkHeader(), attributeString(ifla.ifName, name), attributeNested(ifla.afSpec, [inet6])], 0);
 }
 
+/** Equivalent to: `sysctl net.ipv4.conf.NAME.arp_notify=1`: the kernel announces the link's IPv4 addresses when it comes up. */
+export function setArpNotify(name: string): NetlinkRequest {
+  const conf = attributeNested(afInet, [attributeNested(inetConf, [attributeU32(devconfArpNotify, 1)])]);
+  return newLink(`set arp_notify of ${name}`, [linkHeader(), attributeString(ifla.ifName, name), attributeNested(ifla.afSpec, [conf])], 0);
+}
+
 export interface LinkChange {
   readonly isUp?: boolean;
   /** Whether the host neither asks nor answers ARP on the link. */
   readonly isArpOff?: boolean;
   readonly mtu?: number;
   readonly alias?: string;
+  readonly mac?: Mac;
   readonly master?: number;
   /** Number of its link group; what is in one group can be deleted together. */
   readonly group?: number;
+  /** Of a bridge. */
+  readonly bridge?: BridgeOptions;
+  /** Of a VXLAN device: whether it learns where MACs are. */
+  readonly vxlanLearning?: boolean;
   /** Settings of the link as a bridge's port. */
-  readonly port?: { readonly learning: boolean; readonly unicastFlood: boolean };
+  readonly port?: BridgePortOptions;
 }
 
-/** Equivalent to: `ip link set dev NAME [up|down] [arp off|on] [mtu M] [alias A] [master B] [group G] [type bridge_slave learning … flood …]`. */
+/** Equivalent to: `ip link set dev NAME [up|down] [arp off|on] [mtu M] [alias A] [master B] [address MAC] [group G] [type bridge … | vxlan [no]learning | bridge_slave …]`. */
 export function setLink(name: string, change: LinkChange): NetlinkRequest {
   const wanted = [[flagUp, change.isUp], [flagNoArp, change.isArpOff]] as const;
   const bits = (isWanted: (state: boolean | undefined) => boolean): number => wanted.reduce((flags, [flag, state]) => (isWanted(state) ? flags | flag : flags), 0);
@@ -194,11 +221,18 @@ export function setLink(name: string, change: LinkChange): NetlinkRequest {
   if (change.alias !== undefined) parts.push(attribute(ifla.ifAlias, Buffer.from(change.alias)));
   if (change.master !== undefined) parts.push(attributeU32(ifla.master, change.master));
   if (change.group !== undefined) parts.push(attributeU32(ifla.group, change.group));
-  if (change.port !== undefined) {
-    const data = [attributeU8(bridgePort.learning, change.port.learning ? 1 : 0), attributeU8(bridgePort.unicastFlood, change.port.unicastFlood ? 1 : 0)];
-    parts.push(attributeNested(ifla.linkInfo, [attributeString(infoSlaveKind, 'bridge'), attributeNested(infoSlaveData, data)]));
-  }
+  if (change.mac !== undefined) parts.push(attribute(ifla.address, macBytes(change.mac)));
+  const info = kindInfo(change);
+  if (info.length > 0) parts.push(attributeNested(ifla.linkInfo, info));
   return newLink(`set link ${name}`, parts, 0);
+}
+
+function kindInfo({ bridge: options, vxlanLearning, port }: LinkChange): Uint8Array[] {
+  return [
+    ...(options === undefined ? [] : [attributeString(infoKind, 'bridge'), attributeNested(infoData, encodeBridgeOptions(options))]),
+    ...(vxlanLearning === undefined ? [] : [attributeString(infoKind, 'vxlan'), attributeNested(infoData, [attributeU8(vxlan.learning, vxlanLearning ? 1 : 0)])]),
+    ...(port === undefined ? [] : [attributeString(infoSlaveKind, 'bridge'), attributeNested(infoSlaveData, encodePortOptions(port))]),
+  ];
 }
 
 /** Equivalent to: `ip link del dev NAME`. Of a veth both ends go. */
@@ -214,7 +248,16 @@ export function delLinkGroup(group: number): NetlinkRequest {
   return { type: rtmDelLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeU32(ifla.group, group)]), what: `delete link group ${group}` };
 }
 
-/** The link a RTM_NEWLINK message describes. */
+/**
+ * Whether a message says that a link is gone. Not every RTM_DELLINK does: one of the bridge's family says that a port left its
+ * bridge, and the link may well be there.
+ */
+export function isLinkGone({ type, payload }: NetlinkMessage): boolean {
+  const afBridge = 7;
+  return type === rtmDelLink && payload[0] !== afBridge;
+}
+
+/** The link a RTM_NEWLINK or RTM_DELLINK message describes. */
 export function decodeLink(message: NetlinkMessage): Link {
   const { payload } = message;
   const attributes = decodeAttributes(payload, infoMessageBytes);
@@ -226,6 +269,7 @@ export function decodeLink(message: NetlinkMessage): Link {
   const alias = decodeString(attributes.get(ifla.ifAlias));
   const data = infoAttributes?.get(infoData);
   const group = attributes.get(ifla.group)?.readUInt32LE(0);
+  const linkNetnsid = attributes.get(ifla.linkNetnsid)?.readInt32LE(0);
   return {
     index: payload.readInt32LE(4),
     name: decodeString(attributes.get(ifla.ifName)) ?? '',
@@ -236,7 +280,23 @@ export function decodeLink(message: NetlinkMessage): Link {
     ...(kind === undefined ? {} : { kind }),
     ...(alias === undefined ? {} : { alias }),
     ...(group === undefined ? {} : { group }),
+    ...(linkNetnsid === undefined ? {} : { linkNetnsid }),
     ...(kind === 'vxlan' && data !== undefined ? { vxlan: decodeVxlan(data) } : {}),
+    ...(kind === 'bridge' && data !== undefined ? { bridge: decodeBridgeOptions(data) } : {}),
+    ...decodePortState(payload, { attributes, info: infoAttributes }),
+  };
+}
+
+/** What is absent in most links is no property. */
+function decodePortState(payload: Buffer, { attributes, info }: { attributes: Map<number, Buffer>; info: Map<number, Buffer> | undefined }): Pick<Link, 'isArpOff' | 'hasLinkLocal' | 'port'> {
+  const afSpec = attributes.get(ifla.afSpec);
+  const inet6 = afSpec === undefined ? undefined : decodeAttributes(afSpec).get(afInet6);
+  const mode = inet6 === undefined ? undefined : decodeAttributes(inet6).get(inet6AddrGenMode);
+  const slave = decodeString(info?.get(infoSlaveKind)) === 'bridge' ? info?.get(infoSlaveData) : payload[0] === afBridge ? attributes.get(ifla.protInfo) : undefined;
+  return {
+    ...((payload.readUInt32LE(8) & flagNoArp) === 0 ? {} : { isArpOff: true }),
+    ...(mode === undefined ? {} : { hasLinkLocal: mode[0] !== addrGenModeNone }),
+    ...(slave === undefined ? {} : { port: decodePortOptions(slave) }),
   };
 }
 
@@ -249,4 +309,9 @@ function decodeVxlan(data: Buffer): VxlanSettings {
     learning: attributes.get(vxlan.learning)?.readUInt8(0) === 1,
     ...(local === undefined ? {} : { local: addressFromBytes(local) }),
   };
+}
+
+/** The name of the link that an event is about; cheaper than all of decodeLink(). */
+export function decodeLinkName({ payload }: NetlinkMessage): string {
+  return decodeString(decodeAttributes(payload, infoMessageBytes).get(ifla.ifName)) ?? '';
 }

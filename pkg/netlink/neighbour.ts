@@ -11,6 +11,8 @@ const afBridge = 7;
 const headerBytes = 12;
 const flagSelf = 0x02;
 const flagMaster = 0x04;
+/** NTF_EXT_LEARNED: a control plane's. */
+const flagExternal = 0x10;
 const stateNoArp = 0x40;
 const statePermanent = 0x80;
 const createReplace = 0x400 | 0x100;
@@ -29,6 +31,8 @@ export interface FdbEntry {
   readonly master?: number;
   /** Neither learned nor ageing. */
   readonly isStatic: boolean;
+  /** A control plane programmed it. */
+  readonly isExternal?: true;
 }
 
 /** struct ndmsg. */
@@ -45,6 +49,18 @@ function neighbourHeader(options: { index: number; state?: number; flags?: numbe
 export function replacePortFdb(index: number, mac: Mac): NetlinkRequest {
   const payload = Buffer.concat([neighbourHeader({ index, state: stateNoArp, flags: flagMaster }), attribute(nda.linkAddress, macBytes(mac))]);
   return { type: rtmNewNeigh, flags: createReplace, payload, what: `add FDB entry ${mac}` };
+}
+
+/** Equivalent to: `bridge fdb del MAC dev PORT master`; ENOENT where it is not there. */
+export function delPortFdb(index: number, mac: Mac): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, flags: flagMaster }), attribute(nda.linkAddress, macBytes(mac))]);
+  return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${mac}` };
+}
+
+/** Equivalent to: `bridge fdb del MAC dev VXLAN dst VTEP self`; ENOENT where it is not there. */
+export function delVxlanFdb(index: number, mac: Mac, vtep: Address): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, flags: flagSelf }), attribute(nda.linkAddress, macBytes(mac)), attribute(nda.dst, addressBytes(vtep))]);
+  return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${mac} at VTEP ${formatAddress(vtep)}` };
 }
 
 function floodEntry(index: number, vtep: Address): Uint8Array {
@@ -65,8 +81,8 @@ export function delFlood(index: number, vtep: Address): NetlinkRequest {
   return { type: rtmDelNeigh, flags: 0, payload: floodEntry(index, vtep), what: `take VTEP ${formatAddress(vtep)} off the flood list` };
 }
 
-/** Equivalent to: `bridge fdb show brport LINK`. A dump of the entries of one port or VXLAN device. */
-export function listFdb(index: number): NetlinkRequest {
+/** Equivalent to: `bridge fdb show [brport LINK]`. A dump; without an index, of all bridges and VXLAN devices. */
+export function listFdb(index = 0): NetlinkRequest {
   return { type: rtmGetNeigh, flags: 0, payload: neighbourHeader({ index }), what: 'list FDB entries' };
 }
 
@@ -84,5 +100,6 @@ export function decodeFdb(message: NetlinkMessage): FdbEntry | undefined {
     isStatic: (payload.readUInt16LE(8) & (stateNoArp | statePermanent)) !== 0,
     ...(vtep === undefined ? {} : { vtep: addressFromBytes(vtep) }),
     ...(master === undefined ? {} : { master }),
+    ...((payload.readUInt8(10) & flagExternal) === 0 ? {} : { isExternal: true }),
   };
 }

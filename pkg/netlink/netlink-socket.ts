@@ -7,7 +7,7 @@
  * ones behind it**, so only requests that do not build on each other's success may share a call.
  */
 import { isWeftError, WeftError } from '../errors/weft-error.ts';
-import { bindSocket, closeSocket, openSocket, readSocketName, receiveFrom, sendTo, setSocketOption, int32, SystemCallError } from '../sys/libc.ts';
+import { bindSocket, closeSocket, openSocket, readSocketName, receiveFrom, sendTo, sendToAside, setSocketOption, int32, SystemCallError, waitReadable } from '../sys/libc.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { decodeAttributes, decodeMessages, decodeString, encodeMessage, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
 import { NetlinkError } from './netlink-error.ts';
@@ -88,6 +88,11 @@ export class NetlinkSocket implements Netlink {
     this.#portId = address.readUInt32LE(4);
   }
 
+  /** By which the kernel's events name the socket that asked for a change. */
+  get portId(): number {
+    return this.#portId;
+  }
+
   request(requests: readonly NetlinkRequest[]): NetlinkMessage[][] {
     return this.tryRequest(requests).map((outcome) => {
       if (outcome instanceof NetlinkError) throw outcome;
@@ -102,9 +107,23 @@ export class NetlinkSocket implements Netlink {
     return outcomes;
   }
 
+  /**
+   * As tryRequest() for one datagram of requests, with the kernel's work done on another thread. Until the promise is settled
+   * the socket must not be used for anything else.
+   */
+  async tryRequestAside(requests: readonly NetlinkRequest[]): Promise<(NetlinkMessage[] | NetlinkError)[]> {
+    const { first, bytes } = this.#encode(requests, flagRequest);
+    await sendToAside(this.#fd, bytes, kernelAddress());
+    return this.#collect(first, requests);
+  }
+
   /** Sends one datagram of requests and waits until each of them is answered. */
   #exchange(requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
-    const first = this.#send(requests, flagRequest);
+    return this.#collect(this.#send(requests, flagRequest), requests);
+  }
+
+  /** The answers to the requests, the first of which was sent with this sequence number. */
+  #collect(first: number, requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
     const outcomes: (NetlinkMessage[] | NetlinkError)[] = requests.map(() => []);
     let waiting = requests.filter((request) => request.isUnacknowledged !== true).length;
     while (waiting > 0) {
@@ -119,12 +138,20 @@ export class NetlinkSocket implements Netlink {
         }
         const refusal = decodeAcknowledgement(message, request.what);
         // It speaks for the whole batch: nothing of it was done, and nothing else need be answered.
-        if (request.isUnacknowledged === true && refusal !== undefined) throw refusal;
+        if (request.isUnacknowledged === true && refusal !== undefined) {
+          this.#drain();
+          throw refusal;
+        }
         waiting -= 1;
         outcomes[index] = refusal ?? outcome;
       }
     }
     return outcomes;
+  }
+
+  /** Further refusals of a batch would leave the next answer no room. */
+  #drain(): void {
+    while (waitReadable(this.#fd, 0)) this.#receive(this.#sequence);
   }
 
   dump(request: NetlinkRequest): NetlinkMessage[] {
@@ -156,14 +183,19 @@ export class NetlinkSocket implements Netlink {
 
   /** Sends the requests as one datagram; returns the sequence number of the first. */
   #send(requests: readonly NetlinkRequest[], flags: number): number {
+    const { first, bytes } = this.#encode(requests, flags);
+    sendTo(this.#fd, bytes, kernelAddress());
+    return first;
+  }
+
+  #encode(requests: readonly NetlinkRequest[], flags: number): { first: number; bytes: Buffer } {
     const first = this.#sequence;
     this.#sequence += requests.length;
     const parts = requests.map((request, index) => {
       const acknowledge = request.isUnacknowledged === true ? 0 : flagAck;
       return encodeMessage({ ...request, flags: request.flags | flags | acknowledge }, first + index);
     });
-    sendTo(this.#fd, parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts), kernelAddress());
-    return first;
+    return { first, bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts) };
   }
 
   /** The next datagram's messages that answer a request from `first` on; what somebody else sent is dropped. */

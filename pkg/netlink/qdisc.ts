@@ -2,14 +2,19 @@
 import { attribute, attributeNested, attributeString, attributeU32, decodeAttributes, decodeString, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
 import { createExclusive } from './link.ts';
 
+const createReplace = 0x400 | 0x100;
 // include/uapi/linux/rtnetlink.h, pkt_sched.h, pkt_cls.h, tc_act/tc_mirred.h
 const rtmNewQdisc = 36;
+const rtmDelQdisc = 37;
 const rtmGetQdisc = 38;
 const rtmNewFilter = 44;
+const rtmGetFilter = 46;
 const tca = { kind: 1, options: 2 } as const;
 const tbf = { parms: 1, rate64: 4, burst: 6 } as const;
 const u32 = { sel: 5, act: 7 } as const;
 const mirredParms = 2;
+/** struct tc_mirred, whose last member is the link. */
+const mirredBytes = 28;
 const headerBytes = 20;
 const parentRoot = 0xffffffff;
 const parentIngress = 0xfffffff1;
@@ -48,8 +53,8 @@ function trafficHeader(options: { index: number; handle?: number; parent?: numbe
   return bytes;
 }
 
-/** Equivalent to: `tc qdisc add dev LINK root tbf rate RATE burst BURST limit LIMIT`. */
-export function addTokenBucket(index: number, { rate, burst, limit }: TokenBucket): NetlinkRequest {
+/** Equivalent to: `tc qdisc replace dev LINK root tbf rate RATE burst BURST limit LIMIT`. */
+export function replaceTokenBucket(index: number, { rate, burst, limit }: TokenBucket): NetlinkRequest {
   // struct tc_tbf_qopt: two struct tc_ratespec of 12 bytes, limit, buffer (replaced by TCA_TBF_BURST), mtu.
   const parms = Buffer.alloc(36);
   parms.writeUInt8(linkLayerEthernet, 1);
@@ -59,13 +64,19 @@ export function addTokenBucket(index: number, { rate, burst, limit }: TokenBucke
   rate64.writeBigUInt64LE(rate);
   const options = [attribute(tbf.parms, parms), attribute(tbf.rate64, rate64), attributeU32(tbf.burst, burst)];
   const payload = Buffer.concat([trafficHeader({ index, parent: parentRoot }), attributeString(tca.kind, 'tbf'), attributeNested(tca.options, options)]);
-  return { type: rtmNewQdisc, flags: createExclusive, payload, what: 'limit the bandwidth (tc qdisc tbf)' };
+  return { type: rtmNewQdisc, flags: createReplace, payload, what: 'limit the bandwidth (tc qdisc tbf)' };
 }
 
 /** Equivalent to: `tc qdisc add dev LINK ingress`: where filters see what the link receives. */
 export function addIngress(index: number): NetlinkRequest {
   const payload = Buffer.concat([trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), attributeString(tca.kind, 'ingress')]);
   return { type: rtmNewQdisc, flags: createExclusive, payload, what: 'look at received packets (tc qdisc ingress)' };
+}
+
+/** Equivalent to: `tc qdisc del dev LINK ingress`, with its filters; EINVAL or ENOENT where there is none. */
+export function delIngress(index: number): NetlinkRequest {
+  const payload = Buffer.concat([trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), attributeString(tca.kind, 'ingress')]);
+  return { type: rtmDelQdisc, flags: 0, payload, what: 'look at received packets no longer (tc qdisc ingress)' };
 }
 
 /** Equivalent to: `tc filter add dev LINK parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`. */
@@ -77,7 +88,7 @@ export function addRedirect(index: number, to: number): NetlinkRequest {
   selector.writeUInt8(1, 0);
   selector.writeUInt8(1, 2);
   // struct tc_mirred: index, capabilities, action TC_ACT_STOLEN, two counters, TCA_EGRESS_REDIR, the link.
-  const redirect = Buffer.alloc(28);
+  const redirect = Buffer.alloc(mirredBytes);
   redirect.writeInt32LE(4, 8);
   redirect.writeInt32LE(1, 20);
   redirect.writeUInt32LE(to, 24);
@@ -88,8 +99,28 @@ export function addRedirect(index: number, to: number): NetlinkRequest {
   return { type: rtmNewFilter, flags: createExclusive, payload, what: 'redirect received packets (tc filter u32, action mirred)' };
 }
 
-/** Equivalent to: `tc qdisc show dev LINK`. A dump; kernels may answer with those of all links. */
-export function listQdiscs(index: number): NetlinkRequest {
+/** Equivalent to: `tc filter show dev LINK parent ffff:`. A dump; EINVAL or nothing where the link has no ingress qdisc. */
+export function listIngressFilters(index: number): NetlinkRequest {
+  return { type: rtmGetFilter, flags: 0, payload: trafficHeader({ index, parent: ingressHandle }), what: 'list filters' };
+}
+
+/** Index of the link that a filter of addRedirect()'s kind sends packets to; undefined for other filters. */
+export function decodeRedirect({ payload }: NetlinkMessage): number | undefined {
+  const attributes = decodeAttributes(payload, headerBytes);
+  const options = attributes.get(tca.options);
+  if (decodeString(attributes.get(tca.kind)) !== 'u32' || options === undefined) return undefined;
+  const action = innerAttributes(innerAttributes(options).get(u32.act)).get(1);
+  const kind = decodeString(innerAttributes(action).get(1));
+  const parms = innerAttributes(innerAttributes(action).get(2)).get(mirredParms);
+  return kind === 'mirred' && parms?.length === mirredBytes ? parms.readUInt32LE(mirredBytes - 4) : undefined;
+}
+
+function innerAttributes(value: Buffer | undefined): Map<number, Buffer> {
+  return value === undefined ? new Map<number, Buffer>() : decodeAttributes(value);
+}
+
+/** Equivalent to: `tc qdisc show [dev LINK]`. A dump; kernels may answer with those of all links. */
+export function listQdiscs(index = 0): NetlinkRequest {
   return { type: rtmGetQdisc, flags: 0, payload: trafficHeader({ index }), what: 'list queueing disciplines' };
 }
 

@@ -5,7 +5,7 @@ import { createNetns, type TeardownScope } from '../testing/netns.ts';
 import { findLink, ipJson } from '../testing/observe.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
-import { addRoute, decodeRoute, listRoutes, type KernelRoute, type RouteSettings } from './route.ts';
+import { addRoute, decodeRoute, getRouteTo, listRoutes, replaceRoute, type KernelRoute, type RouteSettings } from './route.ts';
 import { openNetlinkIn } from './test-socket.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip'] });
@@ -49,6 +49,24 @@ void t.test('addRoute()', { skip }, async (t) => {
     t.match(shown[0], { ...expected, type: 'unicast' }, formatPrefix(settings.dst));
   }
   for (const [settings] of rows) t.throws(() => lab.socket.request([addRoute(lab.index, settings)]), { errnoCode: 'EEXIST', message: `Cannot add route ${formatPrefix(settings.dst)}: ` }, 'a second time');
+});
+
+void t.test('replaceRoute() takes the place of a route to the same destination, or makes one', { skip }, async (t) => {
+  const lab = makeLab(t);
+  for (const [dst, gateways, show] of [['0.0.0.0/0', ['10.1.1.1', '10.1.1.2'], '-4'], ['::/0', ['2001:db8::1', '2001:db8::2'], '-6']] as const) {
+    for (const gateway of gateways) {
+      lab.socket.request([replaceRoute(lab.index, { dst: parsePrefix(dst), gateway: parseAddress(gateway) })]);
+      t.match(ipJson(lab.netns, show, 'route', 'show', 'default'), [{ gateway }]);
+    }
+    t.equal(ipJson<readonly unknown[]>(lab.netns, show, 'route', 'show', 'default').length, 1);
+  }
+});
+
+void t.test('getRouteTo()', { skip }, async (t) => {
+  const lab = makeLab(t);
+  const indexTo = (address: string): number | undefined => lab.socket.request([getRouteTo(parseAddress(address))]).flat().map(decodeRoute)[0]?.index;
+  for (const address of ['10.1.1.9', '2001:db8::9']) t.equal(indexTo(address), lab.index, address);
+  for (const address of ['192.0.2.1', '2001:db8:9::1']) t.throws(() => indexTo(address), { code: 'kernelRefused', errnoCode: 'ENETUNREACH' });
 });
 
 void t.test('a refused route says why', { skip }, async (t) => {

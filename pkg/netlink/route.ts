@@ -1,10 +1,12 @@
 /** Routes: the requests of `ip route`. Pure. */
-import { addressBytes, addressFromBytes, formatPrefix, type Address, type Family, type Prefix } from '../netaddr/netaddr.ts';
+import { addressBits, addressBytes, addressFromBytes, formatAddress, formatPrefix, type Address, type Family, type Prefix } from '../netaddr/netaddr.ts';
 import { familyNumbers } from './address.ts';
 import { attribute, attributeNested, attributeU32, decodeAttributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
 import { createExclusive } from './link.ts';
 
 // include/uapi/linux/rtnetlink.h
+/** NLM_F_CREATE | NLM_F_REPLACE. */
+const createReplace = 0x400 | 0x100;
 const rtmNewRoute = 24;
 const rtmGetRoute = 26;
 const rta = { dst: 1, oif: 4, gateway: 5, priority: 6, metrics: 8, table: 15 } as const;
@@ -73,10 +75,21 @@ export function addRoute(index: number, route: RouteSettings): NetlinkRequest {
   return { type: rtmNewRoute, flags: createExclusive, payload: Buffer.concat(parts), what: `add route ${formatPrefix(route.dst)}` };
 }
 
+/** Equivalent to: `ip route replace …`, as addRoute(): in the place of another one to the same destination with the same priority. */
+export function replaceRoute(index: number, route: RouteSettings): NetlinkRequest {
+  return { ...addRoute(index, route), flags: createReplace };
+}
+
 /** Equivalent to: `ip -4|-6 route show table TABLE`. A dump. */
 export function listRoutes(family: Family, table: number = tableMain): NetlinkRequest {
   const payload = Buffer.concat([routeHeader({ family }), attributeU32(rta.table, table)]);
   return { type: rtmGetRoute, flags: 0, payload, what: `list IPv${family} routes` };
+}
+
+/** Equivalent to: `ip route get ADDRESS`; ENETUNREACH where no route leads there. */
+export function getRouteTo(address: Address): NetlinkRequest {
+  const payload = Buffer.concat([routeHeader({ family: address.family, length: addressBits[address.family] }), attribute(rta.dst, addressBytes(address))]);
+  return { type: rtmGetRoute, flags: 0, payload, what: `look up the route to ${formatAddress(address)}` };
 }
 
 /** The route a RTM_NEWROUTE message describes; undefined for families other than IPv4 and IPv6. */

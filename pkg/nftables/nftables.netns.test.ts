@@ -7,7 +7,7 @@ import { nftJson, readRuleset } from '../testing/observe.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import { compare, counter, loadMeta, lookup, verdict } from './expression.ts';
 import {
-  addChain, addElement, addRule, addSet, commitBatch, createTable, deleteElement, deleteTable, getTable, listElements, listRules, ruleChain, type SetElement, type TableName,
+  addChain, addElement, addRule, addSet, commitBatch, createTable, deleteElement, deleteTable, describedChain, describedRule, getTable, isDormantTable, listChains, listElements, listRules, type SetElement, type TableName,
 } from './nftables.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip', 'nft'] });
@@ -59,9 +59,31 @@ void t.test('a table with a set, a chain and rules is what nft(8) would make', {
   const other = createNetns(t, 'oracle');
   runIn(other, 'nft', script);
   t.equal(mine, readRuleset(other));
-  t.same(socket.dump(listRules(table)).map(ruleChain), ['bridge probe prerouting', 'bridge probe strict']);
+  t.same(socket.dump(listRules(table)).map((rule) => describedRule(rule)?.chain), ['bridge probe prerouting', 'bridge probe strict']);
   t.same(socket.dump(listRules({ ...table, table: 'none' })), [], 'rules of no table');
-  t.same([addRule(table, 'strict', []), createTable(table)].map(ruleChain), ['bridge probe strict', undefined]);
+  t.same([addRule(table, 'strict', []), createTable(table)].map((rule) => describedRule(rule)?.chain), ['bridge probe strict', undefined]);
+});
+
+void t.test('what the kernel lists of rules, chains and tables is what they were made with, until somebody changes it', { skip }, async (t) => {
+  const { netns, socket } = makeLab(t);
+  const hook = { point: 'prerouting', priority: -350, type: 'filter' } as const;
+  const chains = [addChain(table, { name: 'prerouting', hook }), addChain(table, { name: 'strict' })];
+  const rules = [addRule(table, 'strict', [counter(), verdict('drop')]), addRule(table, 'strict', [counter(), verdict('accept')])];
+  commitBatch(socket, [createTable(table), ...chains, ...rules]);
+  const listRulesNow = (): unknown => socket.dump(listRules(table)).map(describedRule);
+  const listChainsNow = (): unknown => socket.dump(listChains('bridge')).map(describedChain);
+  const isDormant = (): boolean => socket.request([getTable(table)]).flat().some(isDormantTable);
+  t.same(listRulesNow(), rules.map(describedRule));
+  t.not(describedRule(rules[0] as never)?.mark, describedRule(rules[1] as never)?.mark);
+  t.same(listChainsNow(), chains.map(describedChain));
+  t.notOk(isDormant());
+  const handle = /drop # handle (\d+)/.exec(runIn(netns, 'nft', '-a', 'list', 'chain', 'bridge', 'probe', 'strict'))?.[1] ?? '';
+  runIn(netns, 'nft', 'replace', 'rule', 'bridge', 'probe', 'strict', 'handle', handle, 'counter', 'drop');
+  t.match(listRulesNow(), [{ chain: 'bridge probe strict', mark: '' }, describedRule(rules[1] as never)], 'the same rule by another hand');
+  runIn(netns, 'nft', 'chain', 'bridge', 'probe', 'prerouting', '{ policy drop; }');
+  t.strictNotSame(listChainsNow(), chains.map(describedChain));
+  runIn(netns, 'nft', 'add', 'table', 'bridge', 'probe', '{ flags dormant; }');
+  t.ok(isDormant());
 });
 
 void t.test('elements are added and deleted, and read back by nft(8)', { skip }, async (t) => {

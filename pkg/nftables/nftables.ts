@@ -1,5 +1,6 @@
 /** Tables, chains, sets, rules and elements as nf_tables messages, and batches of them: all of a batch happens, or nothing. */
-import { attribute, attributeBe32, attributeNested, attributeString, type NetlinkRequest, decodeAttributes, decodeString } from '../netlink/codec.ts';
+import { attribute, attributeBe32, attributeNested, attributeString, type NetlinkMessage, type NetlinkRequest, decodeAttributes, decodeString } from '../netlink/codec.ts';
+import { fnv1a32 } from '../digest/fnv.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 import type { Expression } from './expression.ts';
 
@@ -8,7 +9,7 @@ const batchBegin = 0x10;
 const batchEnd = 0x11;
 const subsystem = 10;
 // include/uapi/linux/netfilter/nf_tables.h
-const messages = { newTable: 0, getTable: 1, delTable: 2, newChain: 3, newRule: 6, newSet: 9, newElement: 12, getElements: 13, delElement: 14, getRule: 7 } as const;
+const messages = { newTable: 0, getTable: 1, delTable: 2, newChain: 3, getChain: 4, newRule: 6, newSet: 9, newElement: 12, getElements: 13, delElement: 14, getRule: 7, delChain: 5, delRule: 8, delSet: 11 } as const;
 const create = 0x400;
 const exclusive = 0x200;
 const append = 0x800;
@@ -110,10 +111,19 @@ function keyOrderNote(key: readonly KeyType[]): Uint8Array {
   return Uint8Array.of(noteKeyByteOrder, 4, order, 0, 0, 0);
 }
 
-/** Equivalent to: `nft add rule FAMILY TABLE CHAIN …`. */
+/** nft(8) skips notes of types it does not know (its own are 0 and 1). */
+const noteDigest = 0x77;
+
+/**
+ * Equivalent to: `nft add rule FAMILY TABLE CHAIN …`. With the rule the kernel keeps a digest of what it was made with, which it
+ * cannot say itself: it lists expressions in a form of its own. A rule that another program puts in its place has none.
+ */
 export function addRule(table: TableName, chain: string, expressions: readonly Expression[]): NetlinkRequest {
   const list = expressions.map((expression) => attributeNested(1, [expression]));
-  const parts = [attributeString(2, chain), attributeNested(4, list)];
+  const digest = Buffer.alloc(6);
+  digest.set([noteDigest, 4]);
+  digest.writeUInt32LE(fnv1a32(Buffer.concat(expressions)), 2);
+  const parts = [attributeString(2, chain), attributeNested(4, list), attribute(7, digest)];
   return message(table, messages.newRule, { flags: create | append, parts, what: `add a rule to nft chain ${chain}` });
 }
 
@@ -155,12 +165,52 @@ export function listRules(table: TableName): NetlinkRequest {
   return message(table, messages.getRule, { flags: 0, parts: [], what: `list the rules of nft table ${table.family} ${table.table}` });
 }
 
-/** The chain of a rule that is listed or that a batch adds, as `nft list chain` names it; undefined for other messages. */
-export function ruleChain({ type, payload }: Pick<NetlinkRequest, 'type' | 'payload'>): string | undefined {
+/** Every chain of the family, of all its tables. A dump. */
+export function listChains(family: TableFamily): NetlinkRequest {
+  return { type: (subsystem << 8) | messages.getChain, flags: 0, payload: header(familyNumbers[family]), what: `list the nft chains of family ${family}` };
+}
+
+/** A rule or chain that is listed or that a batch adds. */
+export interface Listed {
+  /** As `nft list chain` names it: family, table, chain. */
+  readonly chain: string;
+  /** What is compared: of a rule the note it was added with, of a chain its hook and policy. */
+  readonly mark: string;
+}
+
+/** The rule a message describes; undefined for other messages. */
+export function describedRule({ type, payload }: Pick<NetlinkRequest, 'type' | 'payload'>): Listed | undefined {
   if (type !== ((subsystem << 8) | messages.newRule)) return undefined;
-  const family = Object.entries(familyNumbers).find(([, number]) => number === payload[0])?.[0];
   const attributes = decodeAttributes(Buffer.from(payload), nfgenmsgBytes);
-  return `${family ?? 'unknown'} ${decodeString(attributes.get(1))} ${decodeString(attributes.get(2))}`;
+  return { chain: `${familyName(payload)} ${decodeString(attributes.get(1))} ${decodeString(attributes.get(2))}`, mark: attributes.get(7)?.toString('hex') ?? '' };
+}
+
+/** The chain a message describes; undefined for other messages. */
+export function describedChain({ type, payload }: Pick<NetlinkRequest, 'type' | 'payload'>): Listed | undefined {
+  if (type !== ((subsystem << 8) | messages.newChain)) return undefined;
+  const attributes = decodeAttributes(Buffer.from(payload), nfgenmsgBytes);
+  const hook = attributes.get(4) === undefined ? undefined : decodeAttributes(attributes.get(4) as Buffer);
+  const parts = [decodeString(attributes.get(7)), hook?.get(1)?.toString('hex'), hook?.get(2)?.toString('hex'), attributes.get(5)?.toString('hex')];
+  return { chain: `${familyName(payload)} ${decodeString(attributes.get(1))} ${decodeString(attributes.get(3))}`, mark: parts.join(' ').trim() };
+}
+
+/** Whether a table's chains are out of force (`flags dormant`); false for other messages. */
+export function isDormantTable({ type, payload }: Pick<NetlinkRequest, 'type' | 'payload'>): boolean {
+  const flagDormant = 1;
+  return type === (subsystem << 8) && ((decodeAttributes(Buffer.from(payload), nfgenmsgBytes).get(2)?.readUInt32BE(0) ?? 0) & flagDormant) !== 0;
+}
+
+function familyName(payload: Uint8Array): string {
+  return Object.entries(familyNumbers).find(([, number]) => number === payload[0])?.[0] ?? 'unknown';
+}
+
+/** What takes something away from a table, or changes what its rules do; of elements that are added nobody is the worse. */
+const harmful: ReadonlySet<number> = new Set([messages.newTable, messages.delTable, messages.newChain, messages.delChain, messages.newRule, messages.delRule, messages.delSet, messages.delElement]);
+
+/** The name of the table that an event may have damaged; undefined where it can have damaged none that weft could have made. */
+export function damagedTable({ type, payload }: Pick<NetlinkMessage, 'type' | 'payload'>): string | undefined {
+  if (type >> 8 !== subsystem || !harmful.has(type & 0xff) || !Object.values(familyNumbers).some((family) => family === payload[0])) return undefined;
+  return decodeString(decodeAttributes(payload, nfgenmsgBytes).get(1));
 }
 
 /**

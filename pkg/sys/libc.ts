@@ -3,6 +3,7 @@
  * inside sendto(), and entering a network namespace must not be interleaved with anything else on the thread.
  */
 import { constants } from 'node:os';
+import { WeftError } from '../errors/weft-error.ts';
 import { koffi, type Koffi } from './koffi.ts';
 
 /** A failed system call. */
@@ -37,13 +38,17 @@ export function errnoText(errno: number): string {
   return `${libc().strerror(errno)} (${errnoName(errno)})`;
 }
 
+type SendTo = (fd: number, data: Uint8Array, length: number, flags: number, address: Uint8Array, addressLength: number) => number;
+
 interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array, length: number): number;
-  sendto(fd: number, data: Uint8Array, length: number, flags: number, address: Uint8Array, addressLength: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Uint8Array, length: Uint8Array): number;
+  sendto: SendTo & { async(...args: [...Parameters<SendTo>, (error: Error | null, result: number) => void]): void };
   recvfrom(fd: number, data: Uint8Array, length: number, flags: number, address: Uint8Array, addressLength: Uint8Array): number;
+  recvmsg(fd: number, header: Uint8Array, flags: number): number;
   close(fd: number): number;
   setns(fd: number, kind: number): number;
   poll(fds: Uint8Array, count: number, timeoutMs: number): number;
@@ -64,8 +69,10 @@ function bindLibc(library: Koffi): Libc {
     bind: c.func('int bind(int, const void *, uint32)'),
     getsockname: c.func('int getsockname(int, void *, void *)'),
     setsockopt: c.func('int setsockopt(int, int, int, const void *, uint32)'),
+    getsockopt: c.func('int getsockopt(int, int, int, void *, void *)'),
     sendto: c.func('int64 sendto(int, const void *, size_t, int, const void *, uint32)'),
     recvfrom: c.func('int64 recvfrom(int, void *, size_t, int, void *, void *)'),
+    recvmsg: c.func('int64 recvmsg(int, void *, int)'),
     close: c.func('int close(int)'),
     setns: c.func('int setns(int, int)'),
     poll: c.func('int poll(void *, unsigned long, int)'),
@@ -99,15 +106,61 @@ export function setSocketOption(fd: number, option: { level: number; name: numbe
   checked('setsockopt', libc().setsockopt(fd, option.level, option.name, option.value, option.value.length));
 }
 
+/** getsockopt(2) into `value`. */
+export function getSocketOption(fd: number, option: { level: number; name: number; value: Uint8Array }): void {
+  checked('getsockopt', libc().getsockopt(fd, option.level, option.name, option.value, int32(option.value.length)));
+}
+
+/** Puts a program of classic BPF (an array of struct sock_filter) in front of the socket's queue. setsockopt(2), SO_ATTACH_FILTER. */
+export function attachFilter(fd: number, program: ArrayBuffer): void {
+  const [solSocket, soAttachFilter, instructionBytes] = [1, 26, 8];
+  // struct sock_fprog: how many instructions, padding, where they are.
+  const value = Buffer.alloc(16);
+  value.writeUInt16LE(program.byteLength / instructionBytes, 0);
+  value.writeBigUInt64LE(memoryAddress(program), 8);
+  setSocketOption(fd, { level: solSocket, name: soAttachFilter, value });
+}
+
 /** Sends one datagram; for netlink the kernel has done the work when this returns. sendto(2). */
 export function sendTo(fd: number, data: Uint8Array, address: Uint8Array): void {
   checked('sendto', libc().sendto(fd, data, data.length, 0, address, address.length));
+}
+
+/**
+ * As sendTo(), on a thread of libuv's pool (there are 4, UV_THREADPOOL_SIZE): what the kernel does inside the call keeps nobody
+ * waiting. Why it failed is not known then: errno is another thread's.
+ */
+export async function sendToAside(fd: number, data: Uint8Array, address: Uint8Array): Promise<void> {
+  const sent = await new Promise<number>((resolve, reject) => {
+    libc().sendto.async(fd, data, data.length, 0, address, address.length, (error, result) => (error === null ? resolve(Number(result)) : reject(error)));
+  });
+  if (sent !== data.length) throw new WeftError('tryAgainLater', 'The kernel did not take a datagram of netlink requests');
 }
 
 /** Receives one datagram into `data`, its sender into `address`; returns its full length, also where it was cut. recvfrom(2). */
 export function receiveFrom(fd: number, data: Uint8Array, address: Uint8Array): number {
   const msgTrunc = 0x20;
   return Number(checked('recvfrom', Number(libc().recvfrom(fd, data, data.length, msgTrunc, address, int32(address.length)))));
+}
+
+/**
+ * Receives one datagram without waiting, as the struct msghdr says, which the kernel fills in; returns its full length, also
+ * where it was cut, or undefined when there is none. recvmsg(2).
+ */
+export function receiveMessage(fd: number, header: Uint8Array): number | undefined {
+  const [msgTrunc, msgDontWait] = [0x20, 0x40];
+  const length = Number(libc().recvmsg(fd, header, msgTrunc | msgDontWait));
+  // Every reading of a queue to its end comes here: no error object is made for it.
+  if (length < 0 && koffi().errno() === constants.errno.EAGAIN) return undefined;
+  return checked('recvmsg', length);
+}
+
+/**
+ * Where memory is, for a struct that points to it. An ArrayBuffer, and not a view: the engine keeps small typed arrays in its
+ * own heap and moves them. It must outlive the use of its address.
+ */
+export function memoryAddress(memory: ArrayBuffer): bigint {
+  return koffi().address(memory);
 }
 
 /** close(2) of a descriptor opened here; errors are of no use to anybody. */
@@ -124,11 +177,20 @@ export function setNetns(fd: number): void {
 /** Waits until the descriptor can be read, is at its end, or the time is up; false for the last. poll(2). */
 export function waitReadable(fd: number, timeoutMs: number): boolean {
   const pollIn = 0x1;
-  const entry = new Uint8Array(8);
-  const view = new DataView(entry.buffer);
-  view.setInt32(0, fd, true);
-  view.setInt16(4, pollIn, true);
-  return checked('poll', libc().poll(entry, 1, timeoutMs)) > 0;
+  return poll(fd, pollIn, timeoutMs) !== 0;
+}
+
+/** Which of the events (POLL* bits) a descriptor has, without waiting. poll(2). */
+export function pollNow(fd: number, events: number): number {
+  return poll(fd, events, 0);
+}
+
+/** struct pollfd of one descriptor; returns its revents. */
+function poll(fd: number, events: number, timeoutMs: number): number {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeUInt16LE(events, 4);
+  return checked('poll', libc().poll(entry, 1, timeoutMs)) === 0 ? 0 : entry.readUInt16LE(6);
 }
 
 /** A C `int` in memory. */

@@ -1,5 +1,5 @@
 /** Network namespaces by their path: what they are, whether two are the same, and work inside one. */
-import { closeSync, openSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statfsSync, statSync } from 'node:fs';
 import { setNetns, SystemCallError } from './libc.ts';
 import { WeftError } from '../errors/weft-error.ts';
 
@@ -50,6 +50,24 @@ export function openNetns(path: string): number {
     closeSync(fd);
     throw error;
   }
+}
+
+/**
+ * Opens the namespace at a path that weft wrote down, where it still is the one with the id (netnsId()).
+ * @returns a descriptor that the caller closes within the same call; undefined where the namespace is gone
+ */
+export function openNetnsById(path: string, id: string): number | undefined {
+  if (findNetnsId(path) !== id) return undefined;
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return undefined; // It went this moment.
+  }
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  if (`${dev}:${ino}` === id) return fd;
+  closeSync(fd);
+  return undefined;
 }
 
 /** Entering is the question that every kernel answers; a namespace of another type is EINVAL. */

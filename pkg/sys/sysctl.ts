@@ -7,6 +7,15 @@ function sysctlPath(parts: readonly string[]): string {
   return `/proc/sys/net/${parts.join('/')}`;
 }
 
+/** A sysctl's value; undefined where the kernel lacks it or it cannot be read. */
+export function readSysctl(parts: readonly string[]): string | undefined {
+  try {
+    return readFileSync(sysctlPath(parts), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
 /** Sets a sysctl unless it has the value. @throws WeftError ioFailure naming the sysctl */
 export function setSysctl(parts: readonly string[], value: string): void {
   const path = sysctlPath(parts);

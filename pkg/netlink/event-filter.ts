@@ -1,0 +1,91 @@
+/**
+ * The filter in front of the routing events, as a program of classic BPF (include/uapi/linux/filter.h), which the kernel
+ * runs before it queues anything. What a node does all day, learning neighbours and MACs, thus wakes nobody. Pure.
+ */
+import { messageHeaderBytes } from './codec.ts';
+
+/** Lets a message through: one of the type for which all the conditions hold. */
+export interface EventRule {
+  /** RTM_*. */
+  readonly type: number;
+  readonly where?: readonly ByteCondition[];
+}
+
+/** Of the byte at `offset` of the payload, the bits of `mask` are those of `value`. */
+export interface ByteCondition {
+  readonly offset: number;
+  readonly mask: number;
+  readonly value: number;
+}
+
+// include/uapi/linux/rtnetlink.h
+const rtm = { newLink: 16, delLink: 17, newAddress: 20, delAddress: 21, newRoute: 24, delRoute: 25, delNeighbour: 29, delQdisc: 37, delFilter: 45 } as const;
+// struct ndmsg: the family is its first byte, the state (16 bits) at 8, the flags at 10 (include/uapi/linux/neighbour.h).
+const isOfBridge: ByteCondition = { offset: 0, mask: 0xff, value: 7 }; // AF_BRIDGE
+const isNotLearned: ByteCondition = { offset: 8, mask: 0x06, value: 0 }; // neither NUD_REACHABLE nor NUD_STALE
+const isOfControlPlane: ByteCondition = { offset: 10, mask: 0x10, value: 0x10 }; // NTF_EXT_LEARNED
+
+/**
+ * What can take something away from a container. Of neighbours only entries of a forwarding database that somebody had
+ * programmed and that are gone: those that come are mostly learned, those that were learned age, and those of IP are ARP.
+ * Of traffic control only what goes.
+ */
+export const routeEventRules: readonly EventRule[] = [
+  { type: rtm.newLink }, { type: rtm.delLink },
+  { type: rtm.newAddress }, { type: rtm.delAddress },
+  { type: rtm.newRoute }, { type: rtm.delRoute },
+  { type: rtm.delNeighbour, where: [isOfBridge, isNotLearned] },
+  { type: rtm.delNeighbour, where: [isOfBridge, isOfControlPlane] },
+  { type: rtm.delQdisc }, { type: rtm.delFilter },
+];
+
+// include/uapi/linux/bpf_common.h: class, size or operation, and addressing in one number.
+const loadHalf = 0x28; // BPF_LD | BPF_H | BPF_ABS
+const loadByte = 0x30; // BPF_LD | BPF_B | BPF_ABS
+const maskBits = 0x54; // BPF_ALU | BPF_AND | BPF_K
+const jumpIfEqual = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const giveBack = 0x06; // BPF_RET | BPF_K
+
+/** struct sock_filter. */
+interface Instruction {
+  readonly code: number;
+  /** How many instructions a comparison skips when it fails; when it holds, the next one follows. */
+  readonly skip?: number;
+  readonly k: number;
+}
+
+const loadType: Instruction = { code: loadHalf, k: 4 };
+/** As many bytes as there are. */
+const pass: Instruction = { code: giveBack, k: 0xffff_ffff };
+const drop: Instruction = { code: giveBack, k: 0 };
+
+/**
+ * The program (an array of struct sock_filter) that lets through what one of the rules names, and nothing else. It sees the
+ * first message of a datagram; the rest comes with it, as the new queueing discipline does behind the one it replaces.
+ */
+export function encodeEventFilter(rules: readonly EventRule[]): ArrayBuffer {
+  const program = [...rules.flatMap(encodeRule), drop];
+  const instructionBytes = 8;
+  const bytes = new DataView(new ArrayBuffer(program.length * instructionBytes));
+  program.forEach(({ code, skip, k }, index) => {
+    const at = index * instructionBytes;
+    bytes.setUint16(at, code, true);
+    bytes.setUint8(at + 3, skip ?? 0);
+    bytes.setUint32(at + 4, k, true);
+  });
+  return bytes.buffer;
+}
+
+/** Built from its end: each comparison that fails skips all that is behind it, to the next rule. */
+function encodeRule({ type, where = [] }: EventRule): readonly Instruction[] {
+  let rest: readonly Instruction[] = [pass];
+  for (const { offset, mask, value } of [...where].reverse()) {
+    rest = [{ code: loadByte, k: messageHeaderBytes + offset }, { code: maskBits, k: mask }, { code: jumpIfEqual, skip: rest.length, k: value }, ...rest];
+  }
+  return [loadType, { code: jumpIfEqual, skip: rest.length, k: swapBytes(type) }, ...rest];
+}
+
+/** A load takes the bytes in network order; netlink's headers are in the machine's. */
+function swapBytes(value: number): number {
+  return ((value & 0xff) << 8) | (value >> 8);
+}
