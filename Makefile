@@ -12,8 +12,9 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
-build: setup-build ## Build dist/weft, the single executable
+build: setup-build ## Build dist/weft, the single executable, and dist/cni/weft, the launcher
 	@$(NODE) scripts/build.ts
+	@$(NODE) scripts/build-launcher.ts
 
 test: setup-test build check ## Run everything: build, check, and all tests on this machine's kernel
 	@WEFT_TEST_STRICT=1 $(NODE) scripts/run-tests.ts

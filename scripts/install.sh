@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs dist/weft and its documents under DESTDIR. Run through `make install DESTDIR=…`.
+# Installs dist/weft, the launcher dist/cni/weft and their documents under DESTDIR. Run through `make install DESTDIR=…`.
 #
 # Files are put under a temporary name and renamed: a plugin call at this moment finds the old executable or the new one.
 # Nothing is written to /etc: which tenants a node has is its administrator's to say; the examples are in the documents.
@@ -11,18 +11,12 @@ documents=$destdir/usr/share/doc/weft
 
 install_file() { # mode, source, target
   install -D -m "$1" "$2" "$3.new-$$"
-  mv -f "$3.new-$$" "$3"
-}
-
-install_link() { # what it points to, the link
-  mkdir -p "$(dirname "$2")"
-  ln -sfn "$1" "$2.new-$$"
-  mv -fT "$2.new-$$" "$2"
+  mv -fT "$3.new-$$" "$3"
 }
 
 install_file 755 dist/weft "$destdir/usr/local/bin/weft"
-# Where runtimes look for plugins.
-install_link /usr/local/bin/weft "$destdir/opt/cni/bin/weft"
+# Where runtimes look for plugins. After weft, which it executes where no daemon listens.
+install_file 755 dist/cni/weft "$destdir/opt/cni/bin/weft"
 for document in README.md LICENSE docs/errors.md; do
   install_file 644 "$document" "$documents/$(basename "$document")"
 done

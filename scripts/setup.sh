@@ -7,8 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The Node from npm, and so dist/weft, is linked with libatomic and libstdc++.
-build=(libatomic1 libstdc++6)
+# The Node from npm, and so dist/weft, is linked with libatomic and libstdc++. The launcher is C.
+build=(libatomic1 libstdc++6 gcc libc6-dev)
 lab=(iproute2 nftables tcpdump iputils-ping)
 case "${1:-}" in
   build) wanted=("${build[@]}") ;;

@@ -40,6 +40,8 @@ export interface LabNodeOptions {
   /** A directory of the node's own. */
   readonly directory: string;
   readonly executable: string;
+  /** Variables for every call. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Where the reference plugins live on Debian, for delegated IPAM. */
@@ -53,26 +55,31 @@ export class LabNode {
   readonly ipv6: string;
   /** $WEFT_STATE_DIR of every call. */
   readonly stateDirectory: string;
+  /** $WEFT_RUN_DIR: where the node's daemon has its socket. */
+  readonly runDirectory: string;
+  /** $WEFT_CONFIG. */
+  readonly configPath: string;
+  /** What every process of weft on this node has in its environment. */
+  readonly env: Readonly<Record<string, string>>;
   readonly #executable: string;
-  readonly #env: Readonly<Record<string, string>>;
 
-  constructor({ name, netns, ipv4, ipv6, directory, executable }: LabNodeOptions) {
+  constructor({ name, netns, ipv4, ipv6, directory, executable, env }: LabNodeOptions) {
     this.name = name;
     this.netns = netns;
     this.ipv4 = ipv4;
     this.ipv6 = ipv6;
     this.stateDirectory = join(directory, 'state');
     this.#executable = executable;
-    const runDirectory = join(directory, 'run');
-    for (const path of [this.stateDirectory, runDirectory]) mkdirSync(path, { recursive: true, mode: 0o700 });
-    const config = join(directory, 'weft.yaml');
-    writeFileSync(config, `node: ${name}\n`);
-    this.#env = { PATH: process.env['PATH'] ?? '', WEFT_STATE_DIR: this.stateDirectory, WEFT_RUN_DIR: runDirectory, WEFT_CONFIG: config };
+    this.runDirectory = join(directory, 'run');
+    for (const path of [this.stateDirectory, this.runDirectory]) mkdirSync(path, { recursive: true, mode: 0o700 });
+    this.configPath = join(directory, 'weft.yaml');
+    writeFileSync(this.configPath, `node: ${name}\n`);
+    this.env = { PATH: process.env['PATH'] ?? '', ...env, WEFT_STATE_DIR: this.stateDirectory, WEFT_RUN_DIR: this.runDirectory, WEFT_CONFIG: this.configPath };
   }
 
   /** A call with exactly this CNI environment and stdin. */
   async call({ env, stdin }: RawCall): Promise<CniOutcome> {
-    return callPlugin({ nodeNetns: this.netns, executable: this.#executable, env: { ...this.#env, ...env }, stdin });
+    return callPlugin({ nodeNetns: this.netns, executable: this.#executable, env: { ...this.env, ...env }, stdin });
   }
 
   async add(attach: Attach): Promise<CniOutcome> {

@@ -30,6 +30,8 @@ export interface LabOptions {
   readonly underlayMtu?: number;
   /** The plugin to call. @default the executable under test */
   readonly executable?: string;
+  /** Variables for every call, beside those that give each node its directories. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A container that an ADD has attached. */
@@ -108,7 +110,7 @@ export class Lab {
 }
 
 /** Builds a lab that goes away with the scope. */
-export function createLab(scope: TeardownScope, { nodes, underlayMtu = 1500, executable = weftExecutable }: LabOptions): Lab {
+export function createLab(scope: TeardownScope, { nodes, underlayMtu = 1500, executable = weftExecutable, env = {} }: LabOptions): Lab {
   const directory = mkdtempSync(join(tmpdir(), 'weft-lab-'));
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   const forget = undoAtExit(remove);
@@ -128,6 +130,7 @@ export function createLab(scope: TeardownScope, { nodes, underlayMtu = 1500, exe
       ipv6: `fd00:200::1${number}`,
       directory: join(directory, `node${number}`),
       executable,
+      env,
     });
     connect(underlay, node, { number, underlayMtu });
     return node;
