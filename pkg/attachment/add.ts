@@ -47,7 +47,8 @@ export async function add(parts: EngineParts, request: CniRequest): Promise<CniR
   const conf = parseNetConf(request.conf, { node: await parts.nodeConf(), args: parseEndpointArgs(request.args) });
   const netnsFd = openNetns(request.netns);
   try {
-    requireFreeName(parts, request, netnsFd);
+    // An address of another plugin is not taken for an ADD that cannot work. Of weft's own the kernel's refusal comes early enough.
+    if (conf.ipam.type === 'delegate') requireFreeName(parts, request, netnsFd);
     const own = await attach(parts, planAdd(parts, { request, conf, netnsFd }));
     return request.prevResult === undefined ? own : appendResult(request.prevResult, own);
   } finally {
@@ -74,20 +75,23 @@ function planAdd(parts: EngineParts, { request, conf, netnsFd }: Pick<AddPlan, '
 
 /** Looking for conflicts reads all links and routes: the tenant's first ADD does it, the others find the gateway in the ledger. */
 function isGatewayInPlace(parts: EngineParts, { vni, gateway }: Segment): boolean {
+  if (gateway === undefined) return true;
   const present = parts.ledger().read((tx) => tx.findSegment(vni))?.segment.gateway?.addresses.map(formatInterfaceAddress) ?? [];
-  return (gateway?.addresses ?? []).every((address) => present.includes(formatInterfaceAddress(address)));
+  return gateway.addresses.every((address) => present.includes(formatInterfaceAddress(address)));
 }
 
 async function attach(parts: EngineParts, plan: AddPlan): Promise<CniResult> {
   await finishPendingDels(parts, plan.request);
   await clearWay(parts, plan.request, { key: plan.key, vni: plan.conf.vni, ...(plan.conf.endpoint === undefined ? {} : { endpoint: plan.conf.endpoint }) });
   const reservation = await reserveAll(parts, plan);
-  try {
-    return connect(parts, plan, reservation);
-  } catch (error) {
-    await undo(parts, plan, { record: reservation.record, error });
-    throw error;
-  }
+  return parts.claims.hold(reservation.record.seq, async () => {
+    try {
+      return connect(parts, plan, reservation);
+    } catch (error) {
+      await undo(parts, plan, { record: reservation.record, error });
+      throw error;
+    }
+  });
 }
 
 /** Asks the delegated plugin first, where there is one: it is another process and must not run inside the ledger's transaction. */
@@ -114,7 +118,7 @@ async function releaseUnreserved(parts: EngineParts, { request, conf, key }: Add
 async function undo(parts: EngineParts, plan: AddPlan, { record, error }: { record: AttachmentRecord; error: unknown }): Promise<void> {
   try {
     const isRemoved = await removeAttachment(parts, record, plan.request);
-    if (!isRemoved) removeOrphan(parts, record, plan.segment);
+    if (!isRemoved) await removeOrphan(parts, record, plan.segment);
   } catch (second) {
     parts.warn(`undoing a failed ADD (${describeError(error)}) failed as well: ${describeError(second)}`);
   }
@@ -224,8 +228,6 @@ function changeSegment(parts: EngineParts, segment: Segment, previous: Segment):
 /** A DEL may have come in the meantime and taken the row: then the container is not wanted any more. */
 function confirm(parts: EngineParts, record: AttachmentRecord): void {
   parts.ledger().write((tx) => {
-    const present = tx.findAttachmentBySeq(record.seq);
-    if (present?.state !== 'adding') throw new WeftError('tryAgainLater', `The container ${record.key.containerId} was deleted while it was being attached`);
-    tx.setAttachmentState(record.seq, 'attached', parts.worker);
+    if (!tx.confirmAttachment(record.seq)) throw new WeftError('tryAgainLater', `The container ${record.key.containerId} was deleted while it was being attached`);
   });
 }

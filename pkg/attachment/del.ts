@@ -5,8 +5,6 @@ import { networkNameOf } from '../config/network-name.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
 import { writePendingDel } from '../ledger/pending.ts';
-import { delLink } from '../netlink/link.ts';
-import { requestTolerating } from '../netlink/netlink-socket.ts';
 import { portName } from '../overlay/names.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { delegatedIpamOf } from './ipam.ts';
@@ -21,9 +19,9 @@ export async function del(parts: EngineParts, request: CniRequest): Promise<void
     const records = findRecords(parts, request, network);
     for (const record of records) await removeAttachment(parts, record, request);
     if (records.length === 0) await delUnknown(parts, request, network);
-    dropUnusedSegments(parts);
+    await dropUnusedSegments(parts);
   } catch (error) {
-    postpone(parts, { request, network, error });
+    await postpone(parts, { request, network, error });
   }
 }
 
@@ -38,7 +36,7 @@ function findRecords(parts: EngineParts, { containerId, ifName }: CniRequest, ne
 
 /** A second DEL, or the ledger was lost: what may be left is a veth, whose name follows from the key, and a delegate's address. */
 async function delUnknown(parts: EngineParts, request: CniRequest, network: string | undefined): Promise<void> {
-  deleteByName(parts, request, network);
+  await deleteByName(parts, request, network);
   const plugin = delegatedIpamOf(request.conf);
   if (plugin === undefined) return;
   try {
@@ -48,16 +46,16 @@ async function delUnknown(parts: EngineParts, request: CniRequest, network: stri
   }
 }
 
-function deleteByName(parts: EngineParts, { containerId, ifName }: CniRequest, network: string | undefined): void {
+async function deleteByName(parts: EngineParts, { containerId, ifName }: CniRequest, network: string | undefined): Promise<void> {
   if (network === undefined) return;
-  requestTolerating(parts.kernel.route, [delLink(portName({ network, containerId, ifName }))], 'ENODEV');
+  await parts.kernel.removeLinks([portName({ network, containerId, ifName })]);
 }
 
 /** The container loses its network now; its rows go when the ledger can be written. */
-function postpone(parts: EngineParts, { request, network, error }: { request: CniRequest; network: string | undefined; error: unknown }): void {
+async function postpone(parts: EngineParts, { request, network, error }: { request: CniRequest; network: string | undefined; error: unknown }): Promise<void> {
   parts.warn(`DEL of container ${request.containerId} is written down for later: ${describeError(error)}`);
   try {
-    deleteByName(parts, request, network);
+    await deleteByName(parts, request, network);
   } catch (second) {
     parts.warn(`its interface could not be removed: ${describeError(second)}`);
   }

@@ -4,6 +4,7 @@ import type { Datapath } from '../datapath/datapath.ts';
 import type { Kernel } from '../datapath/kernel.ts';
 import type { Worker } from '../ledger/boot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Claims } from './claims.ts';
 
 /** What the engine works with; the composition root builds it. */
 export interface EngineParts {
@@ -16,6 +17,8 @@ export interface EngineParts {
   readonly executor: DelegateExecutor;
   /** This process, as the ledger names it. */
   readonly worker: Worker;
+  /** What this process is working on at the moment. */
+  readonly claims: Claims;
   /** Where DELs that cannot be done now are written down; the first that can be written to is used. */
   readonly pendingDirectories: readonly string[];
   /** Milliseconds since the epoch. */

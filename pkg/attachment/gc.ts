@@ -8,7 +8,7 @@ import type { EngineParts } from './engine-parts.ts';
 import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { isBeingWorkedOn } from './predecessor.ts';
-import { dropUnusedSegment, removeAttachment } from './remove.ts';
+import { dropUnusedSegment, removeAttachment, settle } from './remove.ts';
 
 /** Removes this network's attachments that are not valid any more, interrupted ones of any network, and garbage. @throws WeftError naming all that failed */
 export async function collect(parts: EngineParts, request: CniRequest): Promise<void> {
@@ -17,7 +17,7 @@ export async function collect(parts: EngineParts, request: CniRequest): Promise<
   for (const record of findInvalid(parts, request)) {
     await attempt(failures, `container ${record.key.containerId}, ${record.key.ifName}`, () => removeAttachment(parts, record, request));
   }
-  await attempt(failures, 'garbage', async () => sweep(parts));
+  await attempt(failures, 'garbage', () => sweep(parts));
   const plugin = delegatedIpamOf(request.conf);
   if (plugin !== undefined) await attempt(failures, `the IPAM plugin ${plugin}`, () => delegateGc(plugin, request, { executor: parts.executor }));
   if (failures.length > 0) throw new WeftError('tryAgainLater', `GC could not finish: ${failures.join('; ')}`);
@@ -43,12 +43,14 @@ function findInvalid(parts: EngineParts, request: CniRequest): AttachmentRecord[
  * Removes what nothing in the ledger accounts for, and mends the guard. Inside a write transaction: every ADD writes its row before it makes
  * its first kernel object, so what has no row now has no owner.
  */
-export function sweep(parts: EngineParts): void {
-  const { removed, mended } = parts.ledger().write((tx) => {
-    for (const { vni } of tx.listSegments()) dropUnusedSegment(parts, tx, vni);
+export async function sweep(parts: EngineParts): Promise<void> {
+  const { unused, collected, mended } = parts.ledger().write((tx) => {
+    const unused = tx.listSegments().map(({ vni }) => dropUnusedSegment(parts, tx, vni));
     const known = { segments: tx.listSegments().map((entry) => entry.segment), ports: tx.listAttachments().map((record) => record.port) };
-    return { removed: parts.datapath.collect(known), mended: parts.datapath.mendGuard(known) };
+    return { unused, collected: parts.datapath.collect(known), mended: parts.datapath.mendGuard(known) };
   });
+  const removed = await collected;
+  await settle(parts, unused);
   for (const what of removed) parts.warn(`removed ${what}, which belonged to no attachment`);
   for (const what of mended) parts.warn(`made the guard anew: ${what}`);
 }

@@ -128,8 +128,12 @@ export function callOf(key: AttachmentKey, netns: string, { env, path }: Pick<Cn
   return { env: { ...env, ...call }, path, cniVersion: '1.0.0' };
 }
 
-/** A configuration that was written down; empty where it is no object. */
+/** A configuration that was written down; empty where it is no object, or no JSON: the launcher writes down what it is given. */
 export function parseConf(text: string): JsonObject {
-  const value: unknown = JSON.parse(text);
-  return isJsonObject(value) ? value : {};
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : {};
+  } catch {
+    return {};
+  }
 }

@@ -39,10 +39,11 @@ function findPredecessors(parts: EngineParts, { key, vni, endpoint }: Newcomer):
   });
 }
 
-/** Whether a process that still runs, other than this one, is in the middle of an ADD or DEL of the attachment. */
+/** Whether another call, of this process or of another that still runs, is in the middle of an ADD or DEL of the attachment. */
 export function isBeingWorkedOn(parts: EngineParts, record: AttachmentRecord): boolean {
+  if (record.state === 'attached') return false;
   const isOwn = record.worker.pid === parts.worker.pid && record.worker.startTime === parts.worker.startTime;
-  return record.state !== 'attached' && !isOwn && isWorkerAlive(record.worker);
+  return isOwn ? parts.claims.has(record.seq) : isWorkerAlive(record.worker);
 }
 
 /**

@@ -17,18 +17,21 @@ export type Caller = Pick<CniRequest, 'env' | 'path'>;
  * @throws WeftError when a step failed; the row stays, as `deleting`
  */
 export async function removeAttachment(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<boolean> {
+  return parts.claims.hold(record.seq, () => removeClaimed(parts, record, caller));
+}
+
+async function removeClaimed(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<boolean> {
   const claim = claimRow(parts, record);
   if (claim === undefined) return false;
   // The last one goes together with its segment, unless a delegated plugin must be told in between.
   const goesWithSegment = claim.isLast && !isDelegated(record.ipam);
-  if (!goesWithSegment) parts.datapath.detach(record.port, claim.segment);
+  if (!goesWithSegment) await parts.datapath.detach(record.port, claim.segment);
   await releaseDelegate(parts, record, caller);
-  parts.ledger().write((tx) => {
+  await settle(parts, parts.ledger().write((tx) => {
     // Another DEL of the same attachment may have been faster; what is there under its name by now is not this one's.
-    if (!tx.deleteAttachment(record.seq)) return;
-    if (goesWithSegment) removeWithSegment(parts, tx, record);
-    else dropUnusedSegment(parts, tx, record.vni);
-  });
+    if (!tx.deleteAttachment(record.seq)) return [];
+    return [goesWithSegment ? removeWithSegment(parts, tx, record) : dropUnusedSegment(parts, tx, record.vni)];
+  }));
   return true;
 }
 
@@ -36,11 +39,11 @@ export async function removeAttachment(parts: EngineParts, record: AttachmentRec
  * Removes what an ADD has made after a DEL took its row: nobody else knows of it. What a successor under the same name, or
  * other attachments of the tenant, have in use by now stays.
  */
-export function removeOrphan(parts: EngineParts, { hostIf, vni, port }: AttachmentRecord, segment: Segment): void {
-  parts.ledger().write((tx) => {
-    if (tx.findAttachmentByHostIf(hostIf) === undefined) parts.datapath.detach(port, segment);
-    if (tx.findSegment(vni) === undefined) parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni) });
-  });
+export async function removeOrphan(parts: EngineParts, { hostIf, vni, port }: AttachmentRecord, segment: Segment): Promise<void> {
+  await settle(parts, parts.ledger().write((tx) => [
+    tx.findAttachmentByHostIf(hostIf) === undefined ? parts.datapath.detach(port, segment) : undefined,
+    tx.findSegment(vni) === undefined ? parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni) }) : undefined,
+  ]));
 }
 
 interface Claim {
@@ -57,16 +60,17 @@ function claimRow(parts: EngineParts, { seq, vni }: AttachmentRecord): Claim | u
   });
 }
 
-/** Inside the transaction that deletes the row: when this throws, the row stays, and a later call does it all again. */
-function removeWithSegment(parts: EngineParts, tx: LedgerTransaction, { vni, port }: AttachmentRecord): void {
+/**
+ * Inside the transaction that deletes the row: when this throws, the row stays, and a later call does it all again. When it
+ * returns the links are doomed, so that an ADD that comes next makes them anew; the promise is for whoever asked for the DEL.
+ */
+function removeWithSegment(parts: EngineParts, tx: LedgerTransaction, { vni, port }: AttachmentRecord): Promise<void> {
   const segment = tx.findSegment(vni)?.segment;
   // Another ADD may have come since the row was claimed.
-  if (segment === undefined || tx.countAttachments(vni) > 0) {
-    parts.datapath.detach(port, segment);
-    return;
-  }
-  parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni), ports: [port] });
+  if (segment === undefined || tx.countAttachments(vni) > 0) return parts.datapath.detach(port, segment);
+  const gone = parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni), ports: [port] });
   tx.deleteSegment(vni);
+  return gone;
 }
 
 function otherSegments(tx: LedgerTransaction, vni: Vni): Segment[] {
@@ -77,23 +81,43 @@ function otherSegments(tx: LedgerTransaction, vni: Vni): Segment[] {
  * Removes the segment of a VNI that has no attachment left. Inside the write transaction: an ADD that wants the segment
  * cannot write its row until the links are gone, and makes them anew.
  */
-export function dropUnusedSegment(parts: EngineParts, tx: LedgerTransaction, vni: Vni): void {
+export function dropUnusedSegment(parts: EngineParts, tx: LedgerTransaction, vni: Vni): Promise<void> | undefined {
   const segment = tx.findSegment(vni)?.segment;
-  if (segment === undefined || tx.countAttachments(vni) > 0) return;
+  if (segment === undefined || tx.countAttachments(vni) > 0) return undefined;
   try {
-    parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni) });
+    const gone = parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni) });
     tx.deleteSegment(vni);
+    return gone;
   } catch (error) {
     // The attachment itself is gone; the segment's row says that its links are still to be removed, by GC or the next DEL.
     parts.warn(`the segment of VNI ${vni} could not be removed: ${describeError(error)}`);
+    return undefined;
   }
 }
 
-/** Removes the segments that an earlier call could not remove. */
-export function dropUnusedSegments(parts: EngineParts): void {
-  const unused = parts.ledger().read((tx) => tx.listSegments().filter(({ vni }) => tx.countAttachments(vni) === 0));
-  if (unused.length === 0) return;
-  parts.ledger().write((tx) => {
-    for (const { vni } of unused) dropUnusedSegment(parts, tx, vni);
+/**
+ * Waits for links to be gone, then removes what no attachment of the node needs any more: in a transaction of its own, in which
+ * no ADD can come in between.
+ */
+export async function settle(parts: EngineParts, removals: readonly (Promise<void> | undefined)[]): Promise<void> {
+  const running = removals.filter((removal) => removal !== undefined);
+  if (running.length === 0) return;
+  await Promise.all(running);
+  trimGuard(parts);
+}
+
+function trimGuard(parts: EngineParts): void {
+  parts.ledger().write((tx) => parts.datapath.trimGuard(tx.listSegments().map((entry) => entry.segment)));
+}
+
+/** Removes what an earlier call could not remove, or did not live to: segments without attachments, the guard of a node without any. */
+export async function dropUnusedSegments(parts: EngineParts): Promise<void> {
+  const { segments, unused } = parts.ledger().read((tx) => {
+    const segments = tx.listSegments();
+    return { segments, unused: segments.filter(({ vni }) => tx.countAttachments(vni) === 0) };
   });
+  if (segments.length > 0 && unused.length === 0) return;
+  const removals = parts.ledger().write((tx) => unused.map(({ vni }) => dropUnusedSegment(parts, tx, vni)));
+  await Promise.all(removals);
+  trimGuard(parts);
 }

@@ -3,6 +3,7 @@
  * namespace (it is started by `ip netns exec`). Argument: JSON. Prints JSON: the steps, and the error where there was one.
  */
 import { spawnSync } from 'node:child_process';
+import { Claims } from './claims.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { createEngine } from './engine.ts';
 import { Stepper, steppingKernel, steppingLedger, type StepPlan } from './test-steps.ts';
@@ -43,6 +44,7 @@ async function run(call: StepCall): Promise<StepAnswer> {
     nodeConf: () => Promise.resolve(emptyNodeConf),
     executor: processExecutor,
     worker: currentWorker(),
+    claims: new Claims(),
     pendingDirectories: [call.directory],
     now: Date.now,
     warn: () => undefined,

@@ -1,5 +1,6 @@
 /** For tests: the engine's parts with every kernel and ledger step counted, and one of them made to fail or to kill the process. */
 import type { Kernel } from '../datapath/kernel.ts';
+import { removeLinksNow } from '../datapath/link-removal.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
@@ -65,9 +66,10 @@ export function steppingKernel(kernel: Kernel, stepper: Stepper): Kernel {
     get netfilter(): Netlink {
       return steppingNetlink(kernel.netfilter, stepper);
     },
-    withRouteIn: (netnsFd, fn) => kernel.withRouteIn(netnsFd, (route) => fn(steppingNetlink(route, stepper))),
+    withRouteIn: (netnsFd, fn, sysctls) => kernel.withRouteIn(netnsFd, (route) => fn(steppingNetlink(route, stepper)), sysctls),
+    readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => stepper.run(`sysctl ${parts.join('.')}`, { fn: () => kernel.setSysctl(parts, value), failure }),
-    trySetSysctlsIn: (netnsFd, settings) => kernel.trySetSysctlsIn(netnsFd, settings),
+    removeLinks: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),
     close: () => kernel.close(),
   };
 }

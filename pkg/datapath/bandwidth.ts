@@ -6,12 +6,15 @@
  * It is the scheme of the reference bandwidth plugin, with a burst that a limit can live with.
  */
 import { WeftError } from '../errors/weft-error.ts';
-import { addIfb, decodeLink, delLink, getLink, setLink, setNoLinkLocal } from '../netlink/link.ts';
+import { addIfb, decodeLink, getLink, setLink, setNoLinkLocal } from '../netlink/link.ts';
 import { isRefusal } from '../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../netlink/netlink-socket.ts';
-import { addIngress, addRedirect, addTokenBucket, decodeQdisc, listQdiscs, type TokenBucket } from '../netlink/qdisc.ts';
+import { addIngress, addRedirect, delIngress, replaceTokenBucket, type TokenBucket } from '../netlink/qdisc.ts';
 import type { AttachmentPort, RateLimit } from '../overlay/model.ts';
 import { shaperName } from '../overlay/names.ts';
+import type { Fault, RouteHands } from './fault.ts';
+import { doomedGroup, reapLinks } from './link-removal.ts';
+import type { Observation } from './observation.ts';
 
 /** How long a packet may wait, as in the reference plugin: longer queues are latency, shorter ones lose TCP its rate. */
 const latencySeconds = 0.025;
@@ -36,7 +39,7 @@ function clamp(bytes: number, least: number): number {
 export function limitBandwidth(route: Netlink, port: AttachmentPort, index: number): void {
   const { ingress, egress } = port.bandwidth ?? {};
   try {
-    if (ingress !== undefined) route.request([addTokenBucket(index, tokenBucketOf(ingress))]);
+    if (ingress !== undefined) route.request([replaceTokenBucket(index, tokenBucketOf(ingress))]);
     if (egress !== undefined) limitReceived(route, { shaper: shaperName(port.hostIf), index, egress });
   } catch (error) {
     if (!isRefusal(error, 'ENOENT', 'EOPNOTSUPP')) throw error;
@@ -44,44 +47,51 @@ export function limitBandwidth(route: Netlink, port: AttachmentPort, index: numb
   }
 }
 
+/** Whatever of it is there already is used: a repair comes this way too. */
 function limitReceived(route: Netlink, { shaper, index, egress }: { shaper: string; index: number; egress: RateLimit }): void {
-  route.request([addIfb(shaper)]);
+  requestTolerating(route, [addIfb(shaper)], 'EEXIST');
   const [, , read] = route.request([setNoLinkLocal(shaper), setLink(shaper, { isUp: true }), getLink(shaper)]);
   const link = read?.[0];
   if (link === undefined) throw new WeftError('internal', `The kernel did not describe ${shaper}`);
   const shaperIndex = decodeLink(link).index;
-  route.request([addTokenBucket(shaperIndex, tokenBucketOf(egress))]);
+  route.request([replaceTokenBucket(shaperIndex, tokenBucketOf(egress))]);
   route.request([addIngress(index)]);
   route.request([addRedirect(index, shaperIndex)]);
 }
 
-/** Names of the links that a port has beside its host interface. */
+/** Names of the links that a port has beside its host interface; the rest of the limits goes with that. */
 export function shapersOf(port: AttachmentPort): string[] {
   return port.bandwidth?.egress === undefined ? [] : [shaperName(port.hostIf)];
 }
 
-/** Removes what is outside of the host interface itself; the rest goes with that. */
-export function removeShapers(route: Netlink, port: AttachmentPort): void {
-  requestTolerating(route, shapersOf(port).map(delLink), 'ENODEV');
-}
-
-/** What is wrong with a port's limits, in words. `index` is the host interface's. */
-export function describeBandwidthDamage(route: Netlink, port: AttachmentPort, index: number): string[] {
+/** What is wrong with a port's limits, in words, and what makes them anew. `index` is the host interface's. */
+export function bandwidthFaults(port: AttachmentPort, index: number, seen: Observation): Fault<RouteHands>[] {
   const { ingress, egress } = port.bandwidth ?? {};
-  const faults: string[] = [];
-  if (ingress !== undefined && !hasBucket(route, index, ingress)) faults.push(`the limit of ${ingress.rateBits} bit/s to the container is missing`);
-  if (egress === undefined) return faults;
-  const [read] = route.tryRequest([getLink(shaperName(port.hostIf))]);
-  const shaper = Array.isArray(read) && read[0] !== undefined ? decodeLink(read[0]) : undefined;
-  const isWhole = shaper !== undefined && shaper.isUp && hasBucket(route, shaper.index, egress) && hasIngress(route, index);
-  return isWhole ? faults : [...faults, `the limit of ${egress.rateBits} bit/s from the container is missing`];
+  const faults: Fault<RouteHands>[] = [];
+  const done = 'made anew';
+  if (ingress !== undefined && !hasBucket(seen, index, ingress)) {
+    faults.push({ what: `the limit of ${ingress.rateBits} bit/s to the container is missing`, remedy: { done, apply: ({ route }) => limitBandwidth(route, { ...port, bandwidth: { ingress } }, index) } });
+  }
+  if (egress !== undefined && !isReceivedLimited(seen, { shaper: shaperName(port.hostIf), index, egress })) {
+    faults.push({ what: `the limit of ${egress.rateBits} bit/s from the container is missing`, remedy: { done, apply: ({ route }) => remakeReceived(route, { ...port, bandwidth: { egress } }, index) } });
+  }
+  return faults;
 }
 
-function hasBucket(route: Netlink, index: number, limit: RateLimit): boolean {
+function isReceivedLimited(seen: Observation, { shaper, index, egress }: { shaper: string; index: number; egress: RateLimit }): boolean {
+  const link = seen.findLink(shaper);
+  return link !== undefined && link.isUp && link.group !== doomedGroup && hasBucket(seen, link.index, egress) && seen.redirectsOf(index).includes(link.index);
+}
+
+function hasBucket(seen: Observation, index: number, limit: RateLimit): boolean {
   const { rate } = tokenBucketOf(limit);
-  return route.dump(listQdiscs(index)).map(decodeQdisc).some((qdisc) => qdisc.index === index && qdisc.isRoot && qdisc.rate === rate);
+  return seen.qdiscsOf(index).some((qdisc) => qdisc.isRoot && qdisc.rate === rate);
 }
 
-function hasIngress(route: Netlink, index: number): boolean {
-  return route.dump(listQdiscs(index)).map(decodeQdisc).some((qdisc) => qdisc.index === index && qdisc.kind === 'ingress');
+/** Filters name their shaper by number: where that is another one now, they go with the qdisc they stand in. */
+function remakeReceived(route: Netlink, port: AttachmentPort, index: number): void {
+  const [read] = route.tryRequest(shapersOf(port).map(getLink));
+  if (Array.isArray(read) && read[0] !== undefined && decodeLink(read[0]).group === doomedGroup) reapLinks(route);
+  requestTolerating(route, [delIngress(index)], 'ENOENT', 'EINVAL');
+  limitBandwidth(route, port, index);
 }

@@ -1,10 +1,12 @@
 /**
  * What every datapath does for the engine. One attachment at a time on the fast path; the whole node when collecting.
- * All methods are synchronous: the kernel works inside the call, and entering a namespace must not be interleaved.
+ * All methods do their work within the call: entering a namespace must not be interleaved, and some run inside the ledger's
+ * transaction. Only the kernel's deletion of links is waited for afterwards, by the promise that is returned.
  */
 import { WeftError } from '../errors/weft-error.ts';
 import type { Mac, Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
+import type { DatapathRepair } from './repair.ts';
 
 /** An attachment with the tenant's segment and the container's namespace. */
 export interface PortRequest {
@@ -27,7 +29,7 @@ export interface SegmentChange {
 /** A segment that goes. */
 export interface SegmentRemoval {
   readonly segment: Segment;
-  /** The node's other segments; what they share with this one stays. */
+  /** The node's other segments; what they have in the guard too stays. */
   readonly remaining: readonly Segment[];
   /** The segment's last attachments: removed with it in one go, which saves the kernel's waiting for each link. */
   readonly ports?: readonly AttachmentPort[];
@@ -51,7 +53,7 @@ export function portsExhausted(vni: Vni, portsMax: number): WeftError {
   });
 }
 
-export interface Datapath {
+export interface Datapath extends DatapathRepair {
   /** How many attachments one tenant can have on a node. */
   readonly portsMax: number;
   /**
@@ -60,16 +62,21 @@ export interface Datapath {
    * @throws WeftError when a step is refused
    */
   attach(request: PortRequest): AttachedLink;
-  /** Removes an attachment's port, wherever attach() got to; no error where parts are gone already. Quicker when the segment is known. */
-  detach(port: AttachmentPort, segment?: Segment): void;
+  /**
+   * Removes an attachment's port, wherever attach() got to; no error where parts are gone already. Quicker when the segment is
+   * known. The port is closed when the call returns, and gone when the promise is fulfilled.
+   */
+  detach(port: AttachmentPort, segment?: Segment): Promise<void>;
   /** Brings a segment that is in place in line with changed settings: peers, gateway. */
   updateSegment(change: SegmentChange): void;
-  /** Removes a segment that has no attachment left but those that go with it. */
-  removeSegment(removal: SegmentRemoval): void;
+  /** Removes a segment that has no attachment left but those that go with it. Its links are gone when the promise is fulfilled; from the call's return on nobody may use them. */
+  removeSegment(removal: SegmentRemoval): Promise<void>;
+  /** Removes what all attachments of the node share and these segments do not need. Links of the others must be gone by then. */
+  trimGuard(segments: readonly Segment[]): void;
   /** What is wrong with an attachment in the kernel, in words; empty when it is whole. */
   check(request: PortRequest): string[];
-  /** Removes what is weft's by name and belongs to nothing in `known`; returns what was removed, in words. */
-  collect(known: KnownState): string[];
+  /** Removes what is weft's by name and belongs to nothing in `known`; answers with what was removed, in words. What belongs to nothing is found within the call. */
+  collect(known: KnownState): Promise<string[]>;
   /** Makes the guard anew where its tables, rules or elements are not what `known` needs; returns what was wrong, in words. */
   mendGuard(known: KnownState): string[];
   /** Why an ADD could not work on this node whatever its configuration; undefined when it could. */

@@ -1,48 +1,69 @@
 /**
  * The kernel as the datapath reaches it: one object that a test can replace or make fail at any request.
  */
-import { openNetlink, type Netlink } from '../netlink/netlink-socket.ts';
+import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
 import { insideNetns } from '../sys/netns.ts';
-import { setSysctl, trySetSysctl } from '../sys/sysctl.ts';
+import { readSysctl, setSysctl, trySetSysctl } from '../sys/sysctl.ts';
+import { removeLinksNow } from './link-removal.ts';
+
+/** A sysctl below /proc/sys/net, and its value. */
+export type Sysctl = readonly [parts: readonly string[], value: string];
 
 export interface Kernel {
   /** rtnetlink in the node's own namespace. */
   readonly route: Netlink;
   /** nfnetlink in the node's own namespace. */
   readonly netfilter: Netlink;
-  /** Runs with an rtnetlink socket of another namespace, which is closed afterwards. */
-  withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T): T;
+  /** Runs with an rtnetlink socket of another namespace, which is closed afterwards; before it, sets those of the sysctls there that exist and can be written. */
+  withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T, sysctls?: readonly Sysctl[]): T;
+  /** A sysctl's value of the node's own namespace, below /proc/sys/net; undefined where there is none. */
+  readSysctl(parts: readonly string[]): string | undefined;
   /** Sets a sysctl of the node's own namespace below /proc/sys/net. */
   setSysctl(parts: readonly string[], value: string): void;
-  /** Sets sysctls of another namespace, where they exist and can be written. */
-  trySetSysctlsIn(netnsFd: number, settings: readonly (readonly [parts: readonly string[], value: string])[]): void;
+  /**
+   * Removes links of the node's own namespace, whichever of them are there. When the call returns they are doomed, and nothing
+   * keeps them any more; when the promise is fulfilled they are gone. @throws NetlinkError
+   */
+  removeLinks(names: readonly string[]): Promise<void>;
   close(): void;
 }
 
-/** The kernel weft runs on. Sockets are opened when they are first used. */
-export function openKernel(): Kernel {
-  let route: Netlink | undefined;
-  let netfilter: Netlink | undefined;
+/** A kernel over sockets, of which events say which of them caused a change. */
+export interface OpenKernel extends Kernel {
+  readonly route: NetlinkSocket;
+  readonly netfilter: NetlinkSocket;
+}
+
+/**
+ * The kernel weft runs on. Sockets are opened when they are first used.
+ * @param removeLinks how links are removed; default: within the call
+ */
+export function openKernel(removeLinks: (route: Netlink, names: readonly string[]) => Promise<void> = removeLinksNow): OpenKernel {
+  let route: NetlinkSocket | undefined;
+  let netfilter: NetlinkSocket | undefined;
   return {
-    get route(): Netlink {
+    get route(): NetlinkSocket {
       return (route ??= openNetlink('route'));
     },
-    get netfilter(): Netlink {
+    get netfilter(): NetlinkSocket {
       return (netfilter ??= openNetlink('netfilter'));
     },
-    withRouteIn(netnsFd, fn) {
-      const socket = openNetlink('route', netnsFd);
+    withRouteIn(netnsFd, fn, sysctls = []) {
+      // Entering costs as much as several requests: it is done once.
+      const socket = insideNetns(netnsFd, () => {
+        for (const [parts, value] of sysctls) trySetSysctl(parts, value);
+        return openNetlink('route');
+      });
       try {
         return fn(socket);
       } finally {
         socket.close();
       }
     },
+    readSysctl,
     setSysctl,
-    trySetSysctlsIn(netnsFd, settings) {
-      insideNetns(netnsFd, () => {
-        for (const [parts, value] of settings) trySetSysctl(parts, value);
-      });
+    removeLinks(names) {
+      return removeLinks(this.route, names);
     },
     close() {
       route?.close();

@@ -3,7 +3,7 @@ import t from 'tap';
 import { run } from '../testing/command.ts';
 import { findLink } from '../testing/observe.ts';
 import type { DatapathUnderTest } from './test-conformance.ts';
-import { blue, canPing, createContainer, createNode, observeNode, red, testPort, withGateway } from './test-node.ts';
+import { blue, canPing, createContainer, createNode, observeNode, red, removeSegment, testPort, withGateway } from './test-node.ts';
 
 /** What somebody does inside the container, as lines of `ip`, and what check() says of it. */
 export const containerDamages: readonly { readonly what: string; readonly lines: readonly string[]; readonly faults: readonly string[] }[] = [
@@ -44,7 +44,7 @@ export function conformanceOfCheck({ create, skip }: DatapathUnderTest): void {
     run('ip', ['-n', container.netns, 'link', 'del', 'eth0']);
     t.same(node.datapath.check(request), [`the host interface ${request.port.hostIf} is missing`, "the container's interface eth0 is missing"]);
     node.datapath.detach(request.port);
-    node.datapath.removeSegment({ segment: blue, remaining: [] });
+    removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.ok(node.datapath.check(request).length > 2, 'of one that is not attached at all');
   });
 
@@ -64,15 +64,15 @@ function conformanceOfCollect({ create, skip }: DatapathUnderTest): void {
     node.datapath.attach({ segment: segments[1], port: ports[2], netnsFd: containers[2].fd });
 
     const all = observeNode(node);
-    t.same(node.datapath.collect({ segments, ports }), [], 'all is known');
+    t.same(await node.datapath.collect({ segments, ports }), [], 'all is known');
     t.same(observeNode(node), all);
-    const removed = node.datapath.collect({ segments: [segments[0]], ports: [ports[0]] });
+    const removed = await node.datapath.collect({ segments: [segments[0]], ports: [ports[0]] });
     for (const port of [ports[1], ports[2]]) t.ok(removed.some((what) => what.includes(port.hostIf)), `it says that ${port.hostIf} went: ${removed.join('; ')}`);
     t.same(observeNode(node), known);
     t.ok(canPing(containers[0], '10.1.1.1'));
-    t.not(node.datapath.collect({ segments: [], ports: [] }).length, 0);
+    t.not((await node.datapath.collect({ segments: [], ports: [] })).length, 0);
     t.same(observeNode(node), before);
-    t.same(node.datapath.collect({ segments: [], ports: [] }), [], 'nothing is left to collect');
+    t.same(await node.datapath.collect({ segments: [], ports: [] }), [], 'nothing is left to collect');
   });
 
   void t.test('collect() leaves alone what is not weft’s', { skip }, async (t) => {
@@ -80,7 +80,7 @@ function conformanceOfCollect({ create, skip }: DatapathUnderTest): void {
     const lines = ['tuntap add dev weft-p123456789 mode tap', 'link add weft0 type bridge', 'link add myweft-p1 type veth peer name other', 'link add vx7 type vxlan id 7 dstport 4789 local 192.0.2.1'];
     run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);
     const before = observeNode(node);
-    t.same(node.datapath.collect({ segments: [], ports: [] }), []);
+    t.same(await node.datapath.collect({ segments: [], ports: [] }), []);
     t.same(observeNode(node), before);
     t.ok(findLink(node.netns, 'weft-p123456789'));
   });

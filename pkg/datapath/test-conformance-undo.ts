@@ -5,7 +5,7 @@ import { run, runIn } from '../testing/command.ts';
 import type { PortRequest } from './datapath.ts';
 import type { DatapathUnderTest } from './test-conformance.ts';
 import { FaultPlan, faultyKernel, type FaultKind } from './test-faults.ts';
-import { blue, canPing, createContainer, createNode, observeNode, red, testPort, withGateway, type TestNode } from './test-node.ts';
+import { blue, canPing, createContainer, createNode, observeNode, red, removeSegment, type TestNode, testPort, withGateway } from './test-node.ts';
 
 /** More than any attach() has; reaching it means that the test goes round in circles. */
 const requestsMax = 150;
@@ -35,10 +35,10 @@ function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
         node.datapath.detach(port);
         t.same(observeNode(container), inside, `the container, ${round}`);
         node.datapath.detach(port);
-        node.datapath.removeSegment({ segment, remaining: [] });
+        removeSegment(node.datapath, { segment, remaining: [] });
         t.same(observeNode(node), before, `the node, ${round}`);
         node.datapath.detach(port);
-        node.datapath.removeSegment({ segment, remaining: [] });
+        removeSegment(node.datapath, { segment, remaining: [] });
         t.same(observeNode(node), before, 'a second time changes nothing and is no error');
       }
     });
@@ -49,7 +49,7 @@ function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
     const ports = containers.map((_container, index) => testPort(blue, index + 5));
     const before = [node, ...containers].map(observeNode);
     for (const [index, port] of ports.entries()) node.datapath.attach({ segment: withGateway(blue), port, netnsFd: containers[index]?.fd ?? -1 });
-    node.datapath.removeSegment({ segment: withGateway(blue), remaining: [], ports });
+    removeSegment(node.datapath, { segment: withGateway(blue), remaining: [], ports });
     t.same([node, ...containers].map(observeNode), before);
   });
 
@@ -59,7 +59,7 @@ function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
     const port = testPort(blue, 5);
     await t.test('its life', async (t) => node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd }));
     node.datapath.detach(port);
-    node.datapath.removeSegment({ segment: blue, remaining: [] });
+    removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.same(observeNode(node), before);
   });
 }
@@ -77,7 +77,7 @@ function conformanceOfNeighbours({ create, skip }: DatapathUnderTest): void {
     t.same(observeNode(node), withBlue);
     t.ok(canPing(stays, '10.1.1.1'));
     node.datapath.detach(testPort(blue, 5));
-    node.datapath.removeSegment({ segment: withGateway(blue), remaining: [red] });
+    removeSegment(node.datapath, { segment: withGateway(blue), remaining: [red] });
     t.same(observeNode(node), onlyRed);
   });
 
@@ -94,10 +94,10 @@ function conformanceOfNeighbours({ create, skip }: DatapathUnderTest): void {
     const before = observeNode(node);
     const port = testPort(blue, 5);
     node.datapath.attach({ segment: withGateway(blue), port, netnsFd: container.fd });
-    t.same(node.datapath.collect({ segments: [withGateway(blue)], ports: [port] }), []);
+    t.same(await node.datapath.collect({ segments: [withGateway(blue)], ports: [port] }), []);
     node.datapath.detach(port);
-    node.datapath.removeSegment({ segment: withGateway(blue), remaining: [] });
-    t.same(node.datapath.collect({ segments: [], ports: [] }), []);
+    removeSegment(node.datapath, { segment: withGateway(blue), remaining: [] });
+    t.same(await node.datapath.collect({ segments: [], ports: [] }), []);
     t.same(observeNode(node), before);
   });
 }
@@ -130,7 +130,7 @@ function conformanceOfFaults({ create, skip }: DatapathUnderTest): void {
           const isRefused = failsToAttach(node, request, plan);
           if (!isRefused) t.same(node.datapath.check(request), [], 'an attach() that takes a refusal for an answer is whole');
           node.datapath.detach(request.port);
-          node.datapath.removeSegment({ segment: request.segment, remaining: others });
+          removeSegment(node.datapath, { segment: request.segment, remaining: others });
           t.same([observeNode(node), observeNode(container)], before, `request ${at}: ${plan.failed ?? 'none'}`);
           if (plan.failed === undefined) break;
         }

@@ -7,8 +7,9 @@ import { parseAddress, parseInterfaceAddress } from '../netaddr/netaddr.ts';
 import { run, runIn } from '../testing/command.ts';
 import { findLink, readAddresses, readLinks, readRoutes } from '../testing/observe.ts';
 import { conformanceOfCheck } from './test-conformance-check.ts';
+import { conformanceOfRepair } from './test-conformance-repair.ts';
 import { conformanceOfUndo } from './test-conformance-undo.ts';
-import { blue, canPing, createContainer, createNode, createNodes, isSilent, observeNode, onNode2, red, testPort, withGateway, type DatapathFactory } from './test-node.ts';
+import { blue, canPing, createContainer, createNode, createNodes, type DatapathFactory, isSilent, observeNode, onNode2, red, removeSegment, testPort, withGateway } from './test-node.ts';
 
 export interface DatapathUnderTest {
   readonly create: DatapathFactory;
@@ -24,6 +25,7 @@ export function testDatapath(subject: DatapathUnderTest): void {
   conformanceOfSegments(subject);
   conformanceOfUpdates(subject);
   conformanceOfCheck(subject);
+  conformanceOfRepair(subject);
   conformanceOfUndo(subject);
 }
 
@@ -77,7 +79,7 @@ function conformanceOfRefusals({ create, skip }: DatapathUnderTest): void {
       code: 'interfaceExists', message: 'CNI_IFNAME must be a name that is free in the container: eth0 exists',
     });
     node.datapath.detach(port);
-    node.datapath.removeSegment({ segment: blue, remaining: [] });
+    removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.same([observeNode(node), observeNode(container)], before);
   });
 }
@@ -141,7 +143,7 @@ function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
     node.datapath.attach({ segment: redGateway, port: redPort, netnsFd: other.fd });
     t.ok(canPing(other, '10.2.2.1'));
     node.datapath.detach(redPort);
-    node.datapath.removeSegment({ segment: redGateway, remaining: [blueGateway] });
+    removeSegment(node.datapath, { segment: redGateway, remaining: [blueGateway] });
     t.same(observeNode(node), before);
     t.ok(canPing(mine, '10.1.1.1'));
   });

@@ -4,6 +4,7 @@ import { NetlinkError } from '../netlink/netlink-error.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { Kernel } from './kernel.ts';
+import { removeLinksNow } from './link-removal.ts';
 
 /** `refused`: the request is not carried out; `executed`: it is, and is then reported as refused. */
 export type FaultKind = 'refused' | 'executed';
@@ -47,13 +48,14 @@ export function faultyKernel(kernel: Kernel, plan: FaultPlan): Kernel {
     get netfilter(): Netlink {
       return faultyNetlink(kernel.netfilter, plan);
     },
-    withRouteIn: (netnsFd, fn) => kernel.withRouteIn(netnsFd, (route) => fn(faultyNetlink(route, plan))),
+    withRouteIn: (netnsFd, fn, sysctls) => kernel.withRouteIn(netnsFd, (route) => fn(faultyNetlink(route, plan)), sysctls),
+    readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl(parts, value) {
       const isDue = plan.isDue(`set sysctl ${parts.join('.')}`);
       if (!isDue || plan.kind === 'executed') kernel.setSysctl(parts, value);
       if (isDue) throw new WeftError('ioFailure', 'the sysctl that the test makes fail');
     },
-    trySetSysctlsIn: (netnsFd, settings) => kernel.trySetSysctlsIn(netnsFd, settings),
+    removeLinks: (names) => removeLinksNow(faultyNetlink(kernel.route, plan), names),
     close: () => kernel.close(),
   };
 }

@@ -7,7 +7,7 @@ import { insideNetns, openNetns } from '../sys/netns.ts';
 import { run, runIn } from '../testing/command.ts';
 import { createNetns, netnsPath, type TeardownScope } from '../testing/netns.ts';
 import { bridgeJson, ipJson, readLinks, readRoutes, readRuleset, type ObservedFdbEntry } from '../testing/observe.ts';
-import type { Datapath } from './datapath.ts';
+import type { Datapath, SegmentRemoval } from './datapath.ts';
 import { openKernel, type Kernel } from './kernel.ts';
 
 export type DatapathFactory = (kernel: Kernel) => Datapath;
@@ -99,6 +99,12 @@ export function testPort(segment: Segment, n: number, overrides: Partial<Attachm
     ],
     ...overrides,
   };
+}
+
+/** Removes a segment, and what the node then no longer needs, as the engine does. */
+export function removeSegment(datapath: Datapath, removal: SegmentRemoval): void {
+  void datapath.removeSegment(removal);
+  datapath.trimGuard(removal.remaining);
 }
 
 /** Everything of a namespace that a datapath could change, read with the system's tools. */

@@ -52,6 +52,21 @@ export function ensureLedgerFile(path: string, bootId: string): void {
   }
 }
 
+/**
+ * Whether there is a ledger; nothing is made.
+ * @throws WeftError ioFailure where one may not look; ledgerDamaged when only a -wal file of an earlier ledger is there.
+ */
+export function hasLedgerFile(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw fileFailure(path, error);
+  }
+  refuseOrphanWal(path);
+  return false;
+}
+
 /** SQLite would replay the -wal of a ledger that was moved away into the new one. */
 function refuseOrphanWal(path: string): void {
   // In this order: a ledger, once linked, stays, so a -wal seen before a missing ledger is no other process's new one.

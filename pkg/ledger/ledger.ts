@@ -18,7 +18,7 @@ import { pathToFileURL } from 'node:url';
 import { WeftError } from '../errors/weft-error.ts';
 import { damaged, isBusy, translate } from './failure.ts';
 import { integer, text } from './fields.ts';
-import { checkVersion, ensureLedgerFile, fileIdentity, flushWal, readHeader } from './file.ts';
+import { checkVersion, ensureLedgerFile, fileIdentity, flushWal, hasLedgerFile, readHeader } from './file.ts';
 import { LedgerReader } from './reader.ts';
 import type { AttachmentRecord } from './records.ts';
 import { Statements } from './statements.ts';
@@ -31,7 +31,7 @@ const waitMs = 100;
 /** Pause after a lock for which SQLite does not wait (recovery of the -wal, a closing last connection). */
 const pauseMs = 2;
 /** A commit that finds this many 4096-byte pages in the -wal moves them into the file: what the next process may have to read again. */
-const walPagesMax = 200;
+const walPagesMaxDefault = 200;
 
 export interface LedgerOptions {
   /** The state directory; made, with mode 0700, where it is missing. */
@@ -40,6 +40,11 @@ export interface LedgerOptions {
   readonly bootId: string;
   /** How long one call waits for other processes, in milliseconds. @default 20000 */
   readonly deadlineMs?: number;
+  /**
+   * After how many pages in the -wal a commit moves them into the file, which waits for the disk twice. Whoever calls
+   * checkpoint() when there is time can have more. @default 200
+   */
+  readonly walPagesMax?: number;
 }
 
 /**
@@ -53,15 +58,34 @@ const openFiles = new Map<string, number>();
  * @throws WeftError ioFailure (directory or disk), tryAgainLater (locked to the deadline), ledgerDamaged, ledgerNewer; in the
  * last two cases the file is as it was.
  */
-export function openLedger({ directory, bootId, deadlineMs = deadlineMsDefault }: LedgerOptions): Ledger {
+export function openLedger({ directory, bootId, deadlineMs = deadlineMsDefault, walPagesMax = walPagesMaxDefault }: LedgerOptions): Ledger {
   const path = join(directory, fileName);
   ensureLedgerFile(path, bootId);
+  return openFile({ path, deadlineMs, walPagesMax }, bootId);
+}
+
+/** A ledger that is only looked at. */
+export type LedgerView = Pick<Ledger, 'read' | 'readBootId' | 'close'>;
+
+/**
+ * Opens the node's ledger for somebody who only looks: none is made where there is none (undefined), and what the last boot
+ * left stays for the first call after it.
+ * @throws WeftError as openLedger() does
+ */
+export function observeLedger({ directory, deadlineMs = deadlineMsDefault }: Omit<LedgerOptions, 'bootId'>): LedgerView | undefined {
+  const path = join(directory, fileName);
+  return hasLedgerFile(path) ? openFile({ path, deadlineMs, walPagesMax: walPagesMaxDefault }) : undefined;
+}
+
+/** @param bootId absent: an observer's */
+function openFile({ path, deadlineMs, walPagesMax }: Pick<Connection, 'path' | 'deadlineMs' | 'walPagesMax'>, bootId?: string): Ledger {
   const file = fileIdentity(path);
-  const { isWal } = openFiles.has(file) ? { isWal: true } : readHeader(path);
+  const header = openFiles.has(file) ? { isWal: true } : readHeader(path);
   const db = connect(path, deadlineMs);
   countOpen(file, 1);
   try {
-    return new Ledger({ db, path, file, deadlineMs, isWal }, bootId);
+    // Going back to WAL is a change, and not an observer's to make.
+    return new Ledger({ db, path, file, deadlineMs, walPagesMax, isWal: header.isWal || bootId === undefined }, bootId);
   } catch (error) {
     disconnect(db, file);
     throw translate(path, error);
@@ -74,6 +98,7 @@ interface Connection {
   /** device:inode */
   readonly file: string;
   readonly deadlineMs: number;
+  readonly walPagesMax: number;
   readonly isWal: boolean;
 }
 
@@ -83,14 +108,14 @@ export class Ledger {
   readonly #connection: Connection;
   readonly #statements: Statements;
 
-  constructor(connection: Connection, bootId: string) {
+  constructor(connection: Connection, bootId: string | undefined) {
     this.#connection = connection;
     this.#statements = new Statements(connection.db);
     waitForLock(connection, () => {
       this.#storedBootId(); // Before anything is changed: it tells a ledger from what only looks like one.
       prepareConnection(connection);
     });
-    this.#dropped = this.#beginBoot(bootId);
+    this.#dropped = bootId === undefined ? [] : this.#beginBoot(bootId);
   }
 
   /**
@@ -120,6 +145,21 @@ export class Ledger {
    */
   read<T>(look: (reader: LedgerReader) => T): T {
     return this.#transact('BEGIN', () => look(new LedgerReader(this.#statements)));
+  }
+
+  /** The boot whose attachments it has: to an observer, the last one until the first call after a reboot. @throws WeftError as read() does */
+  readBootId(): string {
+    return this.read(() => this.#storedBootId());
+  }
+
+  /** Moves what is in the -wal into the file, as far as nobody reads it at the moment. It waits for the disk. @throws WeftError ioFailure */
+  checkpoint(): void {
+    const { db, path } = this.#connection;
+    try {
+      db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch (error) {
+      throw translate(path, error);
+    }
   }
 
   /** Closes the file. A second time it does nothing. */
@@ -156,7 +196,7 @@ export class Ledger {
 
   /** Identities and cursors stay: they are the endpoints' and the tenant's, not the containers'. */
   #beginBoot(bootId: string): readonly AttachmentRecord[] {
-    if (this.read(() => this.#storedBootId()) === bootId) return [];
+    if (this.readBootId() === bootId) return [];
     return this.write((tx) => {
       if (this.#storedBootId() === bootId) return []; // Another process was first.
       const dropped = tx.listAttachments();
@@ -186,7 +226,7 @@ function connect(path: string, deadlineMs: number): DatabaseSync {
   }
 }
 
-function prepareConnection({ db, isWal }: Connection): void {
+function prepareConnection({ db, isWal, walPagesMax }: Connection): void {
   if (!isWal) db.exec('PRAGMA journal_mode = WAL');
   db.exec(`PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${walPagesMax}`);
 }

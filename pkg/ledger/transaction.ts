@@ -55,6 +55,11 @@ export class LedgerTransaction extends LedgerReader {
     if (this.statements.run(sql, state, worker.pid, worker.startTime, seq) === 0) throw gone(seq);
   }
 
+  /** Makes an attachment that is being added an attached one. Returns whether it was being added. */
+  confirmAttachment(seq: number): boolean {
+    return this.statements.run("UPDATE attachment SET state = 'attached' WHERE seq = ? AND state = 'adding'", seq) > 0;
+  }
+
   /** Removes an attachment and its allocations; its endpoint's identity stays. Returns whether it was there. */
   deleteAttachment(seq: number): boolean {
     return this.statements.run('DELETE FROM attachment WHERE seq = ?', seq) > 0;

@@ -4,7 +4,7 @@
  */
 import { fnv1a64 } from '../digest/fnv.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
-import type { AttachmentKey } from './model.ts';
+import type { AttachmentKey, Segment } from './model.ts';
 
 /** A container's host interface: prefix and nine characters of digest, 15 in all (IFNAMSIZ − 1). */
 export const portPrefix = 'weft-p';
@@ -61,6 +61,11 @@ export function isSegmentName(name: string, prefix: string): boolean {
 /** 64 bits that stand for an attachment; no two keys have the same text. */
 export function keyDigest({ network, containerId, ifName }: AttachmentKey): bigint {
   return fnv1a64(Buffer.from(JSON.stringify([network, containerId, ifName])));
+}
+
+/** The description of a tenant's bridge and VXLAN device. */
+export function segmentAlias({ tenant, vni }: Pick<Segment, 'tenant' | 'vni'>): string {
+  return `weft tenant ${tenant} VNI ${vni}`;
 }
 
 const aliasBytesMax = 255;

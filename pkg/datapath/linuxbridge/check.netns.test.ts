@@ -3,7 +3,7 @@ import t from 'tap';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { run, runIn } from '../../testing/command.ts';
 import { skipUnless } from '../../testing/requirements.ts';
-import { blue, createContainer, createNode, testPort, withGateway } from '../test-node.ts';
+import { blue, createContainer, createNode, removeSegment, testPort, withGateway } from '../test-node.ts';
 import { linuxBridgeDatapath } from './linuxbridge.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'nft'] });
@@ -57,7 +57,7 @@ void t.test('check() says in words just the damage done to the node', { skip }, 
     t.same(node.datapath.check(request), faults, command);
     if (command.endsWith('name gone')) run('ip', ['-n', node.netns, 'link', 'del', 'gone']);
     node.datapath.detach(port);
-    node.datapath.removeSegment({ segment, remaining: [] });
+    removeSegment(node.datapath, { segment, remaining: [] });
   }
 });
 

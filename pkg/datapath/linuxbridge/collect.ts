@@ -2,8 +2,7 @@
 import type { KnownState } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
-import { decodeLink, delLink, listLinks, type Link } from '../../netlink/link.ts';
-import { requestTolerating } from '../../netlink/netlink-socket.ts';
+import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
 import { bridgeName, bridgePrefix, isPortName, isSegmentName, shaperPrefix, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from './guard-rules.ts';
 import { gatewaySets, gatewayTable } from './gateway-rules.ts';
@@ -13,8 +12,12 @@ import { baseTables, elementsPerBatch, removeTables } from './guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
 
 /** Removes the garbage; returns what was removed, in words. */
-export function collectGarbage(kernel: Kernel, known: KnownState): string[] {
-  return [...collectLinks(kernel, known), ...collectGuard(kernel, known)];
+export async function collectGarbage(kernel: Kernel, known: KnownState): Promise<string[]> {
+  const links = findGarbage(kernel, known);
+  const gone = kernel.removeLinks(links.map((link) => link.name));
+  const elements = collectGuard(kernel, known);
+  await gone;
+  return [...links.map((link) => `${link.kind} ${link.name}`), ...elements];
 }
 
 /** weft's links by kind and by the form of their names, in full: `weft-proxy0` is somebody else's. */
@@ -33,14 +36,12 @@ function isOwn({ kind, name }: Link): boolean {
   }
 }
 
-function collectLinks(kernel: Kernel, known: KnownState): string[] {
+function findGarbage(kernel: Kernel, known: KnownState): Link[] {
   const names = new Set([
     ...known.ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]),
     ...known.segments.flatMap((segment) => [bridgeName(segment.vni), vxlanName(segment.vni)]),
   ]);
-  const garbage = kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));
-  for (const link of garbage) requestTolerating(kernel.route, [delLink(link.name)], 'ENODEV');
-  return garbage.map((link) => `${link.kind} ${link.name}`);
+  return kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));
 }
 
 const allSets: readonly (readonly [TableName, string])[] = [

@@ -1,27 +1,52 @@
+import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { addElement, commitBatch, deleteTable } from '../../nftables/nftables.ts';
 import type { KnownState } from '../datapath.ts';
 import { gatewayTable, gatewayTables } from './gateway-rules.ts';
-import { describeGuardDamage } from './guard-damage.ts';
-import { knownElements } from './guard-elements.ts';
+import { findGuardDamage, missingInWords } from './guard-damage.ts';
+import { knownElements, type GuardElement } from './guard-elements.ts';
 import { guardTables } from './guard-rules.ts';
 import { baseTables, elementsPerBatch, missingTables } from './guard.ts';
 
 /**
- * Makes the whole guard anew where somebody has damaged it. Old tables out and new ones in is one transaction: at no moment
- * is a port open. On a node with more elements than a batch takes, the ports of the rest are closed until the next batch.
+ * Puts the guard right where somebody has damaged it: missing elements are added; where tables, chains or rules are not as
+ * they were made, everything is made anew. Returns what was wrong, in words.
  */
 export function mendGuard(netfilter: Netlink, known: KnownState): string[] {
   if (known.segments.length === 0) return [];
   const elements = knownElements(known);
-  const damage = describeGuardDamage(netfilter, elements);
-  if (damage.length === 0) return [];
+  const { structure, missing } = findGuardDamage(netfilter, elements);
+  if (structure.length > 0) remakeGuard(netfilter, elements);
+  else if (missing.length > 0) addMissing(netfilter, elements, missing);
+  return [...structure, ...missingInWords(missing)];
+}
+
+/** Without its set an element has no place. */
+function addMissing(netfilter: Netlink, elements: readonly GuardElement[], missing: readonly GuardElement[]): void {
+  try {
+    addInBatches(netfilter, missing);
+  } catch (error) {
+    if (!isRefusal(error, 'ENOENT')) throw error;
+    remakeGuard(netfilter, elements);
+  }
+}
+
+/**
+ * Old tables out and new ones in is one transaction: at no moment is a port open. On a node with more elements than a batch
+ * takes, the ports of the rest are closed until the next batch.
+ */
+function remakeGuard(netfilter: Netlink, elements: readonly GuardElement[]): void {
   const all = [...baseTables, gatewayTable];
   const missing = new Set(missingTables(netfilter, all));
   const hasGateway = elements.some((element) => element.table === gatewayTable);
   const tables = [...all.filter((table) => !missing.has(table)).map(deleteTable), ...guardTables(), ...(hasGateway ? gatewayTables() : [])];
-  const additions = elements.map((element) => addElement(element.table, element));
-  commitBatch(netfilter, [...tables, ...additions.slice(0, elementsPerBatch)]);
-  for (let at = elementsPerBatch; at < additions.length; at += elementsPerBatch) commitBatch(netfilter, additions.slice(at, at + elementsPerBatch));
-  return damage;
+  const first = elements.slice(0, elementsPerBatch).map((element) => addElement(element.table, element));
+  commitBatch(netfilter, [...tables, ...first]);
+  addInBatches(netfilter, elements.slice(elementsPerBatch));
+}
+
+function addInBatches(netfilter: Netlink, elements: readonly GuardElement[]): void {
+  for (let at = 0; at < elements.length; at += elementsPerBatch) {
+    commitBatch(netfilter, elements.slice(at, at + elementsPerBatch).map((element) => addElement(element.table, element)));
+  }
 }

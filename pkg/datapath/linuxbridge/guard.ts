@@ -2,6 +2,7 @@
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
 import { addElement, commitBatch, deleteElement, deleteTable, getTable, type TableName } from '../../nftables/nftables.ts';
+import type { Segment } from '../../overlay/model.ts';
 import { gatewayTable, gatewayTables } from './gateway-rules.ts';
 import type { GuardElement } from './guard-elements.ts';
 import { bridgeTable, guardTables, inetTable } from './guard-rules.ts';
@@ -69,6 +70,13 @@ export function removeGuard(netfilter: Netlink, elements: readonly GuardElement[
 export function removeTables(netfilter: Netlink, tables: readonly TableName[]): void {
   const missing = new Set(missingTables(netfilter, tables));
   commitBatch(netfilter, tables.filter((table) => !missing.has(table)).map(deleteTable));
+}
+
+/** Removes the tables that a node with only these segments does not need. Its ports must be gone: without tables they are open. */
+export function trimGuard(netfilter: Netlink, segments: readonly Segment[]): void {
+  const hasGateway = segments.some((segment) => segment.gateway !== undefined);
+  const unused = [...(segments.length === 0 ? baseTables : []), ...(hasGateway ? [] : [gatewayTable])];
+  if (unused.length > 0) removeTables(netfilter, unused);
 }
 
 /** A batch is one datagram, which a socket takes up to 208 KiB of (net.core.wmem_default): some 2000 elements. */

@@ -7,7 +7,7 @@ import { findLink, ipJson, nftJson, readAddresses, readFdb, type ObservedLink } 
 import { skipUnless } from '../../testing/requirements.ts';
 import { testDatapath } from '../test-conformance.ts';
 import { FaultPlan, faultyKernel } from '../test-faults.ts';
-import { blue, createContainer, createNode, observeNode, red, testPort, withGateway, type TestContainer } from '../test-node.ts';
+import { blue, createContainer, createNode, observeNode, red, removeSegment, type TestContainer, testPort, withGateway } from '../test-node.ts';
 import { linuxBridgeDatapath } from './linuxbridge.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'nft', 'ping'] });
@@ -94,7 +94,7 @@ for (const { line, message } of foreign) {
     const port = testPort(blue, 5);
     t.throws(() => node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), { code: 'foreignObject', cniCode: 112, message });
     node.datapath.detach(port);
-    node.datapath.removeSegment({ segment: blue, remaining: [] });
+    removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.same(observeNode(node), before, 'it is left alone');
   });
 }
@@ -120,14 +120,14 @@ void t.test('a segment whose removal was interrupted is used again, and no later
     node.datapath.detach(request.port);
     const plan = new FaultPlan('refused', at);
     try {
-      node.withKernel((kernel) => faultyKernel(kernel, plan)).removeSegment({ segment: blue, remaining: [] });
+      removeSegment(node.withKernel((kernel) => faultyKernel(kernel, plan)), { segment: blue, remaining: [] });
     } catch (error) {
       t.match(error, { code: 'kernelRefused' });
     }
     isDone = plan.failed === undefined;
     node.datapath.attach(request);
     node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
-    node.datapath.removeSegment({ segment: red, remaining: [blue], ports: [testPort(red, 6)] });
+    removeSegment(node.datapath, { segment: red, remaining: [blue], ports: [testPort(red, 6)] });
     t.same(node.datapath.check(request), [], `after request ${at}: ${plan.failed ?? 'none'}`);
     node.datapath.detach(request.port);
   }
@@ -145,7 +145,7 @@ void t.test('a tenant of a thousand peers', { skip }, async (t) => {
   t.same(floodList(node), ['192.0.2.2']);
   t.equal(elementCounts(node)['inet weft vteps4'], 1);
   node.datapath.detach(port);
-  node.datapath.removeSegment({ segment, remaining: [] });
+  removeSegment(node.datapath, { segment, remaining: [] });
   t.same(observeNode(node), before);
 });
 
@@ -156,7 +156,7 @@ void t.test('collect() of thousands of strays in the guard', { skip }, async (t)
   const before = observeNode(node);
   const strays = Array.from({ length: 4000 }, (_, n) => `"weft-pstray${n % 100}" . 10.9.${n >> 8}.${n & 0xff}`);
   run('ip', inNetns(node.netns, 'nft', '-f', '-'), `add element bridge weft addresses4 { ${strays.join(', ')} }`);
-  t.same(node.datapath.collect({ segments: [blue], ports: [port] }), ['4000 elements of the nft set bridge weft addresses4']);
+  t.same(await node.datapath.collect({ segments: [blue], ports: [port] }), ['4000 elements of the nft set bridge weft addresses4']);
   t.same(observeNode(node), before);
 });
 

@@ -19,14 +19,17 @@ import type { Datapath } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
+import { trimGuard } from './guard.ts';
 import { mendGuard } from './guard-mending.ts';
 import { attachPort, containersMax, detachPort, refreshPortGuard } from './port.ts';
+import { linuxBridgeRepair } from './repair.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from './guard-rules.ts';
 
 /** The datapath over a kernel. The caller closes the kernel. */
 export function linuxBridgeDatapath(kernel: Kernel): Datapath {
   return {
+    ...linuxBridgeRepair(kernel),
     portsMax: containersMax,
     attach: (request) => attachPort(kernel, request),
     detach: (port, segment) => detachPort(kernel, port, segment),
@@ -35,6 +38,7 @@ export function linuxBridgeDatapath(kernel: Kernel): Datapath {
       for (const port of change.ports) refreshPortGuard(kernel, port, change.segment);
     },
     removeSegment: (removal) => removeSegment(kernel, removal),
+    trimGuard: (segments) => trimGuard(kernel.netfilter, segments),
     check: (request) => checkPort(kernel, request),
     collect: (known) => collectGarbage(kernel, known),
     mendGuard: (known) => mendGuard(kernel.netfilter, known),

@@ -2,15 +2,15 @@
 import { WeftError } from '../../errors/weft-error.ts';
 import type { Mac } from '../../netaddr/netaddr.ts';
 import { addAddress } from '../../netlink/address.ts';
-import { addVeth, decodeLink, delLink, getLink, setLink, setNoLinkLocal } from '../../netlink/link.ts';
+import { addVeth, decodeLink, getLink, setArpNotify, setLink, setNoLinkLocal } from '../../netlink/link.ts';
 import { replacePortFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
-import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
+import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { addRoute } from '../../netlink/route.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
-import { limitBandwidth, removeShapers } from '../bandwidth.ts';
-import type { Kernel } from '../kernel.ts';
+import { limitBandwidth, shapersOf } from '../bandwidth.ts';
+import type { Kernel, Sysctl } from '../kernel.ts';
 import { addGuard, removeGuard } from './guard.ts';
 import { portElements } from './guard-elements.ts';
 import { ensureSegment, findLinks } from './segment.ts';
@@ -29,8 +29,7 @@ export function attachPort(kernel: Kernel, request: PortRequest): AttachedLink {
   addGuard(kernel.netfilter, portElements(port, { hasGateway: segment.gateway !== undefined }));
   makeVeth(kernel.route, request, bridge.index);
   const hostMac = configureHostEnd(kernel.route, port);
-  kernel.trySetSysctlsIn(netnsFd, announcements(port.containerIf));
-  kernel.withRouteIn(netnsFd, (route) => configureContainerEnd(route, port));
+  kernel.withRouteIn(netnsFd, (route) => configureContainerEnd(route, port), announcementsOf(port));
   return { hostMac };
 }
 
@@ -71,19 +70,19 @@ function configureHostEnd(route: Netlink, port: AttachmentPort): Mac {
   return link.mac;
 }
 
-/** Has the container's kernel announce its addresses when the link comes up: other nodes learn at once, stale ARP entries are corrected. */
-function announcements(containerIf: string): (readonly [string[], string])[] {
-  return [
-    [['ipv4', 'conf', containerIf, 'arp_notify'], '1'],
-    [['ipv6', 'conf', containerIf, 'ndisc_notify'], '1'],
-  ];
+/**
+ * Has the container's kernel announce its IPv6 addresses when the link comes up: other nodes learn at once, stale neighbour
+ * entries are corrected. For IPv4 netlink does the same without a file.
+ */
+function announcementsOf({ addresses, containerIf }: AttachmentPort): Sysctl[] {
+  return addresses.some(({ address }) => address.family === 6) ? [[['ipv6', 'conf', containerIf, 'ndisc_notify'], '1']] : [];
 }
 
 /** Addresses before the link is up (they are announced as it comes up), routes after (they need it up). */
 function configureContainerEnd(route: Netlink, port: AttachmentPort): void {
   const [link] = findLinks(route, [port.containerIf]);
   if (link === undefined) throw new WeftError('internal', `The container's end ${port.containerIf} is not there`);
-  route.request(port.addresses.map((address) => addAddress(link.index, address)));
+  route.request([setArpNotify(port.containerIf), ...port.addresses.map((address) => addAddress(link.index, address))]);
   route.request([setLink(port.containerIf, { isUp: true })]);
   // One at a time: the gateway of a later route may be reachable by an earlier one only.
   for (const settings of port.routes) route.request([addRoute(link.index, settings)]);
@@ -91,13 +90,14 @@ function configureContainerEnd(route: Netlink, port: AttachmentPort): void {
 
 /**
  * Removes the port and its guard, wherever attachPort() got to. With the host's end the container's goes too. The segment,
- * where it is known, tells which elements there are: asking for one too many costs an aborted batch.
+ * where it is known, tells which elements there are: asking for one too many costs an aborted batch. The guard's elements go
+ * while the link still stands: a port without them is closed.
  */
-export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segment): void {
-  requestTolerating(kernel.route, [delLink(port.hostIf)], 'ENODEV');
-  removeShapers(kernel.route, port);
+export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segment): Promise<void> {
+  const gone = kernel.removeLinks([port.hostIf, ...shapersOf(port)]);
   const hasGateway = segment === undefined || segment.gateway !== undefined;
   removeGuard(kernel.netfilter, portElements(port, { hasGateway }));
+  return gone;
 }
 
 /** The elements of an attachment whose tenant's settings changed. */

@@ -1,33 +1,21 @@
 /** A tenant's bridge and VXLAN device: made with its first attachment on the node, removed with its last. */
-import { addressesEqual, formatAddress, formatInterfaceAddress, type Address } from '../../netaddr/netaddr.ts';
+import { addressesEqual, formatInterfaceAddress, type Address } from '../../netaddr/netaddr.ts';
 import { addAddress, decodeAddress, delAddress, listAddresses } from '../../netlink/address.ts';
-import { addBridge, addVxlan, decodeLink, delLink, delLinkGroup, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
+import { addBridge, addVxlan, decodeLink, delLink, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { appendFlood, decodeFdb, delFlood, floodMac, listFdb } from '../../netlink/neighbour.ts';
 import { NetlinkError } from '../../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
-import { bridgeName, vxlanName } from '../../overlay/names.ts';
+import { bridgeName, segmentAlias, vxlanName } from '../../overlay/names.ts';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { SegmentRemoval } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
+import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
-import { gatewayTable } from './gateway-rules.ts';
-import { addGuard, baseTables, ensureTables, removeGuard, removeTables } from './guard.ts';
+import { addGuard, ensureTables, removeGuard } from './guard.ts';
 import { portElements, segmentElements, type GuardElement } from './guard-elements.ts';
-
-/**
- * The link group in which links wait to be deleted, "weft" in ASCII. Two processes may share it: whatever is in it is to go.
- * A segment that is found there, because a removal was interrupted, leaves it before it is used again.
- */
-const doomedGroup = 0x77656674;
-const defaultGroup = 0;
-
-/** The links of a segment that is in place. */
-export interface SegmentLinks {
-  readonly bridge: Link;
-  readonly vxlan: Link;
-}
+import { gatewaySysctls, linkFaults, type SegmentLinks } from './segment-faults.ts';
 
 /** Reads links by name in one go; undefined for those that are not there. */
 export function findLinks(route: Netlink, names: readonly string[]): (Link | undefined)[] {
@@ -46,19 +34,8 @@ export function ensureSegment(kernel: Kernel, segment: Segment): SegmentLinks {
 }
 
 /** What keeps a segment's links from working as they stand, in words; undefined when nothing does. */
-export function describeDamage(segment: Segment, { bridge, vxlan }: SegmentLinks): string | undefined {
-  if (bridge.kind !== 'bridge') return `${bridge.name} is no bridge`;
-  if (vxlan.kind !== 'vxlan' || vxlan.vxlan === undefined) return `${vxlan.name} is no VXLAN device`;
-  const { vni, port, local } = vxlan.vxlan;
-  if (vni !== segment.vni) return `${vxlan.name} has VNI ${vni} instead of ${segment.vni}`;
-  if (port !== segment.vtepPort) return `${vxlan.name} has UDP port ${port} instead of ${segment.vtepPort}`;
-  if (local === undefined || !addressesEqual(local, segment.vtepAddress)) return `${vxlan.name} does not use the VTEP address ${formatAddress(segment.vtepAddress)}`;
-  if (vxlan.master !== bridge.index) return `${vxlan.name} is not a port of ${bridge.name}`;
-  for (const link of [bridge, vxlan]) if (link.group === doomedGroup) return `${link.name} waits to be deleted`;
-  if (!bridge.isUp) return `${bridge.name} is down`;
-  if (!vxlan.isUp) return `${vxlan.name} is down`;
-  if (vxlan.mtu < segment.overlayMtu) return `${vxlan.name} has MTU ${vxlan.mtu}, less than its endpoints' ${segment.overlayMtu}`;
-  return undefined;
+function describeDamage(segment: Segment, links: SegmentLinks): string | undefined {
+  return linkFaults(segment, links)[0]?.what;
 }
 
 /**
@@ -68,7 +45,8 @@ export function describeDamage(segment: Segment, { bridge, vxlan }: SegmentLinks
 function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   const { route } = kernel;
   const names = { bridge: bridgeName(segment.vni), vxlan: vxlanName(segment.vni) };
-  const alias = `weft tenant ${segment.tenant} VNI ${segment.vni}`;
+  reapInterrupted(route, Object.values(names));
+  const alias = segmentAlias(segment);
   ensureTables(kernel.netfilter, segmentElements(segment));
   addGuard(kernel.netfilter, segmentElements(segment));
   requestTolerating(route, [addBridge({ name: names.bridge, mac: gatewayMac(segment.vni), mtu: segment.overlayMtu })], 'EEXIST');
@@ -82,8 +60,9 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   route.request([
     setNoLinkLocal(names.bridge),
     setNoLinkLocal(names.vxlan),
-    setLink(names.bridge, { alias, mtu: segment.overlayMtu, group: defaultGroup }),
-    setLink(names.vxlan, { alias, mtu: segment.underlayMtu, master: bridge.index, group: defaultGroup }),
+    setLink(names.vxlan, { alias, mtu: segment.underlayMtu, master: bridge.index }),
+    // Behind the port: a bridge takes its ports' MTU until it has been given one that is another (br_if.c, br_mtu_auto_adjust).
+    setLink(names.bridge, { alias, mtu: segment.overlayMtu }),
   ]);
   setFloodList(route, vxlan.index, segment.peers);
   route.request([setLink(names.vxlan, { isUp: true }), setLink(names.bridge, { isUp: true })]);
@@ -91,11 +70,16 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   return { bridge: { ...bridge, isUp: true }, vxlan: { ...vxlan, isUp: true, master: bridge.index } };
 }
 
+/** Links of an earlier segment that are doomed will be gone at any moment, by whoever's hand: they must go before they are made anew. */
+function reapInterrupted(route: Netlink, names: readonly string[]): void {
+  if (findLinks(route, names).some((link) => link?.group === doomedGroup)) reapLinks(route);
+}
+
 /** A VXLAN device's VNI, address and port cannot be changed: one that does not fit is replaced. */
 function removeUnfitVxlan(route: Netlink, segment: Segment, bridge: Link): void {
   const [vxlan] = findLinks(route, [vxlanName(segment.vni)]);
   if (vxlan === undefined) return;
-  const whole = { isUp: true, group: defaultGroup };
+  const whole = { isUp: true };
   const fit = { ...vxlan, ...whole, master: bridge.index, mtu: segment.underlayMtu };
   if (describeDamage(segment, { bridge: { ...bridge, ...whole }, vxlan: fit }) === undefined) return;
   requireKind(vxlan, vxlan.name, 'vxlan');
@@ -130,10 +114,7 @@ function makeGateway(kernel: Kernel, segment: Segment, bridgeIndex: number): voi
   const texts = new Set(wanted.map(formatInterfaceAddress));
   requestTolerating(kernel.route, wanted.map((address) => addAddress(bridgeIndex, address)), 'EEXIST');
   requestTolerating(kernel.route, present.filter((address) => !texts.has(formatInterfaceAddress(address))).map((address) => delAddress(bridgeIndex, address)), 'EADDRNOTAVAIL');
-  // Without it the host would answer a tenant's ARP for any address it has (Documentation/networking/ip-sysctl.rst, arp_ignore).
-  kernel.setSysctl(['ipv4', 'conf', bridgeName(segment.vni), 'arp_ignore'], '1');
-  if (wanted.some(({ address }) => address.family === 4)) kernel.setSysctl(['ipv4', 'ip_forward'], '1');
-  if (wanted.some(({ address }) => address.family === 6)) kernel.setSysctl(['ipv6', 'conf', 'all', 'forwarding'], '1');
+  for (const parts of gatewaySysctls(segment)) kernel.setSysctl(parts, '1');
 }
 
 function elementKey(element: GuardElement): string {
@@ -156,8 +137,8 @@ export function updateSegment(kernel: Kernel, change: { segment: Segment; previo
   if (segment.gateway === undefined && previous.gateway !== undefined) makeGateway(kernel, segment, bridge.index);
 }
 
-/** Removes a segment's links and guard, and the ports that are left on it; with the node's last segment the tables too. */
-export function removeSegment(kernel: Kernel, removal: SegmentRemoval): void {
+/** Removes a segment's links and what the guard knows of it, and the ports that are left on it. The guard's tables stay: without them a port that is not gone yet would be open. */
+export function removeSegment(kernel: Kernel, removal: SegmentRemoval): Promise<void> {
   const { segment, ports = [] } = removal;
   const links = [
     ...ports.flatMap((port) => [{ name: port.hostIf, kind: 'veth' }, ...shapersOf(port).map((name) => ({ name, kind: 'ifb' }))]),
@@ -166,16 +147,12 @@ export function removeSegment(kernel: Kernel, removal: SegmentRemoval): void {
   ];
   const found = findLinks(kernel.route, links.map(({ name }) => name));
   const own = links.filter(({ kind }, index) => found[index]?.kind === kind);
-  requestTolerating(kernel.route, own.map(({ name }) => setLink(name, { group: doomedGroup })), 'ENODEV');
-  requestTolerating(kernel.route, [delLinkGroup(doomedGroup)], 'ENODEV');
+  const gone = kernel.removeLinks(own.map(({ name }) => name));
   removeSegmentGuard(kernel, removal);
+  return gone;
 }
 
 function removeSegmentGuard(kernel: Kernel, { segment, remaining, ports = [] }: SegmentRemoval): void {
-  const isLastGateway = segment.gateway !== undefined && remaining.every((other) => other.gateway === undefined);
-  const unused = [...(remaining.length === 0 ? baseTables : []), ...(isLastGateway || remaining.length === 0 ? [gatewayTable] : [])];
-  if (unused.length > 0) removeTables(kernel.netfilter, unused);
-  const gone = new Set(unused);
   const elements = [...segmentElements(segment), ...ports.flatMap((port) => portElements(port, { hasGateway: segment.gateway !== undefined }))];
-  removeGuard(kernel.netfilter, without(elements, remaining.flatMap(segmentElements)).filter((element) => !gone.has(element.table)));
+  removeGuard(kernel.netfilter, without(elements, remaining.flatMap(segmentElements)));
 }

@@ -1,0 +1,64 @@
+/** Repairs: what CHECK would say is wrong, put right. */
+import { closeSync } from 'node:fs';
+import { WeftError } from '../../errors/weft-error.ts';
+import type { Segment } from '../../overlay/model.ts';
+import { findNetnsId, openNetnsById } from '../../sys/netns.ts';
+import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
+import type { Kernel } from '../kernel.ts';
+import { observeNow, observeOnce, type Observation } from '../observation.ts';
+import type { DatapathRepair, PortToRepair } from '../repair.ts';
+import { containerFaults } from './container-faults.ts';
+import { attachPort } from './port.ts';
+import { portFaults, type PortHands } from './port-faults.ts';
+import { ensureSegment } from './segment.ts';
+import { segmentFaults, type SegmentHands } from './segment-faults.ts';
+
+/** The repairs of the Linux bridge datapath over a kernel. */
+export function linuxBridgeRepair(kernel: Kernel): DatapathRepair {
+  return {
+    observe: () => observeOnce(kernel),
+    repairSegment: (segment, seen) => repairSegment(kernel, segment, seen),
+    repairPort: (request, seen) => repairPort(kernel, request, seen),
+    repairContainer: (request) => repairContainer(kernel, request),
+  };
+}
+
+function repairSegment(kernel: Kernel, segment: Segment, seen: Observation | undefined): Repair {
+  if (seen !== undefined && segmentFaults(segment, seen).length === 0) return nothingWrong;
+  const hands: SegmentHands = { route: kernel.route, setSysctl: (parts, value) => kernel.setSysctl(parts, value), remake: () => void ensureSegment(kernel, segment) };
+  return repairInRounds(() => segmentFaults(segment, observeNow(kernel)), hands);
+}
+
+function repairPort(kernel: Kernel, request: PortToRepair, seen: Observation | undefined): Repair {
+  if (seen !== undefined && portFaults(request, seen).length === 0) return nothingWrong;
+  const hands: PortHands = {
+    route: kernel.route,
+    remake() {
+      const isMade = insideContainer(request, (netnsFd) => attachPort(kernel, { ...request, netnsFd })) !== undefined;
+      if (!isMade) throw new WeftError('tryAgainLater', `The container's namespace ${request.netns} is gone`);
+    },
+  };
+  const now = observeNow(kernel);
+  // With its namespace a port goes: that is no damage.
+  if (now.findLink(request.port.hostIf) === undefined && findNetnsId(request.netns) !== request.netnsId) return gone;
+  return repairInRounds(() => portFaults(request, now), hands);
+}
+
+/** What the kernel refuses in there is the container's own doing: it has switched IPv6 off, say. */
+function repairContainer(kernel: Kernel, request: PortToRepair): Repair {
+  const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => containerFaults(route, request.port), { route })));
+  return repair === undefined ? gone : { repaired: repair.repaired, left: [...repair.left, ...repair.failed], failed: [] };
+}
+
+const gone: Repair = { ...nothingWrong, isGone: true };
+
+/** Runs with the container's namespace; undefined where that is gone. */
+function insideContainer<T>({ netns, netnsId }: PortToRepair, fn: (netnsFd: number) => T): T | undefined {
+  const netnsFd = openNetnsById(netns, netnsId);
+  if (netnsFd === undefined) return undefined;
+  try {
+    return fn(netnsFd);
+  } finally {
+    closeSync(netnsFd);
+  }
+}
