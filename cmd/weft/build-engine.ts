@@ -1,35 +1,49 @@
 /** The composition root: the only place that names concrete parts together. */
 import { readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { Claims } from '../../pkg/attachment/claims.ts';
+import type { EngineParts } from '../../pkg/attachment/engine-parts.ts';
 import { createEngine } from '../../pkg/attachment/engine.ts';
 import { processExecutor } from '../../pkg/cni/delegate-executor.ts';
 import type { CniPlugin } from '../../pkg/cni/dispatch.ts';
 import { emptyNodeConf, type NodeConf } from '../../pkg/config/node-model.ts';
-import { openKernel } from '../../pkg/datapath/kernel.ts';
+import { openKernel, type OpenKernel } from '../../pkg/datapath/kernel.ts';
 import { linuxBridgeDatapath } from '../../pkg/datapath/linuxbridge/linuxbridge.ts';
 import { WeftError } from '../../pkg/errors/weft-error.ts';
 import { currentWorker, readBootId } from '../../pkg/ledger/boot.ts';
-import { openLedger, type Ledger } from '../../pkg/ledger/ledger.ts';
+import { openLedger, type Ledger, type LedgerOptions } from '../../pkg/ledger/ledger.ts';
 import { keepAddonIn } from '../../pkg/sys/koffi.ts';
 import type { Places } from './places.ts';
 
 /** The engine over this machine's kernel, ledger and configuration; each is opened when it is first needed. */
 export function buildEngine(places: Places): CniPlugin {
-  const directories = [places.stateDirectory, places.runDirectory];
-  keepAddonIn(directories.map((directory) => join(directory, 'native')));
-  const kernel = openKernel();
+  return createEngine(buildParts(places, { kernel: openKernelIn(places), nodeConf: () => readNodeConf(places), warn }));
+}
+
+/** What differs between a process that answers one call and a daemon. */
+export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Pick<LedgerOptions, 'walPagesMax'>;
+
+/** The engine's parts. */
+export function buildParts(places: Places, { kernel, nodeConf, warn: say, ...ledgerOptions }: Surroundings): EngineParts {
   let ledger: Ledger | undefined;
-  return createEngine({
+  return {
     kernel,
     datapath: linuxBridgeDatapath(kernel),
-    ledger: () => (ledger ??= openLedger({ directory: places.stateDirectory, bootId: readBootId() })),
-    nodeConf: () => readNodeConf(places),
+    ledger: () => (ledger ??= openLedger({ directory: places.stateDirectory, bootId: readBootId(), ...ledgerOptions })),
+    nodeConf,
     executor: processExecutor,
     worker: currentWorker(),
-    pendingDirectories: directories,
+    claims: new Claims(),
+    pendingDirectories: [places.stateDirectory, places.runDirectory],
     now: Date.now,
-    warn,
-  });
+    warn: say,
+  };
+}
+
+/** The kernel; the native addon that reaches it is kept in the places. */
+export function openKernelIn(places: Places, ...options: Parameters<typeof openKernel>): OpenKernel {
+  keepAddonIn([places.stateDirectory, places.runDirectory].map((directory) => join(directory, 'native')));
+  return openKernel(...options);
 }
 
 /** stdout belongs to the protocol; runtimes log what a plugin prints on stderr. */
@@ -38,7 +52,7 @@ function warn(message: string): void {
 }
 
 /** The YAML parser is loaded only where there is something to parse: it takes as long as the whole of an ADD's kernel work. */
-async function readNodeConf({ configPath, isConfigRequired }: Places): Promise<NodeConf> {
+export async function readNodeConf({ configPath, isConfigRequired }: Places): Promise<NodeConf> {
   let text: string;
   try {
     text = readFileSync(configPath, 'utf8');

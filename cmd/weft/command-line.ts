@@ -1,17 +1,29 @@
 /** The command line. Commander is loaded only here: the plugin's start-up is the user's waiting time. */
-import { Command } from 'commander';
+import { Command, Option, type CommanderError } from 'commander';
+import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
+import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
+import { outputOption } from './output.ts';
+import { showStatus, statusExamples } from './status.ts';
+import { showTenants, tenantsExamples } from './tenants.ts';
+import { version } from './version.ts';
 
-declare const WEFT_VERSION: string | undefined;
-
-/** The version baked in by the build; in the source tree there is none. */
-const version = typeof WEFT_VERSION === 'string' ? WEFT_VERSION : 'development';
+/** An exit status of its own, so that a script can tell its own mistake from the node's state. */
+const wrongUsage = 2;
 
 /** Runs the command that argv names. */
 export async function runCommandLine(): Promise<void> {
   const program = new Command('weft')
     .description('One overlay network for each tenant of a container platform.\n\nWith CNI_COMMAND in the environment this is the CNI plugin: CNI_COMMAND=ADD weft < net.conf')
-    .version(version);
+    .version(version)
+    .exitOverride(endWithUsage);
+  program
+    .command('daemon')
+    .description('answer the calls of the launcher, and keep the node as it should be')
+    .addOption(new Option('--log-level <level>', 'what is written to the log').choices(logLevels).default('info'))
+    // A command that only looks does not wait for all of the daemon to be loaded.
+    .action(async (options: { readonly logLevel: LogLevel }) => (await import('./daemon.ts')).runDaemon(options));
+  addReports(program);
   program
     .command('forget')
     .description('give up the address and MAC kept for an endpoint (WEFT_ENDPOINT) that will not come back')
@@ -19,4 +31,32 @@ export async function runCommandLine(): Promise<void> {
     .argument('<endpoint>', 'the name given as WEFT_ENDPOINT')
     .action(forgetEndpoint);
   await program.parseAsync();
+}
+
+/** Commands that look and change nothing. */
+function addReports(program: Command): void {
+  program
+    .command('status')
+    .description('is this node well: daemon, ledger, configuration, and room for more endpoints')
+    .addOption(outputOption())
+    .addHelpText('after', statusExamples)
+    .action(showStatus);
+  program
+    .command('endpoints')
+    .description('the containers that are attached on this node')
+    .addOption(outputOption())
+    .option('--tenant <name>', "only this tenant's, by its name or its VNI")
+    .addHelpText('after', endpointsExamples)
+    .action(showEndpoints);
+  program
+    .command('tenants')
+    .description("this node's tenants: VNI, tunnel end point, peers, gateway")
+    .addOption(outputOption())
+    .addHelpText('after', tenantsExamples)
+    .action(showTenants);
+}
+
+/** Commander has said what is wrong. Help and version that were asked for are no mistakes. */
+function endWithUsage({ exitCode }: CommanderError): never {
+  process.exit(exitCode === 0 ? 0 : wrongUsage);
 }

@@ -1,0 +1,184 @@
+/** `weft daemon`: the engine, long-lived, behind a socket; and the reconciler. */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { EngineParts } from '../../pkg/attachment/engine-parts.ts';
+import { createEngine } from '../../pkg/attachment/engine.ts';
+import type { Caller } from '../../pkg/attachment/remove.ts';
+import { CallLog } from '../../pkg/daemon/call-log.ts';
+import { Calls } from '../../pkg/daemon/calls.ts';
+import { DaemonHandler } from '../../pkg/daemon/daemon-handler.ts';
+import { LiveNodeConf } from '../../pkg/daemon/live-node-conf.ts';
+import { DaemonServer } from '../../pkg/daemon/server.ts';
+import { retirePredecessor } from '../../pkg/daemon/takeover.ts';
+import { LinkReaper } from '../../pkg/datapath/link-reaper.ts';
+import { describeError, isWeftError } from '../../pkg/errors/weft-error.ts';
+import type { Log, LogLevel } from '../../pkg/log/log.ts';
+import { decodeLinkName, isLinkGone } from '../../pkg/netlink/link.ts';
+import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
+import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
+import { everything } from '../../pkg/reconcile/scope.ts';
+import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
+import { notifyServiceManager } from '../../pkg/sys/notify.ts';
+import { buildParts, openKernelIn, readNodeConf } from './build-engine.ts';
+import { openLog } from './log-writer.ts';
+import { findPlaces, type Places } from './places.ts';
+import { version } from './version.ts';
+
+/** A delegated IPAM plugin may take 30 s; systemd's own patience is longer (TimeoutStopSec in conf/weft.service). */
+const stopDeadlineMs = 40_000;
+/** The ledger's -wal is emptied when there is time: a call waits for the disk only after some 400 calls without a pause. */
+const walPagesMax = 4000;
+/** Where runtimes keep plugins, for the reconciler's own calls of a delegated one. */
+const pluginDirectories = ['/opt/cni/bin', '/usr/lib/cni'];
+
+/** Runs the daemon until it is told to stop. The exit status is 1 where it could not start. */
+export async function runDaemon({ logLevel }: { readonly logLevel: LogLevel }): Promise<void> {
+  const log = openLog(logLevel);
+  try {
+    const daemon = new Daemon(findPlaces(), log);
+    await daemon.start();
+    process.exitCode = await daemon.stopped;
+  } catch (error) {
+    log.error({ error: describeError(error), ...(isWeftError(error) && error.details !== '' ? { details: error.details } : {}) }, 'the daemon cannot start');
+    // What it has opened by now would keep the process.
+    process.exit(1);
+  }
+}
+
+class Daemon {
+  readonly stopped: Promise<number>;
+  readonly #places: Places;
+  readonly #log: Log;
+  readonly #reaper = new LinkReaper();
+  readonly #callLog: CallLog;
+  readonly #startedAt = Date.now();
+  #setStopped: (exitCode: number) => void = () => undefined;
+  #isStopping = false;
+  #hasFailed = false;
+  #conf?: LiveNodeConf;
+  #parts?: EngineParts;
+  #server?: DaemonServer;
+  #monitor?: KernelMonitor;
+  #reconciler?: Reconciler;
+
+  constructor(places: Places, log: Log) {
+    this.#places = places;
+    this.#log = log;
+    this.#callLog = new CallLog(log, () => this.#rest());
+    this.stopped = new Promise((resolve) => (this.#setStopped = resolve));
+  }
+
+  async start(): Promise<void> {
+    const { configPath, runDirectory } = this.#places;
+    const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
+    const kernel = openKernelIn(this.#places, (route, names) => this.#reaper.remove(route, names));
+    const parts = buildParts(this.#places, { kernel, nodeConf: () => Promise.resolve(conf.current), warn: (message) => this.#log.warn({}, message), walPagesMax });
+    // A ledger that cannot be used is found now, and not by the first call.
+    parts.ledger();
+    this.#conf = conf;
+    this.#parts = parts;
+    const calls = new Calls({ plugin: createEngine(parts), callLog: this.#callLog, log: this.#log });
+    this.#reconciler = new Reconciler({
+      engine: parts, log: this.#log, caller: reconcilerCaller, own: { route: kernel.route.portId, netfilter: kernel.netfilter.portId },
+      exclusively: (containerId, work) => calls.exclusively(containerId, work),
+    });
+    this.#monitor = openKernelMonitor({
+      onEvents: (events) => this.#noteEvents(events),
+      onOverrun: () => this.#reconciler?.noteOverrun(),
+      onFailure: (error) => this.#fail(error),
+    });
+    this.#listenToSignals();
+    await this.#serve(calls, join(runDirectory, 'weft.sock'));
+    if (this.#isStopping) return;
+    conf.watch();
+    await this.#reconciler.start();
+  }
+
+  /** Takes calls, first beside a daemon that is there already and then in its place. */
+  async #serve(calls: Calls, socketPath: string): Promise<void> {
+    const handler = new DaemonHandler({ calls, status: () => this.#status(), retire: () => void this.#stop({ isReplaced: true }) });
+    this.#server = new DaemonServer(handler, this.#log);
+    await retirePredecessor(socketPath, this.#log, () => this.#server?.listen(socketPath) ?? Promise.resolve());
+    // A signal came first.
+    if (this.#isStopping) return;
+    this.#notify(`READY=1\nSTATUS=answering calls on ${socketPath}`);
+    this.#log.info({ version, pid: process.pid, socket: socketPath, config: this.#places.configPath }, 'the daemon answers calls');
+  }
+
+  /** What an ADD should not wait for. */
+  #rest(): void {
+    try {
+      if (!this.#isStopping) this.#parts?.ledger().checkpoint();
+    } catch (error) {
+      this.#log.warn({ error: describeError(error) }, 'the ledger could not be written to its file: it grows until it can');
+    }
+  }
+
+  #noteEvents(events: readonly KernelEvent[]): void {
+    for (const { protocol, message, nsid } of events) {
+      if (protocol === 'route' && nsid === undefined && isLinkGone(message)) this.#reaper.noteGone(decodeLinkName(message));
+    }
+    this.#reconciler?.noteEvents(events);
+  }
+
+  #listenToSignals(): void {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.#stop({ isReplaced: false }));
+    process.on('SIGHUP', () => void this.#reload());
+  }
+
+  async #reload(): Promise<void> {
+    this.#notify('RELOADING=1');
+    await this.#conf?.reload();
+    this.#notify('READY=1');
+  }
+
+  /** Finishes what is under way. A second time it does nothing. */
+  async #stop({ isReplaced }: { isReplaced: boolean }): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    if (!isReplaced) this.#notify('STOPPING=1');
+    this.#log.info({ callsInFlight: this.#callLog.inFlight }, isReplaced ? 'another daemon takes over' : 'the daemon stops');
+    this.#conf?.close();
+    const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
+    await this.#reconciler?.stop();
+    this.#end(left > 0 || this.#hasFailed ? 1 : 0);
+    this.#log.info({ callsLeft: left }, 'the daemon has stopped');
+  }
+
+  /** Without the kernel's events the daemon is blind: whoever started it starts it again. */
+  #fail(error: unknown): void {
+    this.#log.error({ error: describeError(error) }, 'the kernel can no longer be listened to: the daemon stops');
+    this.#hasFailed = true;
+    void this.#stop({ isReplaced: false });
+  }
+
+  #end(exitCode: number): void {
+    this.#monitor?.close();
+    this.#reaper.close();
+    this.#parts?.kernel.close();
+    this.#parts?.ledger().close();
+    this.#setStopped(exitCode);
+  }
+
+  #status(): DaemonStatus {
+    const conf = this.#conf;
+    return {
+      version, pid: process.pid, startedAt: this.#startedAt, node: conf?.current.node ?? hostname(),
+      ...(conf?.current.path === undefined ? {} : { configPath: conf.current.path }),
+      ...(conf?.fault === undefined ? {} : { configError: conf.fault }),
+      callsInFlight: this.#callLog.inFlight,
+      calls: this.#callLog.counts,
+      reconciler: this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] },
+      memoryBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  #notify(lines: string): void {
+    const failure = notifyServiceManager(lines, process.env['NOTIFY_SOCKET']);
+    if (failure !== undefined) this.#log.warn({}, failure);
+  }
+}
+
+function reconcilerCaller(): Caller {
+  return { env: { PATH: process.env['PATH'], CNI_PATH: pluginDirectories.join(':') }, path: pluginDirectories };
+}

@@ -1,0 +1,84 @@
+/** What is said of a call, and counted: one line each, with outcome and duration. */
+import type { CniAnswer, CniCall } from '../cni/dispatch.ts';
+import { describeError } from '../errors/weft-error.ts';
+import type { CallCount } from '../report/daemon-status.ts';
+import { startTimer } from '../sys/timer.ts';
+import type { Log, LogFields } from '../log/log.ts';
+
+/** Without a call for so long, there is time for what a call should not wait for. */
+const quietMs = 500;
+
+/** Verbs that change something; the others are asked again and again (containerd 2: STATUS every 5 s). */
+const changing: ReadonlySet<string> = new Set(['ADD', 'DEL', 'GC']);
+const known: ReadonlySet<string> = new Set([...changing, 'CHECK', 'STATUS', 'VERSION']);
+
+/** Counts calls by verb and writes them to the log. */
+export class CallLog {
+  readonly #log: Log;
+  readonly #counts = new Map<string, { ok: number; failed: number }>();
+  readonly #onQuiet: () => void;
+  #cancelQuiet: () => void = () => undefined;
+  #inFlight = 0;
+
+  /** @param onQuiet called when there has been no call for a while, once after the last */
+  constructor(log: Log, onQuiet: () => void) {
+    this.#log = log;
+    this.#onQuiet = onQuiet;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** By verb. */
+  get counts(): Readonly<Record<string, CallCount>> {
+    return Object.fromEntries(this.#counts);
+  }
+
+  /** Runs a call; says how it went. */
+  async watch(call: CniCall, run: () => Promise<CniAnswer>): Promise<CniAnswer> {
+    const startedAt = performance.now();
+    this.#inFlight += 1;
+    try {
+      const answer = await run();
+      this.#note(call, answer, performance.now() - startedAt);
+      return answer;
+    } finally {
+      this.#inFlight -= 1;
+      this.#cancelQuiet();
+      if (this.#inFlight === 0) this.#cancelQuiet = startTimer(quietMs, this.#onQuiet);
+    }
+  }
+
+  #note({ env }: CniCall, { exitCode, error }: CniAnswer, ms: number): void {
+    const given = env['CNI_COMMAND'] ?? '';
+    // What callers make up must not fill the memory.
+    const verb = known.has(given) ? given : 'other';
+    const count = this.#counts.get(verb) ?? { ok: 0, failed: 0 };
+    this.#counts.set(verb, count);
+    const fields = { verb, ...describeContainer(env), ms: Math.round(ms * 100) / 100 };
+    if (exitCode === 0) {
+      count.ok += 1;
+      if (changing.has(verb)) this.#log.info({ ...fields, outcome: 'ok' }, `${verb} done`);
+      else this.#log.debug({ ...fields, outcome: 'ok' }, `${verb} done`);
+    } else {
+      count.failed += 1;
+      this.#log.warn({ ...fields, outcome: 'failed', ...describeFailure(error) }, `${verb} failed`);
+    }
+  }
+}
+
+function describeContainer(env: CniCall['env']): LogFields {
+  const pod = /(?:^|;)K8S_POD_NAMESPACE=([^;]*)/.exec(env['CNI_ARGS'] ?? '')?.[1];
+  const name = /(?:^|;)K8S_POD_NAME=([^;]*)/.exec(env['CNI_ARGS'] ?? '')?.[1];
+  return {
+    ...(env['CNI_CONTAINERID'] === undefined ? {} : { containerId: env['CNI_CONTAINERID'] }),
+    ...(env['CNI_IFNAME'] === undefined ? {} : { ifName: env['CNI_IFNAME'] }),
+    ...(name === undefined ? {} : { pod: pod === undefined ? name : `${pod}/${name}` }),
+  };
+}
+
+function describeFailure(error: unknown): LogFields {
+  const code = error instanceof Error && 'cniCode' in error ? { code: error.cniCode } : {};
+  return { ...code, error: describeError(error) };
+}

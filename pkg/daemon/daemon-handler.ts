@@ -1,0 +1,43 @@
+/** What a daemon is asked: CNI calls, questions, and to make way for a newer one. */
+import type { Request } from '../protocol/protocol.ts';
+import type { DaemonStatus } from '../report/daemon-status.ts';
+import type { Calls } from './calls.ts';
+import type { Answer, Refusal, RequestHandler } from './connection.ts';
+
+export interface DaemonHandlerParts {
+  readonly calls: Calls;
+  readonly status: () => DaemonStatus;
+  /** Makes way; what is under way is finished. */
+  readonly retire: () => void;
+}
+
+const unknownQuestionStatus = 2;
+
+export class DaemonHandler implements RequestHandler {
+  readonly #parts: DaemonHandlerParts;
+
+  constructor(parts: DaemonHandlerParts) {
+    this.#parts = parts;
+  }
+
+  refuse(request: Request): Refusal | undefined {
+    return request.kind === 'call' ? this.#parts.calls.refuse(request) : undefined;
+  }
+
+  async answer(request: Request, isWanted: () => boolean): Promise<Answer> {
+    switch (request.kind) {
+      case 'call':
+        return this.#parts.calls.answer(request, isWanted);
+      case 'question':
+        return this.#answerQuestion(request.stdin);
+      case 'retire':
+        this.#parts.retire();
+        return { status: 0, body: '' };
+    }
+  }
+
+  #answerQuestion(question: string): Answer {
+    if (question === 'status') return { status: 0, body: JSON.stringify(this.#parts.status()) };
+    return { status: unknownQuestionStatus, body: JSON.stringify({ error: 'the question must be "status"' }) };
+  }
+}

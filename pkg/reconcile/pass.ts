@@ -1,0 +1,215 @@
+/**
+ * One pass: the ledger's view of the node is compared with the kernel, and what differs is put right.
+ *
+ * What is repaired is looked up in the ledger again inside the transaction that repairs it: a DEL in between, by this process or
+ * another, must not find its container made anew behind its back. Between two ports the event loop has its turn, so that a
+ * pass over a full node keeps no ADD waiting for more than one of them.
+ */
+import type { EngineParts } from '../attachment/engine-parts.ts';
+import { finishPendingDels } from '../attachment/pending.ts';
+import { isBeingWorkedOn } from '../attachment/predecessor.ts';
+import { dropUnusedSegments, removeAttachment, type Caller } from '../attachment/remove.ts';
+import { joinRepairs, type Repair } from '../datapath/fault.ts';
+import type { Observation } from '../datapath/observation.ts';
+import { describeError } from '../errors/weft-error.ts';
+import type { AttachmentRecord, LedgerReader } from '../ledger/ledger.ts';
+import type { Vni } from '../netaddr/netaddr.ts';
+import type { Segment } from '../overlay/model.ts';
+import { bridgeName } from '../overlay/names.ts';
+import { nextTurn } from '../sys/timer.ts';
+import type { Findings } from './findings.ts';
+import { describeChange, replanSegment } from './replan.ts';
+import type { Scope } from './scope.ts';
+import type { Vanished } from './vanished.ts';
+
+export interface PassParts {
+  readonly engine: EngineParts;
+  readonly findings: Findings;
+  readonly vanished: Vanished;
+  /** What delegated IPAM plugins are called with when nobody's call is at hand. */
+  readonly caller: () => Caller;
+  /** Runs when no call about the container is under way. */
+  readonly exclusively: <T>(containerId: string, work: () => Promise<T>) => Promise<T>;
+}
+
+/** What the ledger has. */
+interface Snapshot {
+  readonly segments: readonly Segment[];
+  readonly attached: readonly AttachmentRecord[];
+  readonly interrupted: readonly AttachmentRecord[];
+}
+
+/** Goes over what the scope names; returns whether something failed that is worth another try. @throws WeftError when the ledger cannot be used */
+export async function runPass(parts: PassParts, scope: Scope): Promise<boolean> {
+  if (scope.everything) await finishPendingDels(parts.engine, parts.caller());
+  const snapshot = takeSnapshot(parts.engine, scope);
+  await removeInterrupted(parts, snapshot);
+  if (scope.everything || scope.underlay) await replanSegments(parts, snapshot);
+  // For a whole node all tables are read once, behind the snapshot: what the ledger had by then must be in the kernel.
+  const seen = scope.everything ? parts.engine.datapath.observe() : undefined;
+  const remade = repairSegments(parts, snapshot.segments.filter(({ vni }) => scope.everything || scope.vnis.has(vni)), seen);
+  const chosen = snapshot.attached.filter(({ hostIf }) => scope.everything || scope.hostIfs.has(hostIf));
+  const others = remade.vnis.size === 0 ? [] : listPortsOf(parts.engine, remade.vnis).filter((record) => !chosen.some(({ seq }) => seq === record.seq));
+  const arePortsWhole = await repairPorts(parts, [...chosen, ...others], (record) => (remade.vnis.has(record.vni) ? undefined : seen));
+  const isGuardWhole = !(scope.everything || scope.guard) || repairGuard(parts);
+  if (scope.everything) await tidyUp(parts, snapshot);
+  return !(remade.areWhole && arePortsWhole && isGuardWhole);
+}
+
+/** The rows that the scope may need: reading all of them takes longer than a look at one port. */
+function takeSnapshot(engine: EngineParts, scope: Scope): Snapshot {
+  const isWide = scope.everything || scope.underlay;
+  return engine.ledger().read((tx) => {
+    const records = isWide ? tx.listAttachments() : [...scope.hostIfs].flatMap((hostIf) => tx.findAttachmentByHostIf(hostIf) ?? []);
+    return {
+      segments: tx.listSegments().map((entry) => entry.segment),
+      attached: records.filter((record) => record.state === 'attached'),
+      interrupted: scope.everything ? records.filter((record) => record.state !== 'attached' && !isBeingWorkedOn(engine, record)) : [],
+    };
+  });
+}
+
+function listPortsOf(engine: EngineParts, vnis: ReadonlySet<Vni>): AttachmentRecord[] {
+  return engine.ledger().read((tx) => [...vnis].flatMap((vni) => tx.listAttachments({ vni, state: 'attached' })));
+}
+
+/** ADDs and DELs that nobody will finish any more. */
+async function removeInterrupted(parts: PassParts, { interrupted }: Snapshot): Promise<void> {
+  for (const record of interrupted) await removeFor(parts, record, `the ${record.state === 'adding' ? 'ADD' : 'DEL'} of container ${record.key.containerId}, ${record.key.ifName} was interrupted: removed`);
+}
+
+async function removeFor(parts: PassParts, record: AttachmentRecord, what: string): Promise<void> {
+  const { engine, findings } = parts;
+  const subject = record.hostIf;
+  try {
+    const isRemoved = await parts.exclusively(record.key.containerId, () => removeAttachment(engine, record, parts.caller()));
+    if (isRemoved) findings.noteRepairs(subject, [what]);
+  } catch (error) {
+    findings.noteFaults(subject, [`container ${record.key.containerId}, ${record.key.ifName} cannot be removed: ${describeError(error)}`]);
+  }
+}
+
+/** Peers and gateways as the configuration has them by now. */
+async function replanSegments(parts: PassParts, { segments, attached }: Snapshot): Promise<void> {
+  const { engine, findings } = parts;
+  const node = await engine.nodeConf();
+  for (const present of segments) {
+    const newest = attached.findLast((record) => record.vni === present.vni);
+    if (newest === undefined) continue;
+    const others = segments.filter((other) => other.vni !== present.vni);
+    const replanned = replanSegment(engine.kernel, node, { present, newest, others });
+    findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : []);
+    if ('segment' in replanned) applyPlan(parts, present, replanned.segment);
+  }
+}
+
+function applyPlan({ engine, findings }: PassParts, present: Segment, wanted: Segment): void {
+  const change = describeChange(present, wanted);
+  if (change.length === 0) return;
+  const isApplied = engine.ledger().write((tx) => {
+    // An ADD may have brought it up to date in the meantime.
+    const current = tx.findSegment(present.vni)?.segment;
+    if (current === undefined || describeChange(current, present).length > 0) return false;
+    tx.putSegment({ vni: wanted.vni, segment: wanted });
+    const others = tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== wanted.vni);
+    const ports = tx.listAttachments({ vni: wanted.vni, state: 'attached' }).map((record) => record.port);
+    engine.datapath.updateSegment({ segment: wanted, previous: current, others, ports });
+    return true;
+  });
+  if (isApplied) findings.noteRepairs(`plan of ${wanted.tenant}`, change);
+}
+
+/** Repairs segments; `vnis` are those whose ports must be looked at afresh. */
+function repairSegments(parts: PassParts, segments: readonly Segment[], seen: Observation | undefined): { vnis: ReadonlySet<Vni>; areWhole: boolean } {
+  const vnis = new Set<Vni>();
+  let areWhole = true;
+  for (const { vni } of segments) {
+    const repair = inLedger(parts, (tx) => {
+      const segment = tx.findSegment(vni)?.segment;
+      return segment === undefined || tx.countAttachments(vni) === 0 ? undefined : parts.engine.datapath.repairSegment(segment, seen);
+    });
+    if (repair === undefined) continue;
+    note(parts, bridgeName(vni), repair);
+    if (repair.repaired.length > 0) vnis.add(vni);
+    areWhole &&= repair.failed.length === 0;
+  }
+  return { vnis, areWhole };
+}
+
+async function repairPorts(parts: PassParts, records: readonly AttachmentRecord[], seenOf: (record: AttachmentRecord) => Observation | undefined): Promise<boolean> {
+  let areWhole = true;
+  for (const record of records) {
+    const repairs = inLedger(parts, (tx) => repairPort(parts.engine, tx, { record, seen: seenOf(record) }));
+    if (repairs !== undefined) {
+      note(parts, record.hostIf, joinRepairs(repairs.port, repairs.container));
+      areWhole &&= repairs.port.failed.length === 0;
+      await followContainer(parts, record, repairs);
+    }
+    await nextTurn();
+  }
+  return areWhole;
+}
+
+interface PortRepairs {
+  readonly port: Repair;
+  readonly container: Repair;
+}
+
+function repairPort({ datapath }: EngineParts, tx: LedgerReader, { record, seen }: { record: AttachmentRecord; seen: Observation | undefined }): PortRepairs | undefined {
+  const present = tx.findAttachmentBySeq(record.seq);
+  const segment = tx.findSegment(record.vni)?.segment;
+  if (present?.state !== 'attached' || segment === undefined) return undefined;
+  const request = { segment, port: present.port, netns: present.netns, netnsId: present.netnsId };
+  const port = datapath.repairPort(request, seen);
+  return { port, container: datapath.repairContainer(request) };
+}
+
+/** A container whose namespace is gone is collected in the end. */
+async function followContainer(parts: PassParts, record: AttachmentRecord, { port, container }: PortRepairs): Promise<void> {
+  if (container.isGone !== true) return parts.vanished.noteThere(record.seq);
+  if (!parts.vanished.noteGone({ seq: record.seq, hostIf: record.hostIf, isPortGone: port.isGone === true })) return;
+  await removeFor(parts, record, `the namespace ${record.netns} of container ${record.key.containerId}, ${record.key.ifName} is gone and no DEL came: removed`);
+}
+
+function repairGuard(parts: PassParts): boolean {
+  try {
+    const mended = parts.engine.ledger().write((tx) => parts.engine.datapath.mendGuard({
+      segments: tx.listSegments().map((entry) => entry.segment),
+      ports: tx.listAttachments().map((record) => record.port),
+    }));
+    parts.findings.noteRepairs('guard', mended);
+    parts.findings.noteFaults('guard', []);
+    return true;
+  } catch (error) {
+    parts.findings.noteFaults('guard', [`the guard cannot be mended: ${describeError(error)}`]);
+    return false;
+  }
+}
+
+/** What belongs to no attachment goes. */
+async function tidyUp({ engine, findings, vanished }: PassParts, { segments, attached }: Snapshot): Promise<void> {
+  try {
+    await dropUnusedSegments(engine);
+    const removed = await engine.ledger().write((tx) => engine.datapath.collect({
+      segments: tx.listSegments().map((entry) => entry.segment),
+      ports: tx.listAttachments().map((record) => record.port),
+    }));
+    findings.noteRepairs('garbage', removed.map((what) => `${what} belonged to no attachment: removed`));
+    findings.noteFaults('garbage', []);
+  } catch (error) {
+    findings.noteFaults('garbage', [`what belongs to no attachment cannot be removed: ${describeError(error)}`]);
+  }
+  vanished.retain(new Set(attached.map((record) => record.seq)));
+  const subjects = new Set(['guard', 'garbage', ...segments.flatMap(({ vni, tenant }) => [bridgeName(vni), `plan of ${tenant}`]), ...attached.map((record) => record.hostIf)]);
+  findings.retain((subject) => subjects.has(subject));
+}
+
+function note({ findings }: PassParts, subject: string, { repaired, left, failed }: Repair): void {
+  findings.noteRepairs(subject, repaired);
+  findings.noteFaults(subject, [...left, ...failed]);
+}
+
+/** Looks and repairs within a transaction, so that what is repaired is wanted until it is. */
+function inLedger<T>({ engine }: PassParts, work: (tx: LedgerReader) => T): T {
+  return engine.ledger().write(work);
+}

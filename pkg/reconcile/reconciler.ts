@@ -1,0 +1,153 @@
+/**
+ * The reconciler: makes the node what the ledger and the configuration say, whoever has changed it.
+ *
+ * It looks at the whole node at the start, when events were lost, after a change of the configuration, and now and then; and at
+ * single segments and ports when the kernel says that something of theirs has changed. Events are gathered for a moment: what
+ * an ADD of another process does looks like damage until it is done.
+ */
+import { describeError } from '../errors/weft-error.ts';
+import { decodeLink, listLinks } from '../netlink/link.ts';
+import type { KernelEvent } from '../netlink/monitor.ts';
+import type { ReconcilerStatus } from '../report/daemon-status.ts';
+import { startInterval, startTimer } from '../sys/timer.ts';
+import type { Log } from '../log/log.ts';
+import { Findings } from './findings.ts';
+import { runPass, type PassParts } from './pass.ts';
+import { everything, joinScopes, scopeOf, type Scope } from './scope.ts';
+import { Suspects, type OwnSockets } from './suspects.ts';
+import { graceMs, Vanished } from './vanished.ts';
+
+/** From the first event to the pass: long enough for an ADD to end, short enough to be there within a second. */
+const gatherMs = 100;
+/** From one pass over the whole node to the next: what no event tells, such as a container's namespace that is kept alive. */
+const fullPassMs = 5 * 60_000;
+/** After a pass that could not put everything right; doubled each time. */
+const retryMsMin = 1000;
+const retryMsMax = 60_000;
+
+export interface ReconcilerOptions extends Omit<PassParts, 'findings' | 'vanished'> {
+  readonly log: Log;
+  /** The daemon's own sockets, whose changes are no damage. */
+  readonly own: OwnSockets;
+}
+
+export class Reconciler {
+  readonly #log: Log;
+  readonly #parts: PassParts;
+  readonly #suspects: Suspects;
+  readonly #findings: Findings;
+  readonly #vanished: Vanished;
+  #due: Scope | undefined;
+  #running: Promise<void> | undefined;
+  #gather: (() => void) | undefined;
+  #cancelPeriod: () => void = () => undefined;
+  #cancelRetry: () => void = () => undefined;
+  #cancelSecondLook: () => void = () => undefined;
+  #retryMs = retryMsMin;
+  #isStopped = false;
+  #passes = 0;
+  #last: { readonly at: number; readonly ms: number } | undefined;
+
+  constructor({ log, own, ...parts }: ReconcilerOptions) {
+    this.#log = log;
+    this.#findings = new Findings(log, parts.engine.now);
+    this.#vanished = new Vanished(() => performance.now());
+    this.#suspects = new Suspects(own);
+    this.#parts = { ...parts, findings: this.#findings, vanished: this.#vanished };
+  }
+
+  get status(): ReconcilerStatus {
+    return {
+      passes: this.#passes,
+      ...(this.#last === undefined ? {} : { lastPassAt: this.#last.at, lastPassMs: this.#last.ms }),
+      repairs: this.#findings.repairs,
+      openFaults: this.#findings.openFaults,
+    };
+  }
+
+  /** Begins with a pass over the whole node; the promise is fulfilled when that is done. Never rejects. */
+  async start(): Promise<void> {
+    this.#learn();
+    this.#cancelPeriod = startInterval(fullPassMs, () => this.look(everything));
+    this.look(everything);
+    await this.#running;
+  }
+
+  /** What the kernel says has changed. */
+  noteEvents(events: readonly KernelEvent[]): void {
+    this.#suspects.note(events);
+    if (this.#suspects.isEmpty || this.#gather !== undefined || this.#isStopped) return;
+    this.#gather = startTimer(gatherMs, () => {
+      this.#gather = undefined;
+      const scope = this.#suspects.take();
+      if (scope !== undefined) this.look(scope);
+    });
+  }
+
+  /** Events were lost: nothing is known any more. */
+  noteOverrun(): void {
+    this.#log.warn({}, 'events of the kernel were lost: the whole node is looked at');
+    this.#learn();
+    this.look(everything);
+  }
+
+  /** Asks for a pass over the scope; one that is under way is not disturbed. */
+  look(scope: Scope): void {
+    if (this.#isStopped) return;
+    this.#due = this.#due === undefined ? scope : joinScopes(this.#due, scope);
+    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+  }
+
+  /** Begins no further pass, and waits for the one that is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const cancel of [this.#gather, this.#cancelPeriod, this.#cancelRetry, this.#cancelSecondLook]) cancel?.();
+    await this.#running;
+  }
+
+  /** What changes while the links are read is heard afterwards. */
+  #learn(): void {
+    try {
+      this.#suspects.learn(this.#parts.engine.kernel.route.dump(listLinks()).map(decodeLink));
+    } catch (error) {
+      // Then every event is news, and worth a look.
+      this.#log.warn({ error: describeError(error) }, 'the links of the node could not be read');
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (this.#due !== undefined && !this.#isStopped) {
+      const scope = this.#due;
+      this.#due = undefined;
+      const startedAt = performance.now();
+      const isRetryDue = await this.#pass(scope);
+      this.#passes += 1;
+      this.#last = { at: this.#parts.engine.now(), ms: Math.round(performance.now() - startedAt) };
+      this.#log.debug({ everything: scope.everything, ms: this.#last.ms }, 'compared the node with the ledger');
+      this.#planNext(scope, isRetryDue);
+    }
+  }
+
+  async #pass(scope: Scope): Promise<boolean> {
+    try {
+      return await runPass(this.#parts, scope);
+    } catch (error) {
+      this.#log.error({ error: describeError(error) }, 'the node could not be compared with the ledger');
+      return true;
+    }
+  }
+
+  #planNext(scope: Scope, isRetryDue: boolean): void {
+    if (isRetryDue) {
+      this.#cancelRetry();
+      this.#cancelRetry = startTimer(this.#retryMs, () => this.look(scope));
+      this.#retryMs = Math.min(retryMsMax, this.#retryMs * 2);
+    } else {
+      this.#retryMs = retryMsMin;
+    }
+    const hostIfs = this.#vanished.pending;
+    if (hostIfs.size === 0) return;
+    this.#cancelSecondLook();
+    this.#cancelSecondLook = startTimer(graceMs, () => this.look(scopeOf({ hostIfs })));
+  }
+}

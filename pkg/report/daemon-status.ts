@@ -1,0 +1,122 @@
+/** What a daemon says of itself: the answer to the question `status`. */
+import { isAbsent, isJsonObject, showValue, type JsonObject } from '../cni/json-value.ts';
+
+/** How often a verb was called since the daemon started. */
+export interface CallCount {
+  readonly ok: number;
+  readonly failed: number;
+}
+
+/** Something that the reconciler has put right. */
+export interface Repair {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** In words. */
+  readonly what: string;
+}
+
+export interface ReconcilerStatus {
+  /** How many times the node was compared with what should be there. */
+  readonly passes: number;
+  /** Milliseconds since the epoch. */
+  readonly lastPassAt?: number;
+  /** How long that pass took, in milliseconds. */
+  readonly lastPassMs?: number;
+  /** The latest, the oldest first; at most repairsMax. */
+  readonly repairs: readonly Repair[];
+  /** What is wrong and could not be put right, in words. */
+  readonly openFaults: readonly string[];
+}
+
+/** How many repairs a daemon remembers. */
+export const repairsMax = 50;
+
+/** The answer's body, as JSON. Keys that this version does not know are passed over: the daemon may be newer. */
+export interface DaemonStatus {
+  readonly version: string;
+  readonly pid: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** The node's name. */
+  readonly node: string;
+  /** The node configuration in force; absent where there is none. */
+  readonly configPath?: string;
+  /** Why the configuration that is on the disk was refused; the one before is in force. */
+  readonly configError?: string;
+  readonly callsInFlight: number;
+  /** By verb. */
+  readonly calls: Readonly<Record<string, CallCount>>;
+  readonly reconciler: ReconcilerStatus;
+  /** Resident. */
+  readonly memoryBytes: number;
+}
+
+/** Reads a daemon's answer. @throws SyntaxError naming the first key that is not as it should be */
+export function parseDaemonStatus(json: string): DaemonStatus {
+  const fields = object(JSON.parse(json), 'the status');
+  const calls = object(fields['calls'], 'calls');
+  return {
+    version: text(fields, 'version'),
+    pid: number(fields, 'pid'),
+    startedAt: number(fields, 'startedAt'),
+    node: text(fields, 'node'),
+    ...optional(fields, 'configPath', text),
+    ...optional(fields, 'configError', text),
+    callsInFlight: number(fields, 'callsInFlight'),
+    calls: Object.fromEntries(Object.entries(calls).map(([verb, count]) => [verb, parseCount(object(count, `calls.${verb}`))])),
+    reconciler: parseReconciler(object(fields['reconciler'], 'reconciler')),
+    memoryBytes: number(fields, 'memoryBytes'),
+  };
+}
+
+function parseCount(fields: JsonObject): CallCount {
+  return { ok: number(fields, 'ok'), failed: number(fields, 'failed') };
+}
+
+function parseReconciler(fields: JsonObject): ReconcilerStatus {
+  return {
+    passes: number(fields, 'passes'),
+    ...optional(fields, 'lastPassAt', number),
+    ...optional(fields, 'lastPassMs', number),
+    repairs: list(fields, 'repairs').map((item) => parseRepair(object(item, 'repairs'))),
+    openFaults: list(fields, 'openFaults').map((item) => {
+      if (typeof item !== 'string') throw unexpected('openFaults', 'a list of texts', item);
+      return item;
+    }),
+  };
+}
+
+function parseRepair(fields: JsonObject): Repair {
+  return { at: number(fields, 'at'), what: text(fields, 'what') };
+}
+
+function optional<K extends string, T>(fields: JsonObject, key: K, read: (fields: JsonObject, key: K) => T): Partial<Record<K, T>> {
+  return isAbsent(fields[key]) ? {} : ({ [key]: read(fields, key) } as Partial<Record<K, T>>);
+}
+
+function object(value: unknown, key: string): JsonObject {
+  if (!isJsonObject(value)) throw unexpected(key, 'an object', value);
+  return value;
+}
+
+function list(fields: JsonObject, key: string): readonly unknown[] {
+  const value = fields[key];
+  if (!Array.isArray(value)) throw unexpected(key, 'a list', value);
+  return value;
+}
+
+function text(fields: JsonObject, key: string): string {
+  const value = fields[key];
+  if (typeof value !== 'string') throw unexpected(key, 'text', value);
+  return value;
+}
+
+function number(fields: JsonObject, key: string): number {
+  const value = fields[key];
+  if (typeof value !== 'number') throw unexpected(key, 'a number', value);
+  return value;
+}
+
+function unexpected(key: string, wanted: string, value: unknown): SyntaxError {
+  return new SyntaxError(`${key} must be ${wanted}: current value is ${showValue(value)}`);
+}
