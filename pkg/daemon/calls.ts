@@ -14,12 +14,14 @@ import type { Log } from '../log/log.ts';
 /** Calls that are worked on at once; the others wait. Each may hold a delegated plugin's process. */
 const concurrencyMax = 64;
 
+/** What calls are done with. */
 export interface CallsParts {
   readonly plugin: CniPlugin;
   readonly callLog: CallLog;
   readonly log: Log;
 }
 
+/** Does the calls that are for this daemon. */
 export class Calls {
   readonly #parts: CallsParts;
   readonly #containers = new KeyedQueue();

@@ -13,6 +13,7 @@ export interface DaemonHandlerParts {
 
 const unknownQuestionStatus = 2;
 
+/** Tells the kinds of requests apart. */
 export class DaemonHandler implements RequestHandler {
   readonly #parts: DaemonHandlerParts;
 

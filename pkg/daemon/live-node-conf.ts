@@ -22,6 +22,7 @@ export interface LiveNodeConfOptions {
   readonly onChange: () => void;
 }
 
+/** The node configuration that is in force. */
 export class LiveNodeConf {
   readonly #options: LiveNodeConfOptions;
   #current: NodeConf;

@@ -12,6 +12,7 @@ const connectionsMax = 1024;
 /** After another daemon has the name, connections that had been made before are still accepted for so long. */
 const lateComersMs = 200;
 
+/** Listens, and serves each connection. */
 export class DaemonServer {
   readonly #server: Server;
   readonly #handler: RequestHandler;

@@ -23,6 +23,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Removes links, and says when they are gone. */
 export class LinkReaper {
   readonly #idle: NetlinkSocket[] = [];
   /** By name; the order in which they were doomed. */

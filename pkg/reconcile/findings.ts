@@ -2,6 +2,7 @@
 import { repairsMax, type Repair } from '../report/daemon-status.ts';
 import type { Log } from '../log/log.ts';
 
+/** Remembers what passes have found, and says what is new. */
 export class Findings {
   readonly #log: Log;
   readonly #now: () => number;

@@ -31,6 +31,7 @@ export interface ReconcilerOptions extends Omit<PassParts, 'findings' | 'vanishe
   readonly own: OwnSockets;
 }
 
+/** Runs passes, one at a time, when there is reason to. */
 export class Reconciler {
   readonly #log: Log;
   readonly #parts: PassParts;

@@ -17,6 +17,7 @@ export interface Absence {
   readonly isPortGone: boolean;
 }
 
+/** Remembers which containers were seen to be gone, and since when. */
 export class Vanished {
   readonly #now: () => number;
   /** Since when a container has been seen to be gone, by sequence number. */
