@@ -21,7 +21,7 @@ export function buildEngine(places: Places): CniPlugin {
 }
 
 /** What differs between a process that answers one call and a daemon. */
-export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Pick<LedgerOptions, 'walPagesMax'>;
+export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs'>;
 
 /** The engine's parts. */
 export function buildParts(places: Places, { kernel, nodeConf, warn: say, ...ledgerOptions }: Surroundings): EngineParts {

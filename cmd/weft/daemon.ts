@@ -10,8 +10,11 @@ import { DaemonHandler } from '../../pkg/daemon/daemon-handler.ts';
 import { LiveNodeConf } from '../../pkg/daemon/live-node-conf.ts';
 import { DaemonServer } from '../../pkg/daemon/server.ts';
 import { retirePredecessor } from '../../pkg/daemon/takeover.ts';
+import type { OpenKernel } from '../../pkg/datapath/kernel.ts';
+import { StepClock } from '../../pkg/daemon/step-clock.ts';
 import { LinkReaper } from '../../pkg/datapath/link-reaper.ts';
 import { describeError, isWeftError } from '../../pkg/errors/weft-error.ts';
+import type { Ledger } from '../../pkg/ledger/ledger.ts';
 import type { Log, LogLevel } from '../../pkg/log/log.ts';
 import { decodeLinkName, isLinkGone } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
@@ -22,12 +25,15 @@ import { notifyServiceManager } from '../../pkg/sys/notify.ts';
 import { buildParts, openKernelIn, readNodeConf } from './build-engine.ts';
 import { openLog } from './log-writer.ts';
 import { findPlaces, type Places } from './places.ts';
+import { timedKernel, timedLedger } from './timed-parts.ts';
 import { version } from './version.ts';
 
 /** A delegated IPAM plugin may take 30 s; systemd's own patience is longer (TimeoutStopSec in conf/weft.service). */
 const stopDeadlineMs = 40_000;
 /** The ledger's -wal is emptied when there is time: a call waits for the disk only after some 400 calls without a pause. */
 const walPagesMax = 4000;
+/** While it waits for another process's lock the daemon does nothing else; a caller whose deadline is near does the call itself. */
+const ledgerDeadlineMs = 2000;
 /** Where runtimes keep plugins, for the reconciler's own calls of a delegated one. */
 const pluginDirectories = ['/opt/cni/bin', '/usr/lib/cni'];
 
@@ -35,7 +41,7 @@ const pluginDirectories = ['/opt/cni/bin', '/usr/lib/cni'];
 export async function runDaemon({ logLevel }: { readonly logLevel: LogLevel }): Promise<void> {
   const log = openLog(logLevel);
   try {
-    const daemon = new Daemon(findPlaces(), log);
+    const daemon = new Daemon(findPlaces(), log, logLevel === 'debug' ? new StepClock() : undefined);
     await daemon.start();
     process.exitCode = await daemon.stopped;
   } catch (error) {
@@ -50,6 +56,7 @@ class Daemon {
   readonly #places: Places;
   readonly #log: Log;
   readonly #reaper = new LinkReaper();
+  readonly #clock: StepClock | undefined;
   readonly #callLog: CallLog;
   readonly #startedAt = Date.now();
   #setStopped: (exitCode: number) => void = () => undefined;
@@ -61,10 +68,11 @@ class Daemon {
   #monitor?: KernelMonitor;
   #reconciler?: Reconciler;
 
-  constructor(places: Places, log: Log) {
+  constructor(places: Places, log: Log, clock: StepClock | undefined) {
     this.#places = places;
     this.#log = log;
-    this.#callLog = new CallLog(log, () => this.#rest());
+    this.#clock = clock;
+    this.#callLog = new CallLog({ log, onQuiet: () => this.#rest(), clock });
     this.stopped = new Promise((resolve) => (this.#setStopped = resolve));
   }
 
@@ -72,7 +80,7 @@ class Daemon {
     const { configPath, runDirectory } = this.#places;
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
     const kernel = openKernelIn(this.#places, (route, names) => this.#reaper.remove(route, names));
-    const parts = buildParts(this.#places, { kernel, nodeConf: () => Promise.resolve(conf.current), warn: (message) => this.#log.warn({}, message), walPagesMax });
+    const parts = this.#buildParts(conf, kernel);
     // A ledger that cannot be used is found now, and not by the first call.
     parts.ledger();
     this.#conf = conf;
@@ -92,6 +100,17 @@ class Daemon {
     if (this.#isStopping) return;
     conf.watch();
     await this.#reconciler.start();
+  }
+
+  #buildParts(conf: LiveNodeConf, kernel: OpenKernel): EngineParts {
+    const clock = this.#clock;
+    const parts = buildParts(this.#places, {
+      kernel: clock === undefined ? kernel : timedKernel(kernel, clock), nodeConf: () => Promise.resolve(conf.current),
+      warn: (message) => this.#log.warn({}, message), walPagesMax, deadlineMs: ledgerDeadlineMs,
+    });
+    if (clock === undefined) return parts;
+    let timed: Ledger | undefined;
+    return { ...parts, ledger: () => (timed ??= timedLedger(parts.ledger(), clock)) };
   }
 
   /** Takes calls, first beside a daemon that is there already and then in its place. */
@@ -126,9 +145,11 @@ class Daemon {
     process.on('SIGHUP', () => void this.#reload());
   }
 
+  /** Looks at the whole node also where the configuration is as it was: SIGHUP is how an operator asks for it. */
   async #reload(): Promise<void> {
     this.#notify('RELOADING=1');
     await this.#conf?.reload();
+    this.#reconciler?.look(everything);
     this.#notify('READY=1');
   }
 

@@ -1,4 +1,5 @@
 /** `weft forget`: kept addresses are kept for ever, so there must be a way to give one up. */
+import { writeDownDropped } from '../../pkg/attachment/pending.ts';
 import { describeError, WeftError } from '../../pkg/errors/weft-error.ts';
 import { readBootId } from '../../pkg/ledger/boot.ts';
 import { openLedger, type LedgerTransaction } from '../../pkg/ledger/ledger.ts';
@@ -8,17 +9,23 @@ import { findPlaces } from './places.ts';
 /** Deletes an identity. Prints what was given up; exit status 1 and a message where there is nothing or it is in use. */
 export function forgetEndpoint(tenant: string, endpoint: string): void {
   try {
-    const ledger = openLedger({ directory: findPlaces().stateDirectory, bootId: readBootId() });
+    const { stateDirectory, runDirectory } = findPlaces();
+    const ledger = openLedger({ directory: stateDirectory, bootId: readBootId() });
     try {
+      writeDownDropped({ ledger: () => ledger, pendingDirectories: [stateDirectory, runDirectory], now: Date.now, warn });
       ledger.write((tx) => forget(tx, findVni(tx, tenant), endpoint));
     } finally {
       ledger.close();
     }
     process.stdout.write(`forgot endpoint ${endpoint} of tenant ${tenant}\n`);
   } catch (error) {
-    process.stderr.write(`weft: ${describeError(error)}\n`);
+    warn(describeError(error));
     process.exitCode = 1;
   }
+}
+
+function warn(message: string): void {
+  process.stderr.write(`weft: ${message}\n`);
 }
 
 /** Identities are kept by VNI; a name is known while the tenant has containers here. */

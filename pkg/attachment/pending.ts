@@ -24,15 +24,16 @@ export async function finishPendingDels(parts: EngineParts, caller: Caller): Pro
 
 /**
  * Attachments that a reboot ended are dropped from the ledger; addresses that another plugin gave them are still taken there
- * (host-local keeps them on the disk), and no runtime may remember to give them back.
+ * (host-local keeps them on the disk), and no runtime may remember to give them back. To be called by whoever opens the ledger to
+ * change it: what the first opening after a reboot has dropped is told once.
  */
-function writeDownDropped(parts: EngineParts): void {
-  for (const { key, ipam, conf } of parts.ledger().takeDroppedFromLastBoot()) {
+export function writeDownDropped({ ledger, pendingDirectories, now, warn }: Pick<EngineParts, 'ledger' | 'pendingDirectories' | 'now' | 'warn'>): void {
+  for (const { key, ipam, conf } of ledger().takeDroppedFromLastBoot()) {
     if (!isDelegated(ipam)) continue;
     try {
-      writePendingDel(parts.pendingDirectories, { ...key, conf, requestedAt: parts.now() });
+      writePendingDel(pendingDirectories, { ...key, conf, requestedAt: now() });
     } catch (error) {
-      parts.warn(`what the IPAM plugin ${ipam} gave container ${key.containerId} in the last boot is still to be given back: ${describeError(error)}`);
+      warn(`what the IPAM plugin ${ipam} gave container ${key.containerId} in the last boot is still to be given back: ${describeError(error)}`);
     }
   }
 }

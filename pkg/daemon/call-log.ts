@@ -4,6 +4,7 @@ import { describeError } from '../errors/weft-error.ts';
 import type { CallCount } from '../report/daemon-status.ts';
 import { startTimer } from '../sys/timer.ts';
 import type { Log, LogFields } from '../log/log.ts';
+import type { StepClock } from './step-clock.ts';
 
 /** Without a call for so long, there is time for what a call should not wait for. */
 const quietMs = 500;
@@ -12,18 +13,27 @@ const quietMs = 500;
 const changing: ReadonlySet<string> = new Set(['ADD', 'DEL', 'GC']);
 const known: ReadonlySet<string> = new Set([...changing, 'CHECK', 'STATUS', 'VERSION']);
 
+export interface CallLogParts {
+  readonly log: Log;
+  /** Called when there has been no call for a while, once after the last. */
+  readonly onQuiet: () => void;
+  /** Absent: steps are not timed. */
+  readonly clock?: StepClock | undefined;
+}
+
 /** Counts calls by verb and writes them to the log. */
 export class CallLog {
   readonly #log: Log;
   readonly #counts = new Map<string, { ok: number; failed: number }>();
   readonly #onQuiet: () => void;
+  readonly #clock: StepClock | undefined;
   #cancelQuiet: () => void = () => undefined;
   #inFlight = 0;
 
-  /** @param onQuiet called when there has been no call for a while, once after the last */
-  constructor(log: Log, onQuiet: () => void) {
+  constructor({ log, onQuiet, clock }: CallLogParts) {
     this.#log = log;
     this.#onQuiet = onQuiet;
+    this.#clock = clock;
   }
 
   get inFlight(): number {
@@ -40,9 +50,9 @@ export class CallLog {
     const startedAt = performance.now();
     this.#inFlight += 1;
     try {
-      const answer = await run();
-      this.#note(call, answer, performance.now() - startedAt);
-      return answer;
+      const { result, steps } = this.#clock === undefined ? { result: await run() } : await this.#clock.watch(run);
+      this.#note(call, result, { ms: rounded(performance.now() - startedAt), ...(steps === undefined ? {} : { steps }) });
+      return result;
     } finally {
       this.#inFlight -= 1;
       this.#cancelQuiet();
@@ -50,13 +60,13 @@ export class CallLog {
     }
   }
 
-  #note({ env }: CniCall, { exitCode, error }: CniAnswer, ms: number): void {
+  #note({ env }: CniCall, { exitCode, error }: CniAnswer, times: LogFields): void {
     const given = env['CNI_COMMAND'] ?? '';
     // What callers make up must not fill the memory.
     const verb = known.has(given) ? given : 'other';
     const count = this.#counts.get(verb) ?? { ok: 0, failed: 0 };
     this.#counts.set(verb, count);
-    const fields = { verb, ...describeContainer(env), ms: Math.round(ms * 100) / 100 };
+    const fields = { verb, ...describeContainer(env), ...times };
     if (exitCode === 0) {
       count.ok += 1;
       if (changing.has(verb)) this.#log.info({ ...fields, outcome: 'ok' }, `${verb} done`);
@@ -66,6 +76,10 @@ export class CallLog {
       this.#log.warn({ ...fields, outcome: 'failed', ...describeFailure(error) }, `${verb} failed`);
     }
   }
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 100) / 100;
 }
 
 function describeContainer(env: CniCall['env']): LogFields {

@@ -9,7 +9,7 @@ import type { EngineParts } from '../attachment/engine-parts.ts';
 import { finishPendingDels } from '../attachment/pending.ts';
 import { isBeingWorkedOn } from '../attachment/predecessor.ts';
 import { dropUnusedSegments, removeAttachment, type Caller } from '../attachment/remove.ts';
-import { joinRepairs, type Repair } from '../datapath/fault.ts';
+import { joinRepairs, nothingWrong, type Repair } from '../datapath/fault.ts';
 import type { Observation } from '../datapath/observation.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerReader } from '../ledger/ledger.ts';
@@ -45,14 +45,16 @@ export async function runPass(parts: PassParts, scope: Scope): Promise<boolean> 
   const snapshot = takeSnapshot(parts.engine, scope);
   await removeInterrupted(parts, snapshot);
   if (scope.everything || scope.underlay) await replanSegments(parts, snapshot);
+  // First of all: without its guard a port is open.
+  const isGuardWhole = !(scope.everything || scope.guard) || repairGuard(parts);
   // For a whole node all tables are read once, behind the snapshot: what the ledger had by then must be in the kernel.
   const seen = scope.everything ? parts.engine.datapath.observe() : undefined;
   const remade = repairSegments(parts, snapshot.segments.filter(({ vni }) => scope.everything || scope.vnis.has(vni)), seen);
   const chosen = snapshot.attached.filter(({ hostIf }) => scope.everything || scope.hostIfs.has(hostIf));
   const others = remade.vnis.size === 0 ? [] : listPortsOf(parts.engine, remade.vnis).filter((record) => !chosen.some(({ seq }) => seq === record.seq));
   const arePortsWhole = await repairPorts(parts, [...chosen, ...others], (record) => (remade.vnis.has(record.vni) ? undefined : seen));
-  const isGuardWhole = !(scope.everything || scope.guard) || repairGuard(parts);
   if (scope.everything) await tidyUp(parts, snapshot);
+  forgetRemoved(parts);
   return !(remade.areWhole && arePortsWhole && isGuardWhole);
 }
 
@@ -84,6 +86,7 @@ async function removeFor(parts: PassParts, record: AttachmentRecord, what: strin
   try {
     const isRemoved = await parts.exclusively(record.key.containerId, () => removeAttachment(engine, record, parts.caller()));
     if (isRemoved) findings.noteRepairs(subject, [what]);
+    findings.noteFaults(subject, []);
   } catch (error) {
     findings.noteFaults(subject, [`container ${record.key.containerId}, ${record.key.ifName} cannot be removed: ${describeError(error)}`]);
   }
@@ -126,7 +129,8 @@ function repairSegments(parts: PassParts, segments: readonly Segment[], seen: Ob
   for (const { vni } of segments) {
     const repair = inLedger(parts, (tx) => {
       const segment = tx.findSegment(vni)?.segment;
-      return segment === undefined || tx.countAttachments(vni) === 0 ? undefined : parts.engine.datapath.repairSegment(segment, seen);
+      if (segment === undefined || tx.countAttachments(vni) === 0) return undefined;
+      return orFailed(bridgeName(vni), () => parts.engine.datapath.repairSegment(segment, seen));
     });
     if (repair === undefined) continue;
     note(parts, bridgeName(vni), repair);
@@ -141,8 +145,9 @@ async function repairPorts(parts: PassParts, records: readonly AttachmentRecord[
   for (const record of records) {
     const repairs = inLedger(parts, (tx) => repairPort(parts.engine, tx, { record, seen: seenOf(record) }));
     if (repairs !== undefined) {
-      note(parts, record.hostIf, joinRepairs(repairs.port, repairs.container));
-      areWhole &&= repairs.port.failed.length === 0;
+      const repair = joinRepairs(repairs.port, repairs.container);
+      note(parts, record.hostIf, repair);
+      areWhole &&= repair.failed.length === 0;
       await followContainer(parts, record, repairs);
     }
     await nextTurn();
@@ -160,8 +165,17 @@ function repairPort({ datapath }: EngineParts, tx: LedgerReader, { record, seen 
   const segment = tx.findSegment(record.vni)?.segment;
   if (present?.state !== 'attached' || segment === undefined) return undefined;
   const request = { segment, port: present.port, netns: present.netns, netnsId: present.netnsId };
-  const port = datapath.repairPort(request, seen);
-  return { port, container: datapath.repairContainer(request) };
+  const port = orFailed(record.hostIf, () => datapath.repairPort(request, seen));
+  return { port, container: orFailed(record.hostIf, () => datapath.repairContainer(request)) };
+}
+
+/** What cannot even be looked at must not keep the rest of the node from being repaired. */
+function orFailed(subject: string, look: () => Repair): Repair {
+  try {
+    return look();
+  } catch (error) {
+    return { ...nothingWrong, failed: [`${subject} cannot be compared with the ledger: ${describeError(error)}`] };
+  }
 }
 
 /** A container whose namespace is gone is collected in the end. */
@@ -187,7 +201,7 @@ function repairGuard(parts: PassParts): boolean {
 }
 
 /** What belongs to no attachment goes. */
-async function tidyUp({ engine, findings, vanished }: PassParts, { segments, attached }: Snapshot): Promise<void> {
+async function tidyUp({ engine, findings, vanished }: PassParts, { segments, attached, interrupted }: Snapshot): Promise<void> {
   try {
     await dropUnusedSegments(engine);
     const removed = await engine.ledger().write((tx) => engine.datapath.collect({
@@ -200,8 +214,16 @@ async function tidyUp({ engine, findings, vanished }: PassParts, { segments, att
     findings.noteFaults('garbage', [`what belongs to no attachment cannot be removed: ${describeError(error)}`]);
   }
   vanished.retain(new Set(attached.map((record) => record.seq)));
-  const subjects = new Set(['guard', 'garbage', ...segments.flatMap(({ vni, tenant }) => [bridgeName(vni), `plan of ${tenant}`]), ...attached.map((record) => record.hostIf)]);
+  const subjects = new Set(['guard', 'garbage', ...segments.flatMap(({ vni, tenant }) => [bridgeName(vni), `plan of ${tenant}`]), ...[...attached, ...interrupted].map((record) => record.hostIf)]);
   findings.retain((subject) => subjects.has(subject));
+}
+
+/** Containers that went and whose DEL has come since need no second look. */
+function forgetRemoved({ engine, vanished }: PassParts): void {
+  const { pending } = vanished;
+  if (pending.size === 0) return;
+  const removed = engine.ledger().read((tx) => [...pending.keys()].filter((seq) => tx.findAttachmentBySeq(seq)?.state !== 'attached'));
+  for (const seq of removed) vanished.forget(seq);
 }
 
 function note({ findings }: PassParts, subject: string, { repaired, left, failed }: Repair): void {

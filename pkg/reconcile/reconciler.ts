@@ -43,8 +43,10 @@ export class Reconciler {
   #gather: (() => void) | undefined;
   #cancelPeriod: () => void = () => undefined;
   #cancelRetry: () => void = () => undefined;
-  #cancelSecondLook: () => void = () => undefined;
+  /** What could not be put right since it was last tried. */
+  #retry: Scope | undefined;
   #retryMs = retryMsMin;
+  #cancelSecondLook: (() => void) | undefined;
   #isStopped = false;
   #passes = 0;
   #last: { readonly at: number; readonly ms: number } | undefined;
@@ -139,16 +141,29 @@ export class Reconciler {
   }
 
   #planNext(scope: Scope, isRetryDue: boolean): void {
-    if (isRetryDue) {
-      this.#cancelRetry();
-      this.#cancelRetry = startTimer(this.#retryMs, () => this.look(scope));
-      this.#retryMs = Math.min(retryMsMax, this.#retryMs * 2);
-    } else {
-      this.#retryMs = retryMsMin;
-    }
-    const hostIfs = this.#vanished.pending;
-    if (hostIfs.size === 0) return;
-    this.#cancelSecondLook();
-    this.#cancelSecondLook = startTimer(graceMs, () => this.look(scopeOf({ hostIfs })));
+    if (isRetryDue) this.#planRetry(scope);
+    else if (this.#retry === undefined) this.#retryMs = retryMsMin;
+    this.#planSecondLook();
+  }
+
+  /** One retry for all that failed: a pass that fails must not push the one before it out. */
+  #planRetry(scope: Scope): void {
+    this.#retry = this.#retry === undefined ? scope : joinScopes(this.#retry, scope);
+    this.#cancelRetry();
+    this.#cancelRetry = startTimer(this.#retryMs, () => {
+      const failed = this.#retry;
+      this.#retry = undefined;
+      if (failed !== undefined) this.look(failed);
+    });
+    this.#retryMs = Math.min(retryMsMax, this.#retryMs * 2);
+  }
+
+  /** The timer that runs is left alone: on a busy node each pass would put it off. */
+  #planSecondLook(): void {
+    if (this.#vanished.pending.size === 0) return;
+    this.#cancelSecondLook ??= startTimer(graceMs, () => {
+      this.#cancelSecondLook = undefined;
+      this.look(scopeOf({ hostIfs: new Set(this.#vanished.pending.values()) }));
+    });
   }
 }

@@ -44,14 +44,19 @@ export class Vanished {
     return first !== undefined && this.#now() - first.at >= (isPortGone ? graceMs : lingeringGraceMs);
   }
 
-  /** Host interfaces of the containers that must be looked at a second time. */
-  get pending(): ReadonlySet<string> {
-    return new Set([...this.#since.values()].map(({ hostIf }) => hostIf));
+  /** Host interfaces of the containers that must be looked at a second time, by sequence number. */
+  get pending(): ReadonlyMap<number, string> {
+    return new Map([...this.#since].map(([seq, { hostIf }]) => [seq, hostIf]));
+  }
+
+  /** The container's DEL has come after all. */
+  forget(seq: number): void {
+    this.#since.delete(seq);
+    this.#seen.delete(seq);
   }
 
   /** Forgets attachments that are no longer in the ledger. */
   retain(seqs: ReadonlySet<number>): void {
-    for (const seq of this.#since.keys()) if (!seqs.has(seq)) this.#since.delete(seq);
-    for (const seq of this.#seen) if (!seqs.has(seq)) this.#seen.delete(seq);
+    for (const seq of [...this.#since.keys(), ...this.#seen]) if (!seqs.has(seq)) this.forget(seq);
   }
 }
