@@ -18,6 +18,7 @@ t.setTimeout(90_000);
 t.test('containers of two tenants by ctr run', { skip }, async (t) => {
   const lab = createLab(t, { nodes: 2 });
   const host = await createPrivateNode(t, lab.node(1));
+  const daemon = await host.startDaemon();
   await startContainerd(host, config);
   const before = host.node.snapshot();
   const blue1 = await runContainer(host, 'blue-1', shippedConfList(lab));
@@ -54,6 +55,9 @@ t.test('containers of two tenants by ctr run', { skip }, async (t) => {
     await checkFreeAgain(t, lab, host);
     t.same(host.node.snapshot(), before);
   });
+
+  t.match(daemon.output, /"verb":"ADD",.*"outcome":"ok"/, 'it was the daemon that attached them');
+  t.match(daemon.output, /"verb":"DEL",.*"outcome":"ok"/);
 });
 
 async function checkFreeAgain(t: Test, lab: Lab, host: PrivateNode): Promise<void> {

@@ -74,6 +74,7 @@ async function startCri(t: Test): Promise<{ readonly host: PrivateNode; readonly
   host.write('/etc/weft/weft.yaml', shippedFile(lab, 'weft.yaml'));
   host.write('/etc/cni/net.d/10-weft.conflist', JSON.stringify(confList));
   host.run('ln', '-s', loopbackPlugin, '/opt/cni/bin/loopback');
+  await host.startDaemon();
   await startContainerd(host, config);
   const cri = connectCri(t, host.path('/run/containerd/containerd.sock'), `/${host.cgroup}`);
   await importSandboxImage(host, cri);

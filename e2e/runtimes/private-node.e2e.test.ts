@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { CleanupStack } from '../harness/cleanup-stack.ts';
 import { createLab } from '../harness/lab.ts';
-import { weftExecutable } from '../harness/weft-executable.ts';
+import { launcherExecutable, weftExecutable } from '../harness/weft-executable.ts';
 import { findCgroups } from './cgroups.ts';
 import { createPrivateNode, skipWithoutRuntime } from './private-node.ts';
 
@@ -12,7 +12,8 @@ const skip = skipWithoutRuntime();
 t.test('a private node has directories of its own', { skip }, async (t) => {
   const host = await createPrivateNode(t, createLab(t, { nodes: 1 }).node(1));
   t.same(host.run('ls', '/etc/cni/net.d', '/var/lib/weft', '/var/lib/containerd').match(/^[^/\s].*$/gm), null, 'nothing of the machine in them');
-  t.equal(host.run('readlink', '/opt/cni/bin/weft').trim(), weftExecutable);
+  t.equal(host.run('readlink', '/opt/cni/bin/weft').trim(), launcherExecutable);
+  t.equal(host.run('readlink', '/usr/local/bin/weft').trim(), weftExecutable);
   t.match(host.run('ip', '-4', 'addr', 'show', 'eth0'), /inet 10\.200\.0\.11\/24 /, 'the interfaces are those of the node of the lab');
   t.match(host.run('env').trim().split('\n'), [/^PATH=/, /^HOME=/]);
   host.write('/etc/weft-private-node-test', 'text');

@@ -3,9 +3,10 @@
 # until its stdin ends. Everything here is in a mount and a process namespace of its own: with this process, all
 # others of the node and all its mounts go.
 #
-#     unshare --mount --pid --fork --kill-child private-node.sh /path/of/weft
+#     unshare --mount --pid --fork --kill-child private-node.sh /path/of/weft /path/of/the/launcher
 set -eu
 weft=$1
+launcher=$2
 exec 3<&0
 
 # Still the machine's /proc: the process id that the test knows this process by.
@@ -16,7 +17,7 @@ mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /run
 
 # The rest of the machine shows through; what is written stays in memory.
-for directory in /etc /opt /var/lib; do
+for directory in /etc /opt /usr/local /var/lib; do
   layer=/run/layers$directory
   mkdir -p "$layer/upper" "$layer/work"
   mount -t overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" overlay "$directory"
@@ -28,7 +29,8 @@ for directory in /etc/cni /etc/containerd /etc/containers /etc/weft /opt/cni /va
   mount -t tmpfs tmpfs "$directory"
 done
 mkdir /etc/cni/net.d /opt/cni/bin
-ln -s "$weft" /opt/cni/bin/weft
+ln -sf "$weft" /usr/local/bin/weft
+ln -s "$launcher" /opt/cni/bin/weft
 
 # What containers see: one static program under a few names. The same directory serves them all.
 mkdir -p /run/rootfs/bin

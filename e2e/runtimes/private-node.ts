@@ -10,7 +10,7 @@ import { run } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import { netnsPath, uniqueName, type TeardownScope } from '../../pkg/testing/netns.ts';
 import type { LabNode } from '../harness/lab-node.ts';
-import { skipWithoutLab, weftExecutable } from '../harness/weft-executable.ts';
+import { launcherExecutable, skipWithoutDaemonLab, weftExecutable } from '../harness/weft-executable.ts';
 import { removeCgroups } from './cgroups.ts';
 import { WatchedProcess } from './watched-process.ts';
 
@@ -21,7 +21,7 @@ const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /** Reason to skip a test that needs a private node and these runtimes' programs, or false. */
 export function skipWithoutRuntime(...tools: readonly string[]): string | false {
-  return skipWithoutLab('nsenter', 'unshare', 'busybox', 'runc', ...tools);
+  return skipWithoutDaemonLab('nsenter', 'unshare', 'busybox', 'runc', ...tools);
 }
 
 /** The node. Its lifetime is its scope's. */
@@ -47,6 +47,13 @@ export class PrivateNode {
   start(...command: readonly string[]): WatchedProcess {
     const child = spawn('nsenter', this.#enter(command), { stdio: ['ignore', 'pipe', 'pipe'] });
     return new WatchedProcess(command.join(' '), child);
+  }
+
+  /** Starts weft's daemon, at its own paths, and waits until it answers calls. */
+  async startDaemon(): Promise<WatchedProcess> {
+    const daemon = this.start('/usr/local/bin/weft', 'daemon');
+    await daemon.heard(/the daemon answers calls/);
+    return daemon;
   }
 
   /** A path of the node's, as the machine's other processes name it. */
@@ -88,7 +95,7 @@ export class PrivateNode {
 export async function createPrivateNode(scope: TeardownScope, node: LabNode): Promise<PrivateNode> {
   const cgroup = uniqueName('cgroup');
   const script = join(import.meta.dirname, 'private-node.sh');
-  const unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', script, weftExecutable];
+  const unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', script, weftExecutable, launcherExecutable];
   // The pipe to its stdin is a leash: it breaks with this process even when that is killed.
   const child = spawn('nsenter', [`--net=${netnsPath(node.netns)}`, ...unshare], { stdio: 'pipe' });
   const first = new WatchedProcess('private-node.sh', child);
