@@ -17,10 +17,11 @@ install_file() { # mode, source, target
 install_file 755 dist/weft "$destdir/usr/local/bin/weft"
 # Where runtimes look for plugins. After weft, which it executes where no daemon listens.
 install_file 755 dist/cni/weft "$destdir/opt/cni/bin/weft"
-for document in README.md LICENSE docs/errors.md; do
+install_file 644 conf/weft.service "$destdir/usr/local/lib/systemd/system/weft.service"
+for document in README.md LICENSE docs/errors.md docs/daemon.md; do
   install_file 644 "$document" "$documents/$(basename "$document")"
 done
 for example in conf/*; do
-  [[ -f $example ]] && install_file 644 "$example" "$documents/examples/$(basename "$example")"
+  [[ -f $example && $example != *.service ]] && install_file 644 "$example" "$documents/examples/$(basename "$example")"
 done
-echo "weft is installed: $destdir/usr/local/bin/weft, $destdir/opt/cni/bin/weft, $documents"
+echo "weft is installed: $destdir/usr/local/bin/weft, $destdir/opt/cni/bin/weft, weft.service, $documents"
