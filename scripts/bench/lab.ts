@@ -1,52 +1,78 @@
 /**
  * The place of the measurement: one node with an underlay link, and container namespaces.
  *
- *     wtbN-node: u0 10.200.0.1/24 ── u1        containers: wtbN-0, wtbN-1, …
+ *     node: u0 10.200.0.1/24 ── u1        containers: as many as are asked for
  *
- * The measuring process itself runs inside the node's namespace, so that a plugin is executed as a runtime executes it and
- * nothing else is in the figure.
+ * Plugins and daemon are executed inside the node's namespace, as a runtime executes them.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { run } from '../../pkg/testing/command.ts';
+import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
+import { createManyNetns, createNetns, netnsPath, type TeardownScope } from '../../pkg/testing/netns.ts';
+import { referenceBridge, weftAlone, weftLaunched, type Contender } from './contender.ts';
+import { Spawner } from './spawner.ts';
 
-const commandDeadlineMs = 10_000;
-
-function ip(...args: readonly string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: commandDeadlineMs });
+/** What is measured: paths of executables. */
+export interface Executables {
+  readonly weft: string;
+  readonly launcher: string;
 }
 
 export interface BenchLab {
+  readonly scope: TeardownScope;
+  /** Name of the node's namespace. */
   readonly node: string;
   readonly directory: string;
-  /** Paths of the containers' namespaces. */
-  readonly containers: readonly string[];
-  remove(): void;
+  readonly spawner: Spawner;
+  readonly executables: Executables;
+  /** The variables of the launcher, of weft alone and of the daemon. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly launched: Contender;
+  readonly alone: Contender;
+  readonly reference: Contender;
 }
 
-/** Makes the namespaces; remove() takes everything away again. */
-export function makeLab(containerCount: number): BenchLab {
-  const prefix = `wtb${process.pid}`;
-  const node = `${prefix}-node`;
-  const names = Array.from({ length: containerCount }, (_, index) => `${prefix}-${index}`);
-  const directory = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-  const made: string[] = [];
-  const remove = (): void => {
-    for (const name of made.splice(0).reverse()) ip('netns', 'del', name);
-    rmSync(directory, { recursive: true, force: true });
+/** Makes the node; all of it goes away with the scope, or when this process ends before. @throws Error when a command fails */
+export function makeLab(scope: TeardownScope, executables: Executables): BenchLab {
+  const directory = makeDirectory(scope);
+  const node = createNetns(scope, 'node');
+  run('ip', ['-n', node, '-batch', '-'], [
+    'link add u0 type veth peer name u1',
+    'address add 10.200.0.1/24 dev u0',
+    ...['lo', 'u0', 'u1'].map((link) => `link set ${link} up`),
+  ].join('\n'));
+  const env = makeWeftPlaces(directory, executables.weft);
+  return {
+    scope, node, directory, executables, env,
+    spawner: Spawner.start(scope, { netns: node, directory }),
+    launched: weftLaunched(executables.launcher, env),
+    alone: weftAlone(executables.weft, env),
+    reference: referenceBridge(directory),
   };
-  try {
-    for (const name of [node, ...names]) {
-      ip('netns', 'add', name);
-      made.push(name);
-    }
-    ip('-n', node, 'link', 'add', 'u0', 'type', 'veth', 'peer', 'name', 'u1');
-    ip('-n', node, 'address', 'add', '10.200.0.1/24', 'dev', 'u0');
-    for (const link of ['lo', 'u0', 'u1']) ip('-n', node, 'link', 'set', link, 'up');
-  } catch (error) {
+}
+
+/** Makes container namespaces. @returns their paths */
+export function makeContainers({ scope }: BenchLab, count: number): readonly string[] {
+  return createManyNetns(scope, count, 'c').map(netnsPath);
+}
+
+function makeDirectory(scope: TeardownScope): string {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-bench-'));
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  const forget = undoAtExit(remove);
+  scope.teardown(() => {
+    forget();
     remove();
-    throw error;
-  }
-  return { node, directory, containers: names.map((name) => `/var/run/netns/${name}`), remove };
+  });
+  return directory;
+}
+
+/** The machine's own state and configuration are left alone. */
+function makeWeftPlaces(directory: string, weft: string): Readonly<Record<string, string>> {
+  const [state, runtime, config] = [join(directory, 'state'), join(directory, 'run'), join(directory, 'weft.yaml')];
+  for (const path of [state, runtime]) mkdirSync(path, { mode: 0o700 });
+  writeFileSync(config, 'node: bench\n');
+  return { WEFT_EXE: resolve(weft), WEFT_STATE_DIR: state, WEFT_RUN_DIR: runtime, WEFT_CONFIG: config };
 }

@@ -1,0 +1,51 @@
+/** What the figures should be. Missing a goal fails nothing: it is said. Pure. */
+
+/** A figure and the most that it should be. */
+export interface Goal {
+  readonly name: string;
+  readonly value: number;
+  readonly most: number;
+  readonly unit: string;
+}
+
+export interface GoalFigures {
+  /** Shares of the reference's figures. */
+  readonly addP50: number;
+  readonly addP95: number;
+  readonly delP50: number;
+  readonly burstAdd: number;
+  readonly burstDel: number;
+  /** ADD's median on a full node, as a share of the one on a nearly empty node. */
+  readonly addFullNode: number;
+  /** MiB from the last look but one to the last, when everything has been loaded and compiled. */
+  readonly memoryGrowth: number;
+  /** Percent of one processor. */
+  readonly idleCpu: number;
+}
+
+/** The goals with their figures. The last three are the words flat, no growth and not measurable as numbers. */
+export function goalsOf(figures: GoalFigures): readonly Goal[] {
+  return [
+    { name: 'ADD p50', value: figures.addP50, most: 0.35, unit: '×' },
+    { name: 'ADD p95', value: figures.addP95, most: 0.5, unit: '×' },
+    { name: 'DEL p50', value: figures.delP50, most: 0.6, unit: '×' },
+    { name: '64 ADDs at once', value: figures.burstAdd, most: 0.25, unit: '×' },
+    { name: '64 DELs at once', value: figures.burstDel, most: 0.15, unit: '×' },
+    { name: 'ADD p50, full node to empty', value: figures.addFullNode, most: 1.25, unit: '×' },
+    { name: 'memory growth', value: figures.memoryGrowth, most: 4, unit: 'MiB' },
+    // Two ticks of 10 ms in 5 s: what cannot be told from none.
+    { name: 'idle processor time', value: figures.idleCpu, most: 0.4, unit: '%' },
+  ];
+}
+
+export function isReached({ value, most }: Goal): boolean {
+  return value <= most;
+}
+
+/** All of it in words, on one line. */
+export function describeGoals(goals: readonly Goal[]): string {
+  const missed = goals.filter((goal) => !isReached(goal));
+  if (missed.length === 0) return `All ${goals.length} goals are reached.`;
+  const list = missed.map(({ name, value, most, unit }) => `${name} ${value.toFixed(2)} ${unit} (at most ${most})`).join(', ');
+  return `${goals.length - missed.length} of ${goals.length} goals are reached; not reached: ${list}.`;
+}

@@ -1,0 +1,19 @@
+/** The figures of ADD and DEL together. Pure. */
+import { ratio, summarise, type Summary } from './statistics.ts';
+import { samplesOf, type Samples } from './turns.ts';
+
+/** What ADD and DEL took, or shares of what they took elsewhere. */
+export interface Verbs {
+  readonly add: Summary;
+  readonly del: Summary;
+}
+
+/** A participant's figures. @throws RangeError without samples */
+export function verbsOf(samples: Samples, name: string): Verbs {
+  return { add: summarise(samplesOf(samples, name, 'ADD')), del: summarise(samplesOf(samples, name, 'DEL')) };
+}
+
+/** Both verbs as shares of another contender's. */
+export function verbRatios(own: Verbs, reference: Verbs): Verbs {
+  return { add: ratio(own.add, reference.add), del: ratio(own.del, reference.del) };
+}
