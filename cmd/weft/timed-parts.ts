@@ -15,6 +15,7 @@ export function timedKernel(kernel: Kernel, clock: StepClock): Kernel {
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => kernel.setSysctl(parts, value),
     removeLinks: (names) => clock.time('removal', () => kernel.removeLinks(names)),
+    sendFrame: (index, frame) => kernel.sendFrame(index, frame),
     close: () => kernel.close(),
   };
 }

@@ -70,6 +70,7 @@ export function steppingKernel(kernel: Kernel, stepper: Stepper): Kernel {
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => stepper.run(`sysctl ${parts.join('.')}`, { fn: () => kernel.setSysctl(parts, value), failure }),
     removeLinks: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),
+    sendFrame: (index, frame) => kernel.sendFrame(index, frame),
     close: () => kernel.close(),
   };
 }

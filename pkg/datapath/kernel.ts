@@ -3,6 +3,7 @@
  */
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
 import { insideNetns } from '../sys/netns.ts';
+import { openPacketSender, type PacketSender } from '../sys/packet.ts';
 import { readSysctl, setSysctl, trySetSysctl } from '../sys/sysctl.ts';
 import { removeLinksNow } from './link-removal.ts';
 
@@ -25,6 +26,8 @@ export interface Kernel {
    * keeps them any more; when the promise is fulfilled they are gone. @throws NetlinkError
    */
   removeLinks(names: readonly string[]): Promise<void>;
+  /** Sends a frame out of a link of the node's own namespace. @throws SystemCallError */
+  sendFrame(index: number, frame: Uint8Array): void;
   close(): void;
 }
 
@@ -41,6 +44,7 @@ export interface OpenKernel extends Kernel {
 export function openKernel(removeLinks: (route: Netlink, names: readonly string[]) => Promise<void> = removeLinksNow): OpenKernel {
   let route: NetlinkSocket | undefined;
   let netfilter: NetlinkSocket | undefined;
+  let packets: PacketSender | undefined;
   return {
     get route(): NetlinkSocket {
       return (route ??= openNetlink('route'));
@@ -65,9 +69,14 @@ export function openKernel(removeLinks: (route: Netlink, names: readonly string[
     removeLinks(names) {
       return removeLinks(this.route, names);
     },
+    sendFrame(index, frame) {
+      packets ??= openPacketSender();
+      packets.send(index, frame);
+    },
     close() {
       route?.close();
       netfilter?.close();
+      packets?.close();
     },
   };
 }

@@ -7,7 +7,8 @@
  * all in one: 64 together take 30 ms, one by one 1300.
  */
 import { describeError } from '../errors/weft-error.ts';
-import { delLinkGroup, getLink } from '../netlink/link.ts';
+import type { NetlinkMessage } from '../netlink/codec.ts';
+import { delLinkGroup, getLinkByIndex } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
 import { doomedGroup, doomLinks } from './link-removal.ts';
@@ -19,36 +20,45 @@ import { doomedGroup, doomLinks } from './link-removal.ts';
 const deletionsMax = 3;
 
 interface Waiting {
+  readonly name: string;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** Removes links, and says when they are gone. */
 export class LinkReaper {
+  readonly #open: () => NetlinkSocket;
   readonly #idle: NetlinkSocket[] = [];
-  /** By name; the order in which they were doomed. */
-  readonly #waiting = new Map<string, Waiting[]>();
+  /** By the link's index: another link may have the name before everybody has heard that this one is gone. */
+  readonly #waiting = new Map<number, Waiting[]>();
   #running = 0;
   /** Whether a link was doomed since the last deletion began. */
   #isDue = false;
+
+  /** @param open makes a socket in the node's namespace, for deletions alone */
+  constructor(open: () => NetlinkSocket = () => openNetlink('route')) {
+    this.#open = open;
+  }
 
   /** Kernel.removeLinks; `route` makes requests in the node's namespace. */
   remove(route: Netlink, names: readonly string[]): Promise<void> {
     const doomed = doomLinks(route, names);
     if (doomed.length === 0) return Promise.resolve();
-    const gone = doomed.map((name) => new Promise<void>((resolve, reject) => {
-      this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), { resolve, reject }]);
+    const gone = doomed.map(({ name, index }) => new Promise<void>((resolve, reject) => {
+      this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { name, resolve, reject }]);
     }));
     this.#isDue = true;
     this.#start(route);
     return Promise.all(gone).then(() => undefined);
   }
 
-  /** To be told of every link that the kernel says is gone. */
-  noteGone(name: string): void {
-    const waiting = this.#waiting.get(name);
-    if (waiting === undefined) return;
-    this.#waiting.delete(name);
+  /**
+   * To be told of every link that the kernel says is gone, by its index. The kernel is not asked once more: while it deletes other
+   * links of the group it would answer only when it is done with all of them.
+   */
+  noteGone(index: number): void {
+    const waiting = this.#waiting.get(index) ?? [];
+    this.#waiting.delete(index);
     for (const { resolve } of waiting) resolve();
   }
 
@@ -64,42 +74,57 @@ export class LinkReaper {
   }
 
   /** Never rejects: whoever waits for one of the links is told. */
-  async #delete(route: Netlink, names: readonly string[]): Promise<void> {
+  async #delete(route: Netlink, indexes: readonly number[]): Promise<void> {
+    const error = await this.#deleteDoomed();
     try {
-      const socket = this.#idle.pop() ?? openNetlink('route');
+      this.#check(route, indexes, error);
+    } catch (failure) {
+      for (const index of indexes) this.#fail(index, failure);
+    }
+    this.#running -= 1;
+    this.#start(route);
+  }
+
+  /** Why the deletion failed; undefined where it did not. */
+  async #deleteDoomed(): Promise<unknown> {
+    let socket: NetlinkSocket | undefined;
+    try {
+      socket = this.#idle.pop() ?? this.#open();
       const [outcome] = await socket.tryRequestAside([delLinkGroup(doomedGroup)]);
       this.#idle.push(socket);
-      this.#check(route, names, outcome instanceof NetlinkError && outcome.errnoCode !== 'ENODEV' ? outcome : undefined);
+      return isGone(outcome) || Array.isArray(outcome) ? undefined : outcome;
     } catch (error) {
-      this.#check(route, names, error);
-    } finally {
-      this.#running -= 1;
-      this.#start(route);
+      socket?.close();
+      return error;
     }
   }
 
   /** What nobody has said to be gone is looked for: events get lost, and another process may have taken a link along. */
-  #check(route: Netlink, names: readonly string[], error: unknown): void {
-    const open = names.filter((name) => this.#waiting.has(name));
+  #check(route: Netlink, indexes: readonly number[], error: unknown): void {
+    const open = indexes.filter((index) => this.#waiting.has(index));
     if (open.length === 0) return;
-    const outcomes = route.tryRequest(open.map(getLink));
-    for (const [index, name] of open.entries()) {
-      const outcome = outcomes[index];
-      if (outcome instanceof NetlinkError && outcome.errnoCode === 'ENODEV') this.noteGone(name);
-      else if (error !== undefined) this.#fail(name, error);
-      else this.#again(route, name);
+    const outcomes = route.tryRequest(open.map(getLinkByIndex));
+    for (const [position, index] of open.entries()) {
+      if (isGone(outcomes[position])) this.noteGone(index);
+      else if (error !== undefined) this.#fail(index, error);
+      else this.#again(route, index);
     }
   }
 
   /** It was doomed when the deletion had begun, or somebody has taken it out of the group. */
-  #again(route: Netlink, name: string): void {
-    if (doomLinks(route, [name]).length === 0) this.noteGone(name);
+  #again(route: Netlink, index: number): void {
+    const names = this.#waiting.get(index)?.map(({ name }) => name) ?? [];
+    if (doomLinks(route, names).every((link) => link.index !== index)) this.noteGone(index);
     else this.#isDue = true;
   }
 
-  #fail(name: string, error: unknown): void {
-    const waiting = this.#waiting.get(name) ?? [];
-    this.#waiting.delete(name);
+  #fail(index: number, error: unknown): void {
+    const waiting = this.#waiting.get(index) ?? [];
+    this.#waiting.delete(index);
     for (const { reject } of waiting) reject(error instanceof Error ? error : new Error(describeError(error)));
   }
+}
+
+function isGone(outcome: NetlinkMessage[] | NetlinkError | undefined): boolean {
+  return outcome instanceof NetlinkError && outcome.errnoCode === 'ENODEV';
 }

@@ -5,21 +5,27 @@
  * are in it, and whoever deletes it may take links along that another process has doomed: whatever is in it is to go. After
  * a crash in between, the next removal of any link, or whoever wants one of the names again, finishes it.
  */
-import { delLinkGroup, setLink } from '../netlink/link.ts';
+import { delLinkGroup, getLink, linkIndexOf, setLink } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../netlink/netlink-socket.ts';
 
 /** The group, "weft" in ASCII. */
 export const doomedGroup = 0x77656674;
 
-/** Puts links into the group; returns the names of those that are there. @throws NetlinkError */
-export function doomLinks(route: Netlink, names: readonly string[]): string[] {
-  const outcomes = route.tryRequest(names.map((name) => setLink(name, { group: doomedGroup })));
-  return names.filter((_name, index) => {
-    const outcome = outcomes[index];
-    if (!(outcome instanceof NetlinkError)) return true;
-    if (outcome.errnoCode === 'ENODEV') return false;
-    throw outcome;
+/** A link that is to go. Another may have its name afterwards, and never its index. */
+export interface DoomedLink {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** Puts links into the group; returns those that are there. @throws NetlinkError */
+export function doomLinks(route: Netlink, names: readonly string[]): DoomedLink[] {
+  const outcomes = route.tryRequest(names.flatMap((name) => [setLink(name, { group: doomedGroup }), getLink(name)]));
+  return names.flatMap((name, position) => {
+    const [doomed, read] = [outcomes[2 * position], outcomes[2 * position + 1]];
+    for (const outcome of [doomed, read]) if (outcome instanceof NetlinkError && outcome.errnoCode !== 'ENODEV') throw outcome;
+    const message = Array.isArray(read) ? read[0] : undefined;
+    return doomed instanceof NetlinkError || message === undefined ? [] : [{ name, index: linkIndexOf(message) }];
   });
 }
 

@@ -25,11 +25,6 @@ const inet6AddrGenMode = 8;
 const addrGenModeNone = 1;
 const afBridge = 7;
 const afInet6 = 10;
-const afInet = 2;
-/** IFLA_INET_CONF, include/uapi/linux/if_link.h. */
-const inetConf = 1;
-/** IPV4_DEVCONF_ARP_NOTIFY, include/uapi/linux/ip.h. */
-const devconfArpNotify = 22;
 /** IFF_UP, include/uapi/linux/if.h. */
 const flagUp = 0x1;
 /** IFF_NOARP, include/uapi/linux/if.h. */
@@ -187,12 +182,6 @@ export function setNoLinkLocal(name: string): NetlinkRequest {
   return newLink(`set addrgenmode of ${name}`, [linkHeader(), attributeString(ifla.ifName, name), attributeNested(ifla.afSpec, [inet6])], 0);
 }
 
-/** Equivalent to: `sysctl net.ipv4.conf.NAME.arp_notify=1`: the kernel announces the link's IPv4 addresses when it comes up. */
-export function setArpNotify(name: string): NetlinkRequest {
-  const conf = attributeNested(afInet, [attributeNested(inetConf, [attributeU32(devconfArpNotify, 1)])]);
-  return newLink(`set arp_notify of ${name}`, [linkHeader(), attributeString(ifla.ifName, name), attributeNested(ifla.afSpec, [conf])], 0);
-}
-
 export interface LinkChange {
   readonly isUp?: boolean;
   /** Whether the host neither asks nor answers ARP on the link. */
@@ -314,4 +303,9 @@ function decodeVxlan(data: Buffer): VxlanSettings {
 /** The name of the link that an event is about; cheaper than all of decodeLink(). */
 export function decodeLinkName({ payload }: NetlinkMessage): string {
   return decodeString(decodeAttributes(payload, infoMessageBytes).get(ifla.ifName)) ?? '';
+}
+
+/** The index of the link that a message is about. */
+export function linkIndexOf({ payload }: NetlinkMessage): number {
+  return payload.readInt32LE(4);
 }

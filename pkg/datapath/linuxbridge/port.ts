@@ -2,18 +2,22 @@
 import { WeftError } from '../../errors/weft-error.ts';
 import type { Mac } from '../../netaddr/netaddr.ts';
 import { addAddress } from '../../netlink/address.ts';
-import { addVeth, decodeLink, getLink, setArpNotify, setLink, setNoLinkLocal } from '../../netlink/link.ts';
+import { addVeth, decodeLink, getLink, setLink, setNoLinkLocal } from '../../netlink/link.ts';
 import { replacePortFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { addRoute } from '../../netlink/route.ts';
+import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { SystemCallError } from '../../sys/libc.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import type { Kernel, Sysctl } from '../kernel.ts';
+import { hasChosenMac, locationFrame, neighbourFrame } from './announcement.ts';
 import { addGuard, removeGuard } from './guard.ts';
 import { portElements } from './guard-elements.ts';
 import { ensureSegment, findLinks } from './segment.ts';
+import type { SegmentLinks } from './segment-faults.ts';
 
 /** BR_MAX_PORTS is 1 << 10, and port number 0 is not used (net/bridge/br_private.h). One port is the VXLAN device's. */
 const bridgePortsMax = 1023;
@@ -21,15 +25,16 @@ export const containersMax: number = bridgePortsMax - 1;
 
 /**
  * Makes the port. The guard comes first, so that the port is never open; the host's end is up before the container's,
- * so that the gratuitous ARP of the container's end has a way out.
+ * so that what that announces has a way out.
  */
 export function attachPort(kernel: Kernel, request: PortRequest): AttachedLink {
   const { port, segment, netnsFd } = request;
-  const { bridge } = ensureSegment(kernel, segment);
+  const { bridge, vxlan } = ensureSegment(kernel, segment);
   addGuard(kernel.netfilter, portElements(port, { hasGateway: segment.gateway !== undefined }));
   makeVeth(kernel.route, request, bridge.index);
   const hostMac = configureHostEnd(kernel.route, port);
-  kernel.withRouteIn(netnsFd, (route) => configureContainerEnd(route, port), announcementsOf(port));
+  kernel.withRouteIn(netnsFd, (route) => configureContainerEnd(route, port), sysctlsOf(port));
+  announce(kernel, request, { bridge, vxlan });
   return { hostMac };
 }
 
@@ -70,22 +75,41 @@ function configureHostEnd(route: Netlink, port: AttachmentPort): Mac {
   return link.mac;
 }
 
-/**
- * Has the container's kernel announce its IPv6 addresses when the link comes up: other nodes learn at once, stale neighbour
- * entries are corrected. For IPv4 netlink does the same without a file.
- */
-function announcementsOf({ addresses, containerIf }: AttachmentPort): Sysctl[] {
-  return addresses.some(({ address }) => address.family === 6) ? [[['ipv6', 'conf', containerIf, 'ndisc_notify'], '1']] : [];
+function hasIp6({ addresses }: AttachmentPort): boolean {
+  return addresses.some(({ address }) => address.family === 6);
 }
 
-/** Addresses before the link is up (they are announced as it comes up), routes after (they need it up). */
+/** The link-local address is made from a MAC that nobody else may use: it need not be looked for (RFC 4862 §5.1, DupAddrDetectTransmits). */
+function sysctlsOf(port: AttachmentPort): Sysctl[] {
+  return hasIp6(port) ? [[['ipv6', 'conf', port.containerIf, 'dad_transmits'], '0']] : [];
+}
+
+/**
+ * Addresses before the link is up, routes after (they need it up). A container with IPv4
+ * alone has no link-local IPv6 address: detection, listener reports and router solicitations of each would be flooded to all.
+ */
 function configureContainerEnd(route: Netlink, port: AttachmentPort): void {
-  const [link] = findLinks(route, [port.containerIf]);
-  if (link === undefined) throw new WeftError('internal', `The container's end ${port.containerIf} is not there`);
-  route.request([setArpNotify(port.containerIf), ...port.addresses.map((address) => addAddress(link.index, address))]);
-  route.request([setLink(port.containerIf, { isUp: true })]);
+  const name = port.containerIf;
+  const [link] = findLinks(route, [name]);
+  if (link === undefined) throw new WeftError('internal', `The container's end ${name} is not there`);
+  route.request([
+    ...(port.addresses.length > 0 && !hasIp6(port) ? [setNoLinkLocal(name)] : []),
+    ...port.addresses.map((address) => addAddress(link.index, address)),
+  ]);
+  route.request([setLink(name, { isUp: true })]);
   // One at a time: the gateway of a later route may be reachable by an earlier one only.
   for (const settings of port.routes) route.request([addRoute(link.index, settings)]);
+}
+
+/** The container works without: others learn from its first frame. Out of the bridge's own device a frame goes to all of its ports. */
+function announce(kernel: Kernel, { segment, port }: PortRequest, { bridge, vxlan }: SegmentLinks): void {
+  const { mac, vni, addresses } = port;
+  try {
+    if (hasChosenMac(port)) for (const { address } of addresses) kernel.sendFrame(bridge.index, neighbourFrame(mac, address));
+    if (segment.peers.length > 0) kernel.sendFrame(vxlan.index, locationFrame(mac, gatewayMac(vni)));
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+  }
 }
 
 /**

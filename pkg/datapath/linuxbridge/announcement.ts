@@ -1,0 +1,76 @@
+/**
+ * Telling the others where a new container is. Frames as they go onto the wire. Pure.
+ *
+ * The other nodes' VXLAN devices learn from one frame, and one is enough: it goes out of the VXLAN device to the gateway's MAC, which
+ * every node's bridge has for its own. There it ends, and is flooded to nobody. (What the container's kernel would say, by
+ * `arp_notify` and the like, comes before its bridge port forwards, and would be handled by every container of the tenant: with 900
+ * on a node that took longer than the rest of an ADD.)
+ *
+ * Neighbours need not be told, for an address has a MAC made from it. Where the MAC was asked for, or is kept for an endpoint,
+ * they may remember another one, and are told by gratuitous ARP and unsolicited neighbour advertisements.
+ */
+import { addressBytes, macBytes, macFromAddress, type Address, type Mac } from '../../netaddr/netaddr.ts';
+import type { AttachmentPort } from '../../overlay/model.ts';
+
+/** Without the checksum; shorter frames are padded (IEEE 802.3). */
+const frameBytesMin = 60;
+const etherTypes = { arp: 0x0806, rarp: 0x8035, ip6: 0x86dd } as const;
+const broadcast = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
+/** ff02::1, all nodes, and the MAC that stands for it (RFC 2464 §7). */
+const allNodes = Uint8Array.of(0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+const allNodesMac = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
+/** Operations of ARP (RFC 826) and RARP (RFC 903). */
+const operations = { request: 1, requestReverse: 3 } as const;
+
+/** Whether neighbours may remember another MAC for one of the port's addresses. */
+export function hasChosenMac({ mac, addresses }: AttachmentPort): boolean {
+  const first = addresses[0];
+  return first === undefined || mac !== macFromAddress(first.address);
+}
+
+/** A RARP request from the MAC, as hypervisors send it after a migration: it carries no address, and nobody answers it. */
+export function locationFrame(mac: Mac, to: Mac): Buffer {
+  const own = macBytes(mac);
+  return ethernet(macBytes(to), own, { etherType: etherTypes.rarp, payload: arp(operations.requestReverse, own, new Uint8Array(4)) });
+}
+
+/** Says to all neighbours that the address is at the MAC: an ARP announcement (RFC 5227 §1.1), or a neighbour advertisement (RFC 4861 §7.2.6). */
+export function neighbourFrame(mac: Mac, address: Address): Buffer {
+  const [own, bytes] = [macBytes(mac), addressBytes(address)];
+  if (address.family === 4) return ethernet(broadcast, own, { etherType: etherTypes.arp, payload: arp(operations.request, own, bytes) });
+  return ethernet(allNodesMac, own, { etherType: etherTypes.ip6, payload: advertisement(own, bytes) });
+}
+
+function ethernet(to: Uint8Array, from: Uint8Array, { etherType, payload }: { readonly etherType: number; readonly payload: Uint8Array }): Buffer {
+  const frame = Buffer.alloc(Math.max(frameBytesMin, 14 + payload.length));
+  frame.set(to, 0);
+  frame.set(from, 6);
+  frame.writeUInt16BE(etherType, 12);
+  frame.set(payload, 14);
+  return frame;
+}
+
+/** Sender and target are the same; a RARP target is a MAC, an announcement's is unknown. */
+function arp(operation: number, mac: Uint8Array, address: Uint8Array): Buffer {
+  const target = operation === operations.requestReverse ? mac : new Uint8Array(6);
+  // Ethernet and IPv4, six-byte and four-byte addresses.
+  return Buffer.concat([Uint8Array.of(0, 1, 0x08, 0, 6, 4, 0, operation), mac, address, target, address]);
+}
+
+/** An IPv6 packet: header (RFC 8200 §3), and the advertisement with its target's link-layer address (RFC 4861 §4.4, §4.6.1). */
+function advertisement(mac: Uint8Array, address: Uint8Array): Buffer {
+  const [icmp6, hopLimit, overrideFlag] = [58, 255, 0x20];
+  const message = Buffer.concat([Uint8Array.of(136, 0, 0, 0, overrideFlag, 0, 0, 0), address, Uint8Array.of(2, 1), mac]);
+  const lengths = Uint8Array.of(0, 0, 0, message.length, 0, 0, 0, icmp6);
+  message.writeUInt16BE(checksum(Buffer.concat([address, allNodes, lengths, message])), 2);
+  const header = Buffer.concat([Uint8Array.of(0x60, 0, 0, 0, 0, message.length, icmp6, hopLimit), address, allNodes]);
+  return Buffer.concat([header, message]);
+}
+
+/** The Internet checksum (RFC 1071) of an even number of bytes. */
+function checksum(bytes: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
