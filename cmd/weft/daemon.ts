@@ -16,7 +16,7 @@ import { LinkReaper } from '../../pkg/datapath/link-reaper.ts';
 import { describeError, isWeftError } from '../../pkg/errors/weft-error.ts';
 import type { Ledger } from '../../pkg/ledger/ledger.ts';
 import type { Log, LogLevel } from '../../pkg/log/log.ts';
-import { decodeLinkName, isLinkGone } from '../../pkg/netlink/link.ts';
+import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
 import { everything } from '../../pkg/reconcile/scope.ts';
@@ -135,7 +135,7 @@ class Daemon {
 
   #noteEvents(events: readonly KernelEvent[]): void {
     for (const { protocol, message, nsid } of events) {
-      if (protocol === 'route' && nsid === undefined && isLinkGone(message)) this.#reaper.noteGone(decodeLinkName(message));
+      if (protocol === 'route' && nsid === undefined && isLinkGone(message)) this.#reaper.noteGone(linkIndexOf(message));
     }
     this.#reconciler?.noteEvents(events);
   }

@@ -54,8 +54,7 @@ interface Claim {
 
 function claimRow(parts: EngineParts, { seq, vni }: AttachmentRecord): Claim | undefined {
   return parts.ledger().write((tx) => {
-    if (tx.findAttachmentBySeq(seq) === undefined) return undefined;
-    tx.setAttachmentState(seq, 'deleting', parts.worker);
+    if (!tx.claimForDeletion(seq, parts.worker)) return undefined;
     return { segment: tx.findSegment(vni)?.segment, isLast: tx.countAttachments(vni) === 1 };
   });
 }

@@ -174,7 +174,7 @@ export class Ledger {
     try {
       waitForLock(this.#connection, () => this.#begin(begin));
       const result = run();
-      db.exec('COMMIT');
+      this.#statements.run('COMMIT');
       return result;
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
@@ -182,12 +182,15 @@ export class Ledger {
     }
   }
 
-  /** BEGIN alone takes no lock: the first SELECT does, and has to be within the patience. */
+  /**
+   * BEGIN alone takes no lock: the first reading does, and has to be within the patience. A newer weft may have changed the
+   * tables since this process opened them.
+   */
   #begin(begin: string): void {
-    const { db } = this.#connection;
+    const { db, path } = this.#connection;
     try {
-      db.exec(begin);
-      this.#storedBootId();
+      this.#statements.run(begin);
+      checkVersion(path, integer(this.#statements.first('PRAGMA user_version') ?? {}, 'user_version'));
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
       throw error;

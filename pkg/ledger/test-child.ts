@@ -33,7 +33,7 @@ function churn(): never {
   const ledger = openLedger({ directory, bootId: bootOne });
   for (let n = 0; ; n = (n + 1) % 1000) {
     const seq = ledger.write((tx) => attach(tx, Number(number) * 1000 + n));
-    ledger.write((tx) => tx.setAttachmentState(seq, 'attached', { pid: 1, startTime: '1' }));
+    ledger.write((tx) => tx.updateAttachment(seq, { state: 'attached' }));
     if (n % 3 !== 0) ledger.write((tx) => tx.deleteAttachment(seq));
   }
 }

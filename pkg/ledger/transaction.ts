@@ -5,7 +5,7 @@ import { addressKey, encodeAttachment, encodeSegment } from './codec.ts';
 import { isConstraint } from './failure.ts';
 import { LedgerReader } from './reader.ts';
 import type {
-  AllocationRecord, AttachmentPatch, AttachmentRecord, AttachmentState, Identity, NewAttachment, SegmentRecord,
+  AllocationRecord, AttachmentPatch, AttachmentRecord, Identity, NewAttachment, SegmentRecord,
 } from './records.ts';
 import { attachmentColumns } from './schema.ts';
 
@@ -49,10 +49,10 @@ export class LedgerTransaction extends LedgerReader {
     });
   }
 
-  /** @throws WeftError unknownContainer when the attachment is gone: another process has finished its deletion. */
-  setAttachmentState(seq: number, state: AttachmentState, worker: Worker): void {
-    const sql = 'UPDATE attachment SET state = ?, worker_pid = ?, worker_start_time = ? WHERE seq = ?';
-    if (this.statements.run(sql, state, worker.pid, worker.startTime, seq) === 0) throw gone(seq);
+  /** Makes an attachment one that is being deleted, by this worker. Returns whether it was there: another process may have finished its deletion. */
+  claimForDeletion(seq: number, worker: Worker): boolean {
+    const sql = "UPDATE attachment SET state = 'deleting', worker_pid = ?, worker_start_time = ? WHERE seq = ?";
+    return this.statements.run(sql, worker.pid, worker.startTime, seq) > 0;
   }
 
   /** Makes an attachment that is being added an attached one. Returns whether it was being added. */

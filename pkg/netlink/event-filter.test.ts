@@ -21,7 +21,7 @@ function runFilter(program: ArrayBuffer, packet: Buffer): number {
   throw new Error('the program runs over its end, which the kernel refuses');
 }
 
-function passes(rules: readonly EventRule[], type: number, payload = '00000000'): boolean {
+function passes(rules: readonly EventRule[], type: number, payload = '0000000000000000'): boolean {
   const packet = encodeMessage({ type, flags: 0, payload: Buffer.from(payload.replaceAll(' ', ''), 'hex') }, 0);
   const verdict = runFilter(encodeEventFilter(rules), packet);
   t.ok(verdict === 0 || verdict >= packet.length, 'all of a message or nothing');
@@ -54,6 +54,20 @@ for (const [what, header, isWanted] of neighbours) {
   t.notOk(passes(routeEventRules, 28, header), `RTM_NEWNEIGH: ${what}`);
 }
 t.notOk(passes(routeEventRules, 29, ''), 'RTM_DELNEIGH without its header');
+
+// struct rtmsg: family, prefix lengths of destination and source, TOS, table, protocol, scope, type.
+const routes: readonly (readonly [what: string, header: string, coming: boolean, going: boolean])[] = [
+  ['the default route', '02 00 00 00 fe 04 00 01', true, true],
+  ['a route to a subnet', '02 18 00 00 fe 02 fd 01', false, true],
+  ['a default route of another table', '0a 00 00 00 64 04 00 01', true, true],
+  ['a local address', '02 20 00 00 ff 02 fe 02', false, false],
+  ['the broadcast of 0.0.0.0/0', '02 00 00 00 ff 02 fd 03', false, false],
+];
+for (const [what, header, coming, going] of routes) {
+  t.equal(passes(routeEventRules, 24, header), coming, `RTM_NEWROUTE: ${what}`);
+  t.equal(passes(routeEventRules, 25, header), going, `RTM_DELROUTE: ${what}`);
+}
+for (const [family, isWanted] of [['00', true], ['07', true], ['0a', false]] as const) t.equal(passes(routeEventRules, 16, `${family}000000`), isWanted, `RTM_NEWLINK of family ${family}`);
 
 t.test('a rule that does not match leads to the next one', async (t) => {
   const rules = [

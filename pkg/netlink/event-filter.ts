@@ -11,11 +11,12 @@ export interface EventRule {
   readonly where?: readonly ByteCondition[];
 }
 
-/** Of the byte at `offset` of the payload, the bits of `mask` are those of `value`. */
+/** Of the byte at `offset` of the payload, the bits of `mask` are those of `value`; or, with `isNot`, are not. */
 export interface ByteCondition {
   readonly offset: number;
   readonly mask: number;
   readonly value: number;
+  readonly isNot?: true;
 }
 
 // include/uapi/linux/rtnetlink.h
@@ -25,15 +26,22 @@ const isOfBridge: ByteCondition = { offset: 0, mask: 0xff, value: 7 }; // AF_BRI
 const isNotLearned: ByteCondition = { offset: 8, mask: 0x06, value: 0 }; // neither NUD_REACHABLE nor NUD_STALE
 const isOfControlPlane: ByteCondition = { offset: 10, mask: 0x10, value: 0x10 }; // NTF_EXT_LEARNED
 
+// struct ifinfomsg: the family is its first byte. AF_INET6 tells of router discovery.
+const isNotOfIp6: ByteCondition = { offset: 0, mask: 0xff, value: 10, isNot: true };
+// struct rtmsg: the prefix length at 1, the table at 4 (include/uapi/linux/rtnetlink.h).
+const isDefault: ByteCondition = { offset: 1, mask: 0xff, value: 0 };
+const isNotLocal: ByteCondition = { offset: 4, mask: 0xff, value: 255, isNot: true }; // RT_TABLE_LOCAL
+
 /**
- * What can take something away from a container. Of neighbours only entries of a forwarding database that somebody had
+ * What can take something away from a container. Of routes that come only default ones, by which the underlay is found; of those
+ * that go not the kernel's own of local and broadcast addresses. Of neighbours only entries of a forwarding database that somebody had
  * programmed and that are gone: those that come are mostly learned, those that were learned age, and those of IP are ARP.
  * Of traffic control only what goes.
  */
 export const routeEventRules: readonly EventRule[] = [
-  { type: rtm.newLink }, { type: rtm.delLink },
+  { type: rtm.newLink, where: [isNotOfIp6] }, { type: rtm.delLink },
   { type: rtm.newAddress }, { type: rtm.delAddress },
-  { type: rtm.newRoute }, { type: rtm.delRoute },
+  { type: rtm.newRoute, where: [isDefault, isNotLocal] }, { type: rtm.delRoute, where: [isNotLocal] },
   { type: rtm.delNeighbour, where: [isOfBridge, isNotLearned] },
   { type: rtm.delNeighbour, where: [isOfBridge, isOfControlPlane] },
   { type: rtm.delQdisc }, { type: rtm.delFilter },
@@ -49,8 +57,8 @@ const giveBack = 0x06; // BPF_RET | BPF_K
 /** struct sock_filter. */
 interface Instruction {
   readonly code: number;
-  /** How many instructions a comparison skips when it fails; when it holds, the next one follows. */
-  readonly skip?: number;
+  /** How many instructions a comparison skips when it fails, or when it holds. */
+  readonly skip?: { readonly ifFalse?: number; readonly ifTrue?: number };
   readonly k: number;
 }
 
@@ -70,7 +78,8 @@ export function encodeEventFilter(rules: readonly EventRule[]): ArrayBuffer {
   program.forEach(({ code, skip, k }, index) => {
     const at = index * instructionBytes;
     bytes.setUint16(at, code, true);
-    bytes.setUint8(at + 3, skip ?? 0);
+    bytes.setUint8(at + 2, skip?.ifTrue ?? 0);
+    bytes.setUint8(at + 3, skip?.ifFalse ?? 0);
     bytes.setUint32(at + 4, k, true);
   });
   return bytes.buffer;
@@ -79,10 +88,11 @@ export function encodeEventFilter(rules: readonly EventRule[]): ArrayBuffer {
 /** Built from its end: each comparison that fails skips all that is behind it, to the next rule. */
 function encodeRule({ type, where = [] }: EventRule): readonly Instruction[] {
   let rest: readonly Instruction[] = [pass];
-  for (const { offset, mask, value } of [...where].reverse()) {
-    rest = [{ code: loadByte, k: messageHeaderBytes + offset }, { code: maskBits, k: mask }, { code: jumpIfEqual, skip: rest.length, k: value }, ...rest];
+  for (const { offset, mask, value, isNot } of [...where].reverse()) {
+    const skip = isNot === true ? { ifTrue: rest.length } : { ifFalse: rest.length };
+    rest = [{ code: loadByte, k: messageHeaderBytes + offset }, { code: maskBits, k: mask }, { code: jumpIfEqual, skip, k: value }, ...rest];
   }
-  return [loadType, { code: jumpIfEqual, skip: rest.length, k: swapBytes(type) }, ...rest];
+  return [loadType, { code: jumpIfEqual, skip: { ifFalse: rest.length }, k: swapBytes(type) }, ...rest];
 }
 
 /** A load takes the bytes in network order; netlink's headers are in the machine's. */

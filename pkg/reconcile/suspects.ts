@@ -10,7 +10,8 @@
  */
 import type { Vni } from '../netaddr/netaddr.ts';
 import { decodeAddress } from '../netlink/address.ts';
-import { decodeLink, isLinkGone, type Link } from '../netlink/link.ts';
+import type { NetlinkMessage } from '../netlink/codec.ts';
+import { decodeLink, decodeLinkName, isLinkGone, type Link } from '../netlink/link.ts';
 import type { KernelEvent } from '../netlink/monitor.ts';
 import { decodeRoute, tableMain } from '../netlink/route.ts';
 import { damagedTable } from '../nftables/nftables.ts';
@@ -25,7 +26,6 @@ export interface OwnSockets {
 
 // include/uapi/linux/rtnetlink.h
 const rtm = { newLink: 16, delLink: 17, newAddress: 20, delAddress: 21, newRoute: 24, delRoute: 25, delNeighbour: 29, delQdisc: 37, delFilter: 45 } as const;
-const afInet6 = 10;
 const afBridge = 7;
 /** ifi_change of a link that has just been made (net/core/dev.c, register_netdevice). */
 const everyFlag = 0xffffffff;
@@ -43,6 +43,15 @@ interface KnownLink {
   readonly isUsable: boolean;
 }
 
+/** The last that a window has heard of a link. */
+interface LinkNews {
+  readonly message: NetlinkMessage;
+  /** Whether it was made within the window. */
+  readonly isNew: boolean;
+  /** The container's namespace; absent: the node's own. */
+  readonly nsid?: number;
+}
+
 /** What a window has seen of a link: that it was made, that something of it changed, that it went. */
 type Change = 'new' | 'changed' | 'gone';
 
@@ -55,7 +64,9 @@ export class Suspects {
   readonly #ports = new Map<number, string>();
   /** Fingerprints of links inside containers, by namespace and index. */
   readonly #inner = new Map<number, Map<number, string>>();
-  /** Of the window. */
+  /** Of the window: the last message of each link, by namespace and index, and of each bridge port's options. */
+  readonly #links = new Map<number, LinkNews>();
+  readonly #portOptions = new Map<number, NetlinkMessage>();
   readonly #changes = new Map<string, Change>();
   readonly #nsids = new Set<number>();
   #guard = false;
@@ -76,7 +87,7 @@ export class Suspects {
 
   /** Whether no event so far is worth a look. */
   get isEmpty(): boolean {
-    return this.#changes.size === 0 && this.#nsids.size === 0 && !this.#guard && !this.#underlay;
+    return this.#links.size + this.#portOptions.size + this.#changes.size + this.#nsids.size === 0 && !this.#guard && !this.#underlay;
   }
 
   note(events: readonly KernelEvent[]): void {
@@ -89,6 +100,7 @@ export class Suspects {
 
   /** What is to be looked at, undefined where nothing is; a new window begins. */
   take(): Scope | undefined {
+    this.#readLinks();
     const names = this.#suspectNames();
     const scope = scopeOf({
       vnis: new Set(names.map(vniOf).filter((vni) => vni !== undefined)),
@@ -147,7 +159,7 @@ export class Suspects {
   }
 
   /** An address of one of weft's links, or else perhaps of the underlay; a link-local one is no VTEP. */
-  #noteAddress(message: KernelEvent['message']): void {
+  #noteAddress(message: NetlinkMessage): void {
     const address = decodeAddress(message);
     if (address === undefined) return;
     if (this.#names.has(address.index)) this.#noteIndex(address.index);
@@ -158,7 +170,7 @@ export class Suspects {
    * A route to a tenant that is lost, or a default route, by which the underlay is found. Others are a routing daemon's, and those
    * that the kernel makes for itself as a link gets carrier are in another table.
    */
-  #noteRoute(message: KernelEvent['message']): void {
+  #noteRoute(message: NetlinkMessage): void {
     const route = decodeRoute(message);
     if (route === undefined || !route.isUnicast || route.table !== tableMain) return;
     if (route.index !== undefined && this.#names.has(route.index)) {
@@ -171,27 +183,61 @@ export class Suspects {
     if (name !== undefined) this.#change(name, 'changed');
   }
 
-  #noteLink(message: KernelEvent['message']): void {
-    const { payload } = message;
-    const link = decodeLink(message);
-    if (isPortName(link.name, shaperPrefix)) this.#noteShaper(link, isLinkGone(message));
-    if (payload[0] === afInet6 || !isOwnName(link.name)) return;
-    if (isLinkGone(message)) this.#forget(link.name);
-    else if (payload[0] === afBridge) this.#notePort(link);
-    else if (this.#remember(link)) this.#change(link.name, payload.readUInt32LE(12) === everyFlag ? 'new' : 'changed');
+  #noteLink(message: NetlinkMessage): void {
+    const { type, payload } = message;
+    const index = payload.readInt32LE(4);
+    if (isLinkGone(message)) {
+      this.#links.delete(index);
+      this.#portOptions.delete(index);
+      this.#noteGone(decodeLinkName(message), index);
+    } else if (type === rtm.delLink) {
+      this.#noteIndex(index); // A port has left its bridge.
+    } else if (payload[0] === afBridge) {
+      this.#portOptions.set(index, message);
+    } else {
+      this.#links.set(index, { message, isNew: isOfNewLink(message) || this.#links.get(index)?.isNew === true });
+    }
+  }
+
+  #noteGone(name: string, index: number): void {
+    if (isPortName(name, shaperPrefix)) {
+      this.#names.delete(index);
+      this.#change(portOfShaper(name), 'changed');
+    } else if (isOwnName(name)) {
+      this.#forget(name);
+    }
+  }
+
+  /**
+   * An ADD is ten messages about two links, and the last of each says all that counts: so they are read when the window ends. Those of
+   * the node come first: they say whose the containers are.
+   */
+  #readLinks(): void {
+    for (const { message, isNew, nsid } of this.#links.values()) if (nsid === undefined) this.#readLink(decodeLink(message), isNew);
+    for (const message of this.#portOptions.values()) this.#notePort(decodeLink(message));
+    for (const { message, nsid } of this.#links.values()) {
+      // Somebody else's container is none of weft's business.
+      if (nsid !== undefined && this.#ports.has(nsid) && this.#hasInnerChanged(nsid, decodeLink(message))) this.#nsids.add(nsid);
+    }
+    this.#links.clear();
+    this.#portOptions.clear();
+  }
+
+  #readLink(link: Link, isNew: boolean): void {
+    if (isPortName(link.name, shaperPrefix)) this.#noteShaper(link);
+    else if (isOwnName(link.name) && this.#remember(link)) this.#change(link.name, isNew ? 'new' : 'changed');
   }
 
   /** The bridge's view of a port: an option of it, or that it has left; or only that it forwards. */
   #notePort({ name, port }: Link): void {
-    if (this.#known.get(name)?.portOptions !== JSON.stringify(port)) this.#change(name, 'changed');
+    const known = this.#known.get(name);
+    if (known !== undefined && known.portOptions !== JSON.stringify(port)) this.#change(name, 'changed');
   }
 
   /** A limit is part of its port: what is said of the shaper's index is said of that. */
-  #noteShaper({ name, index, isUp }: Link, isGone: boolean): void {
-    const hostIf = portOfShaper(name);
-    if (isGone) this.#names.delete(index);
-    else this.#names.set(index, hostIf);
-    if (isGone || !isUp) this.#change(hostIf, 'changed');
+  #noteShaper({ name, index, isUp }: Link): void {
+    this.#names.set(index, portOfShaper(name));
+    if (!isUp) this.#change(portOfShaper(name), 'changed');
   }
 
   /** What was new within the window stays so, however much more is heard of it. */
@@ -227,7 +273,7 @@ export class Suspects {
   #noteContainer({ message }: KernelEvent, nsid: number): void {
     const { type, payload } = message;
     if (type === rtm.delAddress || type === rtm.delRoute || type === rtm.delLink) this.#nsids.add(nsid);
-    if (type === rtm.newLink && payload[0] !== afInet6 && this.#hasInnerChanged(nsid, decodeLink(message))) this.#nsids.add(nsid);
+    if (type === rtm.newLink && payload[0] !== afBridge) this.#links.set(innerKey(nsid, payload.readInt32LE(4)), { message, isNew: false, nsid });
   }
 
   #hasInnerChanged(nsid: number, link: Link): boolean {
@@ -238,6 +284,15 @@ export class Suspects {
     links.set(link.index, fingerprint);
     return true;
   }
+}
+
+/** Indexes have 31 bits; links of the node's own namespace have their index alone for a key. */
+function innerKey(nsid: number, index: number): number {
+  return (nsid + 1) * 2 ** 32 + index;
+}
+
+function isOfNewLink({ payload }: NetlinkMessage): boolean {
+  return payload.readUInt32LE(12) === everyFlag;
 }
 
 function isOwnName(name: string): boolean {

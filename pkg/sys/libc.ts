@@ -51,6 +51,7 @@ interface Libc {
   recvmsg(fd: number, header: Uint8Array, flags: number): number;
   close(fd: number): number;
   setns(fd: number, kind: number): number;
+  ioctl(fd: number, request: number, argument: number): number;
   poll(fds: Uint8Array, count: number, timeoutMs: number): number;
   strerror(errno: number): string;
 }
@@ -75,6 +76,7 @@ function bindLibc(library: Koffi): Libc {
     recvmsg: c.func('int64 recvmsg(int, void *, int)'),
     close: c.func('int close(int)'),
     setns: c.func('int setns(int, int)'),
+    ioctl: c.func('int ioctl(int, unsigned long, long)'),
     poll: c.func('int poll(void *, unsigned long, int)'),
     strerror: c.func('const char *strerror(int)'),
   } as unknown as Libc;
@@ -83,6 +85,17 @@ function bindLibc(library: Koffi): Libc {
 function checked(call: string, result: number): number {
   if (result < 0) throw new SystemCallError(call, koffi().errno());
   return result;
+}
+
+/**
+ * For calls that wait: a signal (SIGHUP, SIGCHLD, a profiler's) ends them with EINTR before they have done anything, even where
+ * its handler asks for a restart (signal(7): poll(2), and sockets with a timeout).
+ */
+function retried(call: string, attempt: () => number): number {
+  for (;;) {
+    const result = attempt();
+    if (result >= 0 || koffi().errno() !== constants.errno.EINTR) return checked(call, result);
+  }
 }
 
 /** Opens a socket, closed on exec. socket(2). */
@@ -123,7 +136,7 @@ export function attachFilter(fd: number, program: ArrayBuffer): void {
 
 /** Sends one datagram; for netlink the kernel has done the work when this returns. sendto(2). */
 export function sendTo(fd: number, data: Uint8Array, address: Uint8Array): void {
-  checked('sendto', libc().sendto(fd, data, data.length, 0, address, address.length));
+  retried('sendto', () => Number(libc().sendto(fd, data, data.length, 0, address, address.length)));
 }
 
 /**
@@ -140,7 +153,7 @@ export async function sendToAside(fd: number, data: Uint8Array, address: Uint8Ar
 /** Receives one datagram into `data`, its sender into `address`; returns its full length, also where it was cut. recvfrom(2). */
 export function receiveFrom(fd: number, data: Uint8Array, address: Uint8Array): number {
   const msgTrunc = 0x20;
-  return Number(checked('recvfrom', Number(libc().recvfrom(fd, data, data.length, msgTrunc, address, int32(address.length)))));
+  return retried('recvfrom', () => Number(libc().recvfrom(fd, data, data.length, msgTrunc, address, int32(address.length))));
 }
 
 /**
@@ -168,9 +181,17 @@ export function closeSocket(fd: number): void {
   libc().close(fd);
 }
 
+/** CLONE_NEWNET, include/uapi/linux/sched.h. */
+const cloneNewnet = 0x40000000;
+
+/** Whether a namespace's descriptor is a network namespace's. ioctl_nsfs(2), NS_GET_NSTYPE. */
+export function isNetworkNamespace(fd: number): boolean {
+  const getType = 0xb703;
+  return checked('ioctl', libc().ioctl(fd, getType, 0)) === cloneNewnet;
+}
+
 /** Moves the calling thread into the network namespace of the descriptor. setns(2). */
 export function setNetns(fd: number): void {
-  const cloneNewnet = 0x40000000;
   checked('setns', libc().setns(fd, cloneNewnet));
 }
 
@@ -190,7 +211,7 @@ function poll(fd: number, events: number, timeoutMs: number): number {
   const entry = Buffer.alloc(8);
   entry.writeInt32LE(fd, 0);
   entry.writeUInt16LE(events, 4);
-  return checked('poll', libc().poll(entry, 1, timeoutMs)) === 0 ? 0 : entry.readUInt16LE(6);
+  return retried('poll', () => libc().poll(entry, 1, timeoutMs)) === 0 ? 0 : entry.readUInt16LE(6);
 }
 
 /** A C `int` in memory. */

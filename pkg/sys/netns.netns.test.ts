@@ -76,7 +76,7 @@ void t.test('insideNetns() works inside and comes home', { skip }, async (t) => 
 void t.test('insideNetns() and openNetns() leave no descriptor behind', { skip }, async (t) => {
   const netns = createNetns(t);
   const fd = open(t, netnsPath(netns));
-  const count = (): string => run('sh', ['-c', `ls /proc/${process.pid}/fd | wc -l`]);
+  const count = (): number => Number(run('sh', ['-c', `ls /proc/${process.pid}/fd | wc -l`]));
   const before = count();
   for (let round = 0; round < 20; round += 1) {
     insideNetns(fd, () => undefined);
@@ -85,7 +85,8 @@ void t.test('insideNetns() and openNetns() leave no descriptor behind', { skip }
     }));
     for (const path of [ownNetns, '/proc/self/ns/uts', '/proc/self/status']) t.throws(() => openNetns(path));
   }
-  t.equal(count(), before);
+  // Pipes of children that have ended may be closed meanwhile.
+  t.ok(count() <= before, 'none more');
 });
 
 void t.test('netnsId() and findNetnsId() name the namespace, not the path', { skip }, async (t) => {

@@ -1,6 +1,6 @@
 /** Network namespaces by their path: what they are, whether two are the same, and work inside one. */
 import { closeSync, fstatSync, openSync, statfsSync, statSync } from 'node:fs';
-import { setNetns, SystemCallError } from './libc.ts';
+import { isNetworkNamespace, setNetns } from './libc.ts';
 import { WeftError } from '../errors/weft-error.ts';
 
 /** The calling process's own network namespace. */
@@ -44,7 +44,7 @@ export function openNetns(path: string): number {
   }
   try {
     if (netnsId(path) === netnsId(ownNetns)) throw new WeftError('invalidEnvironment', `CNI_NETNS must be the container's network namespace: ${path} is the host's own`);
-    requireNetworkType(fd, path);
+    if (!isNetworkNamespace(fd)) throw new WeftError('invalidEnvironment', `CNI_NETNS must be a network namespace: ${path} is a namespace of another type`);
     return fd;
   } catch (error) {
     closeSync(fd);
@@ -68,16 +68,6 @@ export function openNetnsById(path: string, id: string): number | undefined {
   if (`${dev}:${ino}` === id) return fd;
   closeSync(fd);
   return undefined;
-}
-
-/** Entering is the question that every kernel answers; a namespace of another type is EINVAL. */
-function requireNetworkType(fd: number, path: string): void {
-  try {
-    insideNetns(fd, () => undefined);
-  } catch (error) {
-    if (!(error instanceof SystemCallError) || error.code !== 'EINVAL') throw error;
-    throw new WeftError('invalidEnvironment', `CNI_NETNS must be a network namespace: ${path} is a namespace of another type`, { cause: error });
-  }
 }
 
 /**
