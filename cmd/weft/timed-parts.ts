@@ -15,6 +15,7 @@ export function timedKernel(kernel: Kernel, clock: StepClock): Kernel {
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => kernel.setSysctl(parts, value),
     removeLinks: (names) => clock.time('removal', () => kernel.removeLinks(names)),
+    removeLinksSoon: (names) => clock.time('removal', () => kernel.removeLinksSoon(names)),
     sendFrame: (index, frame) => kernel.sendFrame(index, frame),
     close: () => kernel.close(),
   };
@@ -34,6 +35,7 @@ export function timedLedger(ledger: Ledger, clock: StepClock): Ledger {
   return new Proxy(ledger, {
     get(target, key): unknown {
       if (key === 'write') return (change: Parameters<Ledger['write']>[0]) => clock.time('ledger', () => target.write(change));
+      if (key === 'writeTogether') return (change: Parameters<Ledger['write']>[0]) => target.writeTogether((tx) => clock.time('ledger', () => change(tx)));
       if (key === 'read') return (look: Parameters<Ledger['read']>[0]) => clock.time('ledger', () => target.read(look));
       const member: unknown = Reflect.get(target, key, target);
       return typeof member === 'function' ? member.bind(target) : member;

@@ -84,20 +84,20 @@ async function attach(parts: EngineParts, plan: AddPlan): Promise<CniResult> {
   await finishPendingDels(parts, plan.request);
   await clearWay(parts, plan.request, { key: plan.key, vni: plan.conf.vni, ...(plan.conf.endpoint === undefined ? {} : { endpoint: plan.conf.endpoint }) });
   const reservation = await reserveAll(parts, plan);
-  return parts.claims.hold(reservation.record.seq, async () => {
-    try {
-      return connect(parts, plan, reservation);
-    } catch (error) {
-      await undo(parts, plan, { record: reservation.record, error });
-      throw error;
-    }
-  });
+  try {
+    return await connect(parts, plan, reservation);
+  } catch (error) {
+    await undo(parts, plan, { record: reservation.record, error });
+    throw error;
+  } finally {
+    parts.claims.end(reservation.record.seq);
+  }
 }
 
 /** Asks the delegated plugin first, where there is one: it is another process and must not run inside the ledger's transaction. */
 async function reserveAll(parts: EngineParts, plan: AddPlan): Promise<Reservation> {
   try {
-    return reserve(parts, plan, await askDelegate(parts, plan.request, plan.conf));
+    return await reserve(parts, plan, await askDelegate(parts, plan.request, plan.conf));
   } catch (error) {
     // Also after its own failure the plugin may hold an address: it may have failed behind the point where it took one.
     if (plan.conf.ipam.type === 'delegate') await releaseUnreserved(parts, plan);
@@ -124,17 +124,31 @@ async function undo(parts: EngineParts, plan: AddPlan, { record, error }: { reco
   }
 }
 
-/** One transaction: the segment, the addresses, the MAC and the attachment's row. */
-function reserve(parts: EngineParts, plan: AddPlan, delegated: Assignment | undefined): Reservation {
-  return parts.ledger().write((tx) => {
-    const previous = reserveSegment(parts, tx, plan.segment);
-    const assignment = delegated ?? assignFromPool(tx, plan.conf);
-    requireIpv6Mtu(plan.segment, assignment);
-    const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment) }));
-    for (const { address, rangeSet } of assignment.addresses) tx.insertAllocation({ vni: record.vni, address: address.address, seq: record.seq, rangeSet });
-    rememberIdentity(parts, tx, record);
-    return { record, assignment, ...(previous === undefined ? {} : { previous }) };
-  });
+/** One transaction: the segment, the addresses, the MAC and the attachment's row. The attachment is claimed: the caller ends that. */
+async function reserve(parts: EngineParts, plan: AddPlan, delegated: Assignment | undefined): Promise<Reservation> {
+  let claimed: number | undefined;
+  try {
+    return await parts.ledger().writeTogether((tx) => {
+      const reservation = reserveIn(tx, parts, { plan, delegated });
+      claimed = reservation.record.seq;
+      parts.claims.begin(claimed);
+      return reservation;
+    });
+  } catch (error) {
+    // The commit failed: the number will be another attachment's.
+    if (claimed !== undefined) parts.claims.end(claimed);
+    throw error;
+  }
+}
+
+function reserveIn(tx: LedgerTransaction, parts: EngineParts, { plan, delegated }: { plan: AddPlan; delegated: Assignment | undefined }): Reservation {
+  const previous = reserveSegment(parts, tx, plan.segment);
+  const assignment = delegated ?? assignFromPool(tx, plan.conf);
+  requireIpv6Mtu(plan.segment, assignment);
+  const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment) }));
+  for (const { address, rangeSet } of assignment.addresses) tx.insertAllocation({ vni: record.vni, address: address.address, seq: record.seq, rangeSet });
+  rememberIdentity(parts, tx, record);
+  return { record, assignment, ...(previous === undefined ? {} : { previous }) };
 }
 
 function requireIpv6Mtu(segment: Segment, { addresses }: Assignment): void {
@@ -209,11 +223,11 @@ function rememberIdentity(parts: EngineParts, tx: LedgerTransaction, { vni, endp
   tx.putIdentity({ vni, endpoint, mac, addresses: port.addresses, updatedAt: parts.now() });
 }
 
-function connect(parts: EngineParts, { request, segment, netnsFd }: AddPlan, reservation: Reservation): CniResult {
+async function connect(parts: EngineParts, { request, segment, netnsFd }: AddPlan, reservation: Reservation): Promise<CniResult> {
   const { record, assignment, previous } = reservation;
   if (previous !== undefined) changeSegment(parts, segment, previous);
   const { hostMac } = parts.datapath.attach({ segment, port: record.port, netnsFd });
-  confirm(parts, record);
+  await confirm(parts, record);
   return attachmentResult({ segment, port: record.port, assignment, netns: request.netns, hostMac });
 }
 
@@ -226,8 +240,7 @@ function changeSegment(parts: EngineParts, segment: Segment, previous: Segment):
 }
 
 /** A DEL may have come in the meantime and taken the row: then the container is not wanted any more. */
-function confirm(parts: EngineParts, record: AttachmentRecord): void {
-  parts.ledger().write((tx) => {
-    if (!tx.confirmAttachment(record.seq)) throw new WeftError('tryAgainLater', `The container ${record.key.containerId} was deleted while it was being attached`);
-  });
+async function confirm(parts: EngineParts, record: AttachmentRecord): Promise<void> {
+  const isConfirmed = await parts.ledger().writeTogether((tx) => tx.confirmAttachment(record.seq));
+  if (!isConfirmed) throw new WeftError('tryAgainLater', `The container ${record.key.containerId} was deleted while it was being attached`);
 }

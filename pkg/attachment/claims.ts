@@ -12,13 +12,22 @@ export class Claims {
 
   /** Runs a function that works on the attachment. */
   async hold<T>(seq: number, work: () => Promise<T>): Promise<T> {
-    this.#counts.set(seq, (this.#counts.get(seq) ?? 0) + 1);
+    this.begin(seq);
     try {
       return await work();
     } finally {
-      const count = (this.#counts.get(seq) ?? 1) - 1;
-      if (count === 0) this.#counts.delete(seq);
-      else this.#counts.set(seq, count);
+      this.end(seq);
     }
+  }
+
+  /** For work that begins inside a transaction: other calls see the attachment as soon as that is committed. */
+  begin(seq: number): void {
+    this.#counts.set(seq, (this.#counts.get(seq) ?? 0) + 1);
+  }
+
+  end(seq: number): void {
+    const count = (this.#counts.get(seq) ?? 1) - 1;
+    if (count === 0) this.#counts.delete(seq);
+    else this.#counts.set(seq, count);
   }
 }

@@ -21,13 +21,13 @@ export async function removeAttachment(parts: EngineParts, record: AttachmentRec
 }
 
 async function removeClaimed(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<boolean> {
-  const claim = claimRow(parts, record);
+  const claim = await claimRow(parts, record);
   if (claim === undefined) return false;
   // The last one goes together with its segment, unless a delegated plugin must be told in between.
   const goesWithSegment = claim.isLast && !isDelegated(record.ipam);
   if (!goesWithSegment) await parts.datapath.detach(record.port, claim.segment);
   await releaseDelegate(parts, record, caller);
-  await settle(parts, parts.ledger().write((tx) => {
+  await settle(parts, await parts.ledger().writeTogether((tx) => {
     // Another DEL of the same attachment may have been faster; what is there under its name by now is not this one's.
     if (!tx.deleteAttachment(record.seq)) return [];
     return [goesWithSegment ? removeWithSegment(parts, tx, record) : dropUnusedSegment(parts, tx, record.vni)];
@@ -52,8 +52,8 @@ interface Claim {
   readonly isLast: boolean;
 }
 
-function claimRow(parts: EngineParts, { seq, vni }: AttachmentRecord): Claim | undefined {
-  return parts.ledger().write((tx) => {
+function claimRow(parts: EngineParts, { seq, vni }: AttachmentRecord): Promise<Claim | undefined> {
+  return parts.ledger().writeTogether((tx) => {
     if (!tx.claimForDeletion(seq, parts.worker)) return undefined;
     return { segment: tx.findSegment(vni)?.segment, isLast: tx.countAttachments(vni) === 1 };
   });

@@ -70,6 +70,7 @@ export function steppingKernel(kernel: Kernel, stepper: Stepper): Kernel {
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => stepper.run(`sysctl ${parts.join('.')}`, { fn: () => kernel.setSysctl(parts, value), failure }),
     removeLinks: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),
+    removeLinksSoon: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),
     sendFrame: (index, frame) => kernel.sendFrame(index, frame),
     close: () => kernel.close(),
   };
@@ -81,6 +82,8 @@ export function steppingLedger(ledger: Ledger, stepper: Stepper): Ledger {
   return new Proxy(ledger, {
     get(target, key): unknown {
       if (key === 'write') return (fn: Parameters<Ledger['write']>[0]) => stepper.run('ledger write', { fn: () => target.write(fn), failure });
+      // In a process that answers one call nothing else comes together with it.
+      if (key === 'writeTogether') return async (fn: Parameters<Ledger['write']>[0]) => stepper.run('ledger write', { fn: () => target.write(fn), failure });
       if (key === 'read') return (fn: Parameters<Ledger['read']>[0]) => stepper.run('ledger read', { fn: () => target.read(fn), failure });
       if (key === 'close') return () => target.close();
       if (key === 'takeDroppedFromLastBoot') return () => target.takeDroppedFromLastBoot();

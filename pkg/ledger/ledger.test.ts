@@ -270,3 +270,22 @@ t.test('touch() writes and changes nothing', async (t) => {
   t.same(again.takeDroppedFromLastBoot(), [], 'it is the same boot');
   t.equal(again.read((reader) => reader.countAttachments()), 1);
 });
+
+t.test('changes that come together are one transaction, and each stands or falls alone', async (t) => {
+  const ledger = openTestLedger(t, temporaryDirectory(t));
+  const [one, refused, two] = await Promise.allSettled([
+    ledger.writeTogether((tx) => tx.insertAttachment(testAttachment(1)).seq),
+    ledger.writeTogether((tx) => {
+      tx.insertAttachment(testAttachment(2));
+      throw new RangeError('not this one');
+    }),
+    ledger.writeTogether((tx) => tx.insertAttachment(testAttachment(3)).seq),
+  ]);
+  t.match(one, { status: 'fulfilled', value: 1 });
+  t.match(refused, { status: 'rejected', reason: { name: 'RangeError', message: 'not this one' } });
+  t.match(two, { status: 'fulfilled' });
+  t.strictSame(ledger.read((tx) => tx.listAttachments().map(({ key }) => key.containerId)), [testAttachment(1), testAttachment(3)].map(({ key }) => key.containerId));
+  await t.rejects(ledger.writeTogether((tx) => tx.insertAttachment(testAttachment(1))), { code: 'interfaceExists' }, 'an error of the ledger is told as ever');
+  t.equal(await ledger.writeTogether((tx) => tx.countAttachments()), 2, 'and the next goes on');
+});
+
