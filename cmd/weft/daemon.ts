@@ -79,7 +79,7 @@ class Daemon {
   async start(): Promise<void> {
     const { configPath, runDirectory } = this.#places;
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
-    const kernel = openKernelIn(this.#places, (route, names) => this.#reaper.remove(route, names));
+    const kernel = openKernelIn(this.#places, this.#reaper);
     const parts = this.#buildParts(conf, kernel);
     // A ledger that cannot be used is found now, and not by the first call.
     parts.ledger();

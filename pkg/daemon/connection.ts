@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { describeError } from '../errors/weft-error.ts';
 import { elsewhereReasons, encodeFrame, ProtocolError, RequestDecoder, requestDeadlineMs, type ElsewhereReason, type Request } from '../protocol/protocol.ts';
 import { hasHungUp, readPeerCredentials, type PeerCredentials } from '../sys/peer.ts';
-import { startTimer } from '../sys/timer.ts';
+import { nextTurn, startTimer } from '../sys/timer.ts';
 
 /** Why a caller is sent elsewhere. */
 export interface Refusal {
@@ -56,10 +56,17 @@ async function carryOut(socket: Socket, request: Request, { fd, handler }: { fd:
   const isWanted = (): boolean => !socket.destroyed && !hasHungUp(fd);
   // A daemon that was stopped for a while finds requests whose callers have gone elsewhere long since.
   if (!isWanted()) return void socket.destroy();
-  socket.write(encodeFrame({ kind: 'accepted' }));
+  accept(socket);
   const answer = await handler.answer(request, isWanted);
   if (!isWanted()) return void socket.destroy();
   finish(socket, encodeFrame({ kind: 'answered', status: answer.status, body: answer.body }));
+}
+
+/** Most calls are done within this turn of the loop: then acceptance and answer leave together, and wake the caller once. */
+function accept(socket: Socket): void {
+  socket.cork();
+  socket.write(encodeFrame({ kind: 'accepted' }));
+  void nextTurn().then(() => socket.uncork());
 }
 
 function sendAway(socket: Socket, { reason, words }: Refusal): void {

@@ -26,6 +26,8 @@ export interface Kernel {
    * keeps them any more; when the promise is fulfilled they are gone. @throws NetlinkError
    */
   removeLinks(names: readonly string[]): Promise<void>;
+  /** As removeLinks(), but they may be doomed a moment later, together with others: for links that nobody can use by then. */
+  removeLinksSoon(names: readonly string[]): Promise<void>;
   /** Sends a frame out of a link of the node's own namespace. @throws SystemCallError */
   sendFrame(index: number, frame: Uint8Array): void;
   close(): void;
@@ -37,11 +39,19 @@ export interface OpenKernel extends Kernel {
   readonly netfilter: NetlinkSocket;
 }
 
+/** How links are removed; `route` makes requests in the node's namespace. */
+export interface LinkRemoval {
+  /** Kernel.removeLinks. */
+  remove(route: Netlink, names: readonly string[]): Promise<void>;
+  /** Kernel.removeLinksSoon. */
+  removeSoon(route: Netlink, names: readonly string[]): Promise<void>;
+}
+
 /**
  * The kernel weft runs on. Sockets are opened when they are first used.
- * @param removeLinks how links are removed; default: within the call
+ * @param removal default: within the call
  */
-export function openKernel(removeLinks: (route: Netlink, names: readonly string[]) => Promise<void> = removeLinksNow): OpenKernel {
+export function openKernel(removal: LinkRemoval = { remove: removeLinksNow, removeSoon: removeLinksNow }): OpenKernel {
   let route: NetlinkSocket | undefined;
   let netfilter: NetlinkSocket | undefined;
   let packets: PacketSender | undefined;
@@ -67,7 +77,10 @@ export function openKernel(removeLinks: (route: Netlink, names: readonly string[
     readSysctl,
     setSysctl,
     removeLinks(names) {
-      return removeLinks(this.route, names);
+      return removal.remove(this.route, names);
+    },
+    removeLinksSoon(names) {
+      return removal.removeSoon(this.route, names);
     },
     sendFrame(index, frame) {
       packets ??= openPacketSender();

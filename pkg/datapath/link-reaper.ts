@@ -11,6 +11,7 @@ import type { NetlinkMessage } from '../netlink/codec.ts';
 import { delLinkGroup, getLinkByIndex } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
+import { nextTurn } from '../sys/timer.ts';
 import { doomedGroup, doomLinks } from './link-removal.ts';
 
 /**
@@ -31,6 +32,9 @@ export class LinkReaper {
   readonly #idle: NetlinkSocket[] = [];
   /** By the link's index: another link may have the name before everybody has heard that this one is gone. */
   readonly #waiting = new Map<number, Waiting[]>();
+  /** Names that wait for the end of this turn, and what comes of them. */
+  readonly #queued: string[] = [];
+  #flush: Promise<ReadonlyMap<string, Promise<void>>> | undefined;
   #running = 0;
   /** Whether a link was doomed since the last deletion began. */
   #isDue = false;
@@ -42,14 +46,36 @@ export class LinkReaper {
 
   /** Kernel.removeLinks; `route` makes requests in the node's namespace. */
   remove(route: Netlink, names: readonly string[]): Promise<void> {
-    const doomed = doomLinks(route, names);
-    if (doomed.length === 0) return Promise.resolve();
-    const gone = doomed.map(({ name, index }) => new Promise<void>((resolve, reject) => {
+    // Not asynchronous: who calls it inside a transaction must have the refusal there.
+    const removals = this.#doom(route, names);
+    return Promise.all(removals.values()).then(() => undefined);
+  }
+
+  /**
+   * Kernel.removeLinksSoon: what comes within one turn of the event loop is doomed together. Dooming waits for the kernel's lock, which
+   * a deletion under way holds: so it is waited for once, and the next deletion is the larger.
+   */
+  async removeSoon(route: Netlink, names: readonly string[]): Promise<void> {
+    this.#queued.push(...names);
+    this.#flush ??= nextTurn().then(() => this.#doomQueued(route));
+    const removals = await this.#flush;
+    await Promise.all(names.map((name) => removals.get(name)));
+  }
+
+  #doomQueued(route: Netlink): ReadonlyMap<string, Promise<void>> {
+    this.#flush = undefined;
+    return this.#doom(route, this.#queued.splice(0));
+  }
+
+  /** Dooms links; by the name of each that is there, what is fulfilled when it is gone. */
+  #doom(route: Netlink, names: readonly string[]): ReadonlyMap<string, Promise<void>> {
+    const doomed = doomLinks(route, [...new Set(names)]);
+    const removals = doomed.map(({ name, index }) => [name, new Promise<void>((resolve, reject) => {
       this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { name, resolve, reject }]);
-    }));
-    this.#isDue = true;
+    })] as const);
+    if (doomed.length > 0) this.#isDue = true;
     this.#start(route);
-    return Promise.all(gone).then(() => undefined);
+    return new Map(removals);
   }
 
   /**

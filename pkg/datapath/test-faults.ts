@@ -56,6 +56,7 @@ export function faultyKernel(kernel: Kernel, plan: FaultPlan): Kernel {
       if (isDue) throw new WeftError('ioFailure', 'the sysctl that the test makes fail');
     },
     removeLinks: (names) => removeLinksNow(faultyNetlink(kernel.route, plan), names),
+    removeLinksSoon: (names) => removeLinksNow(faultyNetlink(kernel.route, plan), names),
     sendFrame: (index, frame) => kernel.sendFrame(index, frame),
     close: () => kernel.close(),
   };

@@ -28,6 +28,10 @@ export function recordingKernel(kernel: Kernel, writes: string[]): Kernel {
       writes.push('remove links');
       return kernel.removeLinks(names);
     },
+    removeLinksSoon(names) {
+      writes.push('remove links');
+      return kernel.removeLinksSoon(names);
+    },
     sendFrame(index, frame) {
       writes.push('send a frame');
       kernel.sendFrame(index, frame);

@@ -118,7 +118,9 @@ function announce(kernel: Kernel, { segment, port }: PortRequest, { bridge, vxla
  * while the link still stands: a port without them is closed.
  */
 export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segment): Promise<void> {
-  const gone = kernel.removeLinks([port.hostIf, ...shapersOf(port)]);
+  const gone = kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]);
+  // Whoever waits for it hears of it; here the guard may be what fails.
+  gone.catch(() => undefined);
   const hasGateway = segment === undefined || segment.gateway !== undefined;
   removeGuard(kernel.netfilter, portElements(port, { hasGateway }));
   return gone;
