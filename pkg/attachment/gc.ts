@@ -4,6 +4,7 @@ import { delegateGc } from '../cni/delegate.ts';
 import { networkNameOf } from '../config/network-name.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
+import { mendGuardOf } from './guard.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
@@ -47,7 +48,7 @@ export async function sweep(parts: EngineParts): Promise<void> {
   const { unused, collected, mended } = parts.ledger().write((tx) => {
     const unused = tx.listSegments().map(({ vni }) => dropUnusedSegment(parts, tx, vni));
     const known = { segments: tx.listSegments().map((entry) => entry.segment), ports: tx.listAttachments().map((record) => record.port) };
-    return { unused, collected: parts.datapath.collect(known), mended: parts.datapath.mendGuard(known) };
+    return { unused, collected: parts.datapath.collect(known), mended: mendGuardOf(parts, tx) };
   });
   const removed = await collected;
   await settle(parts, unused);

@@ -1,13 +1,14 @@
 /** The daemon's unix socket: who may connect, how many at once, and how it ends. */
 import { createServer, type Server, type Socket } from 'node:net';
 import { describeError } from '../errors/weft-error.ts';
-import { pause, withDeadline } from '../sys/timer.ts';
+import { pause, startTimer, withDeadline } from '../sys/timer.ts';
 import { serveConnection, type RequestHandler } from './connection.ts';
 import type { Log } from '../log/log.ts';
 import { listenOn, type SocketFile } from './socket-file.ts';
 
 /** Open connections. Whoever comes then is closed on at once, and a launcher tries again. */
 const connectionsMax = 1024;
+const dropsMs = 1000;
 
 /** After another daemon has the name, connections that had been made before are still accepted for so long. */
 const lateComersMs = 200;
@@ -20,13 +21,15 @@ export class DaemonServer {
   readonly #running = new Map<Socket, Promise<void>>();
   #file?: SocketFile;
   #isStopped = false;
+  /** Connections that were closed at once and are not in the log yet. */
+  #dropped = 0;
 
   constructor(handler: RequestHandler, log: Log) {
     this.#handler = handler;
     this.#log = log;
     this.#server = createServer((socket) => this.#serve(socket));
     this.#server.maxConnections = connectionsMax;
-    this.#server.on('drop', () => log.warn({ connections: this.#running.size }, 'closed on a caller: too many connections are open'));
+    this.#server.on('drop', () => this.#noteDrop());
   }
 
   /** Takes calls on the path from now on, in the place of whoever did before; none after stop(). @throws WeftError ioFailure */
@@ -48,6 +51,16 @@ export class DaemonServer {
     const left = this.#running.size;
     for (const socket of this.#running.keys()) socket.destroy();
     return left;
+  }
+
+  /** One line for all of a second: a thousand callers that try again must not fill the log. */
+  #noteDrop(): void {
+    this.#dropped += 1;
+    if (this.#dropped > 1) return;
+    startTimer(dropsMs, () => {
+      this.#log.warn({ connections: this.#running.size, callers: this.#dropped }, 'closed on callers: too many connections are open');
+      this.#dropped = 0;
+    });
   }
 
   #close(): void {

@@ -6,12 +6,14 @@ import { chmodSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { dirname } from 'node:path';
 import { pid } from 'node:process';
-import { describeError, WeftError } from '../errors/weft-error.ts';
+import { WeftError } from '../errors/weft-error.ts';
 
 /** Connections that wait to be accepted; the kernel takes at most net.core.somaxconn, 4096 on today's kernels. */
 const backlog = 4096;
 const socketMode = 0o600;
 const directoryMode = 0o700;
+/** unix(7): sun_path, without the zero byte at its end. */
+const pathBytesMax = 107;
 
 /** A socket that is listening. */
 export interface SocketFile {
@@ -22,6 +24,9 @@ export interface SocketFile {
 /** Has the server listen on the path. @throws WeftError ioFailure */
 export async function listenOn(server: Server, path: string): Promise<SocketFile> {
   const draft = `${path}.${pid}`;
+  if (Buffer.byteLength(draft) > pathBytesMax) {
+    throw new WeftError('ioFailure', `Cannot listen on ${path}: the name of a socket may have ${pathBytesMax} bytes`, { details: 'Give WEFT_RUN_DIR a shorter path.' });
+  }
   try {
     mkdirSync(dirname(path), { recursive: true, mode: directoryMode });
     rmSync(draft, { force: true });
@@ -31,7 +36,18 @@ export async function listenOn(server: Server, path: string): Promise<SocketFile
     renameSync(draft, path);
     return { remove: () => removeOwn(path, own) };
   } catch (error) {
-    throw new WeftError('ioFailure', `Cannot listen on ${path}`, { cause: error, details: `${describeError(error)}; the path may have at most 107 bytes (unix(7))` });
+    server.close();
+    removeQuietly(draft);
+    throw new WeftError('ioFailure', `Cannot listen on ${path}`, { cause: error });
+  }
+}
+
+/** What cannot be removed is not what the caller must be told. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The directory is not there, or is none.
   }
 }
 

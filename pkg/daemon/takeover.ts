@@ -13,18 +13,17 @@ const retireDeadlineMs = 5000;
 
 /** Takes the name by `listen`, and has the daemon that had it before make way. @throws what `listen` throws */
 export async function retirePredecessor(socketPath: string, log: Log, listen: () => Promise<void>): Promise<void> {
-  let isNameTaken = false;
-  const onConnect = async (): Promise<void> => {
-    isNameTaken = true;
-    await listen();
-  };
+  let listening: Promise<void> | undefined;
+  const onConnect = (): Promise<void> => (listening = listen());
   try {
     const reply = await exchange(socketPath, { kind: 'retire', env: {}, stdin: '' }, { deadlineMs: retireDeadlineMs, onConnect });
     if (reply.kind === 'elsewhere') log.warn({ error: reply.words }, 'the daemon that was running before does not make way: it gets no more calls, and should be ended');
     if (reply.kind === 'answered') log.info({}, 'the daemon that was running before makes way');
   } catch (error) {
-    if (isNameTaken) log.warn({ error: describeError(error) }, 'a daemon that was running before does not make way: it gets no more calls');
-    else log.warn({ error: describeError(error) }, 'what has the name of the socket is no daemon of this weft: it is replaced');
+    // What `listen` throws is no fault of the other one.
+    await listening;
+    if (listening === undefined) log.warn({ error: describeError(error) }, 'what has the name of the socket is no daemon of this weft: it is replaced');
+    else log.warn({ error: describeError(error) }, 'a daemon that was running before does not make way: it gets no more calls');
   }
-  if (!isNameTaken) await listen();
+  await (listening ?? listen());
 }

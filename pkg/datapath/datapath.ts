@@ -77,8 +77,11 @@ export interface Datapath extends DatapathRepair {
   check(request: PortRequest): string[];
   /** Removes what is weft's by name and belongs to nothing in `known`; answers with what was removed, in words. What belongs to nothing is found within the call. */
   collect(known: KnownState): Promise<string[]>;
-  /** Makes the guard anew where its tables, rules or elements are not what `known` needs; returns what was wrong, in words. */
-  mendGuard(known: KnownState): string[];
+  /**
+   * Makes the guard anew where its tables, rules or elements are not what `settled` needs; returns what was wrong, in words.
+   * Where tables must be made anew they get what `all` needs: attachments that an ADD is making may have elements already.
+   */
+  mendGuard(settled: KnownState, all?: KnownState): string[];
   /** Why an ADD could not work on this node whatever its configuration; undefined when it could. */
   findObstacle(): string | undefined;
 }

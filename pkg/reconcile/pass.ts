@@ -7,6 +7,7 @@
  */
 import type { EngineParts } from '../attachment/engine-parts.ts';
 import { finishPendingDels } from '../attachment/pending.ts';
+import { mendGuardOf } from '../attachment/guard.ts';
 import { isBeingWorkedOn } from '../attachment/predecessor.ts';
 import { dropUnusedSegments, removeAttachment, type Caller } from '../attachment/remove.ts';
 import { joinRepairs, nothingWrong, type Repair } from '../datapath/fault.ts';
@@ -44,7 +45,7 @@ export async function runPass(parts: PassParts, scope: Scope): Promise<boolean> 
   if (scope.everything) await finishPendingDels(parts.engine, parts.caller());
   const snapshot = takeSnapshot(parts.engine, scope);
   await removeInterrupted(parts, snapshot);
-  if (scope.everything || scope.underlay) await replanSegments(parts, snapshot);
+  const arePlansDone = !(scope.everything || scope.underlay) || (await replanSegments(parts, snapshot));
   // First of all: without its guard a port is open.
   const isGuardWhole = !(scope.everything || scope.guard) || repairGuard(parts);
   // For a whole node all tables are read once, behind the snapshot: what the ledger had by then must be in the kernel.
@@ -55,7 +56,7 @@ export async function runPass(parts: PassParts, scope: Scope): Promise<boolean> 
   const arePortsWhole = await repairPorts(parts, [...chosen, ...others], (record) => (remade.vnis.has(record.vni) ? undefined : seen));
   if (scope.everything) await tidyUp(parts, snapshot);
   forgetRemoved(parts);
-  return !(remade.areWhole && arePortsWhole && isGuardWhole);
+  return !(arePlansDone && isGuardWhole && remade.areWhole && arePortsWhole);
 }
 
 /** The rows that the scope may need: reading all of them takes longer than a look at one port. */
@@ -92,17 +93,30 @@ async function removeFor(parts: PassParts, record: AttachmentRecord, what: strin
   }
 }
 
-/** Peers and gateways as the configuration has them by now. */
-async function replanSegments(parts: PassParts, { segments, attached }: Snapshot): Promise<void> {
+/** Peers and gateways as the configuration has them by now; returns whether the kernel took all that is new. */
+async function replanSegments(parts: PassParts, { segments, attached }: Snapshot): Promise<boolean> {
   const { engine, findings } = parts;
   const node = await engine.nodeConf();
+  let areDone = true;
   for (const present of segments) {
     const newest = attached.findLast((record) => record.vni === present.vni);
     if (newest === undefined) continue;
     const others = segments.filter((other) => other.vni !== present.vni);
     const replanned = replanSegment(engine.kernel, node, { present, newest, others });
-    findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : []);
-    if ('segment' in replanned) applyPlan(parts, present, replanned.segment);
+    const refusal = 'segment' in replanned ? tryPlan(parts, present, replanned.segment) : undefined;
+    findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : refusal ?? []);
+    areDone &&= refusal === undefined;
+  }
+  return areDone;
+}
+
+/** Why the kernel did not take the plan, in words; what it refuses to one tenant must not stop the pass. */
+function tryPlan(parts: PassParts, present: Segment, wanted: Segment): string[] | undefined {
+  try {
+    applyPlan(parts, present, wanted);
+    return undefined;
+  } catch (error) {
+    return [`tenant ${present.tenant} stays as it is: ${describeError(error)}`];
   }
 }
 
@@ -187,10 +201,7 @@ async function followContainer(parts: PassParts, record: AttachmentRecord, { por
 
 function repairGuard(parts: PassParts): boolean {
   try {
-    const mended = parts.engine.ledger().write((tx) => parts.engine.datapath.mendGuard({
-      segments: tx.listSegments().map((entry) => entry.segment),
-      ports: tx.listAttachments().map((record) => record.port),
-    }));
+    const mended = parts.engine.ledger().write((tx) => mendGuardOf(parts.engine, tx));
     parts.findings.noteRepairs('guard', mended);
     parts.findings.noteFaults('guard', []);
     return true;

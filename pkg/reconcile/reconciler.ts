@@ -98,7 +98,7 @@ export class Reconciler {
   look(scope: Scope): void {
     if (this.#isStopped) return;
     this.#due = this.#due === undefined ? scope : joinScopes(this.#due, scope);
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
   }
 
   /** Begins no further pass, and waits for the one that is under way. */
@@ -129,6 +129,8 @@ export class Reconciler {
       this.#log.debug({ everything: scope.everything, ms: this.#last.ms }, 'compared the node with the ledger');
       this.#planNext(scope, isRetryDue);
     }
+    // Not behind the promise: who asks for a pass in between would wait for the next who asks.
+    this.#running = undefined;
   }
 
   async #pass(scope: Scope): Promise<boolean> {

@@ -12,12 +12,11 @@ import { baseTables, elementsPerBatch, missingTables } from './guard.ts';
  * Puts the guard right where somebody has damaged it: missing elements are added; where tables, chains or rules are not as
  * they were made, everything is made anew. Returns what was wrong, in words.
  */
-export function mendGuard(netfilter: Netlink, known: KnownState): string[] {
-  if (known.segments.length === 0) return [];
-  const elements = knownElements(known);
-  const { structure, missing } = findGuardDamage(netfilter, elements);
-  if (structure.length > 0) remakeGuard(netfilter, elements);
-  else if (missing.length > 0) addMissing(netfilter, elements, missing);
+export function mendGuard(netfilter: Netlink, settled: KnownState, all: KnownState = settled): string[] {
+  if (settled.segments.length === 0) return [];
+  const { structure, missing } = findGuardDamage(netfilter, knownElements(settled));
+  if (structure.length > 0) remakeGuard(netfilter, knownElements(all));
+  else if (missing.length > 0) addMissing(netfilter, knownElements(all), missing);
   return [...structure, ...missingInWords(missing)];
 }
 

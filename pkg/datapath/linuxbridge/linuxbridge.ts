@@ -41,7 +41,7 @@ export function linuxBridgeDatapath(kernel: Kernel): Datapath {
     trimGuard: (segments) => trimGuard(kernel.netfilter, segments),
     check: (request) => checkPort(kernel, request),
     collect: (known) => collectGarbage(kernel, known),
-    mendGuard: (known) => mendGuard(kernel.netfilter, known),
+    mendGuard: (settled, all) => mendGuard(kernel.netfilter, settled, all),
     findObstacle: () => findObstacle(kernel),
   };
 }

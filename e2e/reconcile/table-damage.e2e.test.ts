@@ -1,0 +1,14 @@
+import t from 'tap';
+import { skipUnless } from '../../pkg/testing/requirements.ts';
+import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
+import { doDamages, namesOf } from './damage.ts';
+import { tableDamages } from './damages.ts';
+import { createScene } from './scene.ts';
+
+const skip = skipWithoutDaemonLab() || skipUnless({ tools: ['tc', 'sysctl'] });
+t.setTimeout(180_000);
+
+t.test("entries of the kernel's tables that are removed or changed by hand are put right", { skip }, async (t) => {
+  const scene = await createScene(t);
+  await doDamages(t, scene, tableDamages(namesOf(scene)));
+});

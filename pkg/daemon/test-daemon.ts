@@ -1,0 +1,41 @@
+/** What the tests of the daemon's parts share: a log that remembers, a directory for a socket, a promise to settle by hand. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { undoAtExit } from '../testing/exit-cleanup.ts';
+import type { TeardownScope } from '../testing/netns.ts';
+import type { Log, LogFields, LogLevel } from '../log/log.ts';
+
+/** A line as it was logged. */
+export interface LoggedLine extends LogFields {
+  readonly level: LogLevel;
+  readonly message: string;
+}
+
+/** A log whose lines are in a list. */
+export function recordingLog(): { readonly log: Log; readonly lines: LoggedLine[] } {
+  const lines: LoggedLine[] = [];
+  const at = (level: LogLevel) => (fields: LogFields, message: string): void => void lines.push({ ...fields, level, message });
+  return { lines, log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
+}
+
+/** A directory that goes away with the scope; its path is short: a socket's has at most 107 bytes (unix(7)). */
+export function shortDirectory(scope: TeardownScope): string {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-d-'));
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  const forget = undoAtExit(remove);
+  scope.teardown(() => {
+    forget();
+    remove();
+  });
+  return directory;
+}
+
+/** Waits for a condition. @throws Error when it does not come true */
+export async function eventually(what: string, isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error(`it should be that ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,131 @@
+/** When passes are made: over a played datapath, without a kernel. */
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { nothingWrong } from '../datapath/fault.ts';
+import { Reconciler } from './reconciler.ts';
+import { everything, scopeOf } from './scope.ts';
+import { attached, playNode, recordingLog, refused, repaired, type PlayedNode } from './test-parts.ts';
+
+const deadlineMs = 10_000;
+const ports = (...hostIfs: readonly string[]): ReturnType<typeof scopeOf> => scopeOf({ hostIfs: new Set(hostIfs) });
+
+interface Scene {
+  readonly node: PlayedNode;
+  readonly reconciler: Reconciler;
+}
+
+function create(...[scope, engine]: Parameters<typeof playNode>): Scene {
+  const node = playNode(scope, engine);
+  const { findings: _findings, vanished: _vanished, ...rest } = node.parts;
+  const reconciler = new Reconciler({ ...rest, log: recordingLog(node.said), own: { route: -1, netfilter: -1 } });
+  scope.teardown(() => void reconciler.stop());
+  return { node, reconciler };
+}
+
+async function eventually(what: string, isSo: () => boolean): Promise<void> {
+  const end = performance.now() + deadlineMs;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`it did not come to be that ${what}`);
+    await delay(2);
+  }
+}
+
+function lookedAt({ node }: Scene): string[] {
+  return node.calls.filter((call) => call.startsWith('port'));
+}
+
+t.test('it begins with a pass over the whole node, and reports', async (t) => {
+  const scene = create(t);
+  scene.node.put(attached(1));
+  scene.node.answers.port = () => repaired('weft-p1 is down: set up');
+  t.match(scene.reconciler.status, { passes: 0, repairs: [], openFaults: [] });
+  t.equal(scene.reconciler.status.lastPassAt, undefined);
+  await scene.reconciler.start();
+  t.match(scene.reconciler.status, { passes: 1, lastPassAt: 1000, lastPassMs: Number, repairs: [{ at: 1000, what: 'weft-p1 is down: set up' }] });
+  t.same(lookedAt(scene), ['port weft-p1 seen']);
+});
+
+t.test('what is asked for during a pass is looked at in one pass behind it', async (t) => {
+  const scene = create(t);
+  const { node, reconciler } = scene;
+  for (const n of [1, 2, 3]) node.put(attached(n));
+  node.answers.port = (hostIf) => {
+    if (hostIf === 'weft-p1' && reconciler.status.passes === 0) for (const name of ['weft-p2', 'weft-p3', 'weft-p2']) reconciler.look(ports(name));
+    return nothingWrong;
+  };
+  reconciler.look(ports('weft-p1'));
+  await eventually('both passes are over', () => reconciler.status.passes === 2);
+  t.same(lookedAt(scene), ['port weft-p1 now', 'port weft-p2 now', 'port weft-p3 now']);
+});
+
+t.test('who asks at the very end of a pass is heard', async (t) => {
+  let atEnd: () => void = () => undefined;
+  // The clock is looked at when a pass is over.
+  const { node, reconciler } = create(t, { now: () => { atEnd(); return 1000; } });
+  node.put(attached(1));
+  const look = (): void => reconciler.look(ports('weft-p1'));
+  for (let steps = 0; steps < 10; steps += 1) {
+    const { passes } = reconciler.status;
+    atEnd = () => {
+      atEnd = () => undefined;
+      void afterMicrotasks(steps, look);
+    };
+    look();
+    await eventually(`a pass asked for ${steps} microtasks behind the end of another is made`, () => reconciler.status.passes === passes + 2);
+  }
+});
+
+async function afterMicrotasks(count: number, fn: () => void): Promise<void> {
+  for (let step = 0; step <= count; step += 1) await Promise.resolve();
+  fn();
+}
+
+t.test('what fails is tried again, all of it, until it succeeds', async (t) => {
+  const scene = create(t);
+  const { node, reconciler } = scene;
+  for (const n of [1, 2]) node.put(attached(n));
+  node.answers.port = (hostIf) => refused(`${hostIf} is down: not permitted`);
+  reconciler.look(ports('weft-p1'));
+  await eventually('the first has failed', () => reconciler.status.passes === 1);
+  reconciler.look(ports('weft-p2'));
+  await eventually('the second has failed', () => reconciler.status.passes === 2);
+  t.same(reconciler.status.openFaults, ['weft-p1 is down: not permitted', 'weft-p2 is down: not permitted']);
+  node.answers.port = (hostIf) => repaired(`${hostIf} is down: set up`);
+  await eventually('both are mended', () => reconciler.status.openFaults.length === 0 && reconciler.status.passes > 2);
+  t.equal(reconciler.status.passes, 3, 'by one retry');
+  t.same(reconciler.status.repairs.map(({ what }) => what), ['weft-p1 is down: set up', 'weft-p2 is down: set up']);
+});
+
+t.test('a ledger that cannot be used stops nothing', async (t) => {
+  const { node, reconciler } = create(t);
+  node.put(attached(1));
+  node.ledger.close();
+  reconciler.look(everything);
+  await eventually('the pass has failed', () => reconciler.status.passes === 1);
+  t.ok(node.said.some((line) => line.startsWith('error the node could not be compared with the ledger')));
+  await eventually('it is tried again', () => reconciler.status.passes === 2);
+});
+
+t.test('lost events: the whole node is looked at', async (t) => {
+  const scene = create(t);
+  scene.node.put(attached(1));
+  scene.reconciler.noteOverrun();
+  await eventually('the pass is over', () => scene.reconciler.status.passes === 1);
+  t.same(lookedAt(scene), ['port weft-p1 seen']);
+  t.ok(scene.node.said.some((line) => line.includes('events of the kernel were lost')));
+});
+
+t.test('stopping waits for the pass that is under way, and begins no other', async (t) => {
+  const scene = create(t);
+  const { node, reconciler } = scene;
+  for (const n of [1, 2]) node.put(attached(n));
+  node.answers.port = () => refused('not permitted');
+  reconciler.look(ports('weft-p1', 'weft-p2'));
+  const stopped = reconciler.stop();
+  reconciler.look(ports('weft-p1'));
+  await stopped;
+  t.equal(reconciler.status.passes, 1);
+  t.same(lookedAt(scene), ['port weft-p1 now', 'port weft-p2 now']);
+  reconciler.look(everything);
+  t.equal(reconciler.status.passes, 1);
+});
