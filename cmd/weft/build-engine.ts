@@ -8,6 +8,7 @@ import { processExecutor } from '../../pkg/cni/delegate-executor.ts';
 import type { CniPlugin } from '../../pkg/cni/dispatch.ts';
 import { emptyNodeConf, type NodeConf } from '../../pkg/config/node-model.ts';
 import { openKernel, type OpenKernel } from '../../pkg/datapath/kernel.ts';
+import { findUnderlay } from '../../pkg/datapath/underlay.ts';
 import { linuxBridgeDatapath } from '../../pkg/datapath/linuxbridge/linuxbridge.ts';
 import { WeftError } from '../../pkg/errors/weft-error.ts';
 import { currentWorker, readBootId } from '../../pkg/ledger/boot.ts';
@@ -17,18 +18,19 @@ import type { Places } from './places.ts';
 
 /** The engine over this machine's kernel, ledger and configuration; each is opened when it is first needed. */
 export function buildEngine(places: Places): CniPlugin {
-  return createEngine(buildParts(places, { kernel: openKernelIn(places), nodeConf: () => readNodeConf(places), warn }));
+  return createEngine(buildParts(places, { kernel: openKernelIn(places), nodeConf: () => readNodeConf(places), warn, isAlone: () => true }));
 }
 
 /** What differs between a process that answers one call and a daemon. */
-export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs'>;
+export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'isAlone'>;
 
 /** The engine's parts. */
-export function buildParts(places: Places, { kernel, nodeConf, warn: say, ...ledgerOptions }: Surroundings): EngineParts {
+export function buildParts(places: Places, { kernel, underlay, nodeConf, warn: say, ...ledgerOptions }: Surroundings): EngineParts {
   let ledger: Ledger | undefined;
   return {
     kernel,
     datapath: linuxBridgeDatapath(kernel),
+    underlay: underlay ?? ((settings, family) => findUnderlay(kernel.route, settings, family)),
     ledger: () => (ledger ??= openLedger({ directory: places.stateDirectory, bootId: readBootId(), ...ledgerOptions })),
     nodeConf,
     executor: processExecutor,

@@ -12,6 +12,8 @@ import { DaemonServer } from '../../pkg/daemon/server.ts';
 import { retirePredecessor } from '../../pkg/daemon/takeover.ts';
 import type { OpenKernel } from '../../pkg/datapath/kernel.ts';
 import { StepClock } from '../../pkg/daemon/step-clock.ts';
+import { findUnderlay } from '../../pkg/datapath/underlay.ts';
+import { UnderlayMemory } from '../../pkg/datapath/underlay-memory.ts';
 import { LinkReaper } from '../../pkg/datapath/link-reaper.ts';
 import { describeError, isWeftError } from '../../pkg/errors/weft-error.ts';
 import type { Ledger } from '../../pkg/ledger/ledger.ts';
@@ -55,7 +57,7 @@ class Daemon {
   readonly stopped: Promise<number>;
   readonly #places: Places;
   readonly #log: Log;
-  readonly #reaper = new LinkReaper();
+  readonly #reaper = new LinkReaper({ findIndex: (name) => this.#reconciler?.indexOf(name) });
   readonly #clock: StepClock | undefined;
   readonly #callLog: CallLog;
   readonly #startedAt = Date.now();
@@ -80,7 +82,8 @@ class Daemon {
     const { configPath, runDirectory } = this.#places;
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
     const kernel = openKernelIn(this.#places, this.#reaper);
-    const parts = this.#buildParts(conf, kernel);
+    const underlay = new UnderlayMemory((settings, family) => findUnderlay(kernel.route, settings, family));
+    const parts = this.#buildParts(conf, kernel, underlay);
     // A ledger that cannot be used is found now, and not by the first call.
     parts.ledger();
     this.#conf = conf;
@@ -91,8 +94,14 @@ class Daemon {
       exclusively: (containerId, work) => calls.exclusively(containerId, work),
     });
     this.#monitor = openKernelMonitor({
-      onEvents: (events) => this.#noteEvents(events),
-      onOverrun: () => this.#reconciler?.noteOverrun(),
+      onEvents: (events) => {
+        underlay.noteEvents(events);
+        this.#noteEvents(events);
+      },
+      onOverrun: () => {
+        underlay.forget();
+        this.#reconciler?.noteOverrun();
+      },
       onFailure: (error) => this.#fail(error),
     });
     this.#listenToSignals();
@@ -102,11 +111,12 @@ class Daemon {
     await this.#reconciler.start();
   }
 
-  #buildParts(conf: LiveNodeConf, kernel: OpenKernel): EngineParts {
+  #buildParts(conf: LiveNodeConf, kernel: OpenKernel, underlay: UnderlayMemory): EngineParts {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), nodeConf: () => Promise.resolve(conf.current),
-      warn: (message) => this.#log.warn({}, message), walPagesMax, deadlineMs: ledgerDeadlineMs,
+      underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
+      isAlone: () => (this.#server?.connections ?? 0) <= 1, deadlineMs: ledgerDeadlineMs,
     });
     if (clock === undefined) return parts;
     let timed: Ledger | undefined;

@@ -5,7 +5,6 @@ import { appendResult, type CniResult } from '../cni/result.ts';
 import { parseEndpointArgs } from '../config/endpoint-args.ts';
 import { parseNetConf, type NetConf } from '../config/net-conf.ts';
 import { portsExhausted } from '../datapath/datapath.ts';
-import { findUnderlay } from '../datapath/underlay.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
 import { ipv6MinimumMtuBytes } from '../mtu/overhead.ts';
@@ -66,7 +65,7 @@ function requireFreeName(parts: EngineParts, request: CniRequest, netnsFd: numbe
 }
 
 function planAdd(parts: EngineParts, { request, conf, netnsFd }: Pick<AddPlan, 'request' | 'conf' | 'netnsFd'>): AddPlan {
-  const underlay = findUnderlay(parts.kernel.route, conf.vtep, conf.peers[0]?.family);
+  const underlay = parts.underlay(conf.vtep, conf.peers[0]?.family);
   const segment = planSegment(conf, underlay);
   if (conf.ipam.type === 'weft' && !isGatewayInPlace(parts, segment)) requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   const key = { network: conf.network, containerId: request.containerId, ifName: request.ifName };

@@ -3,22 +3,23 @@ import type { CniRequest } from '../cni/dispatch.ts';
 import { delegateDel } from '../cni/delegate.ts';
 import { networkNameOf } from '../config/network-name.ts';
 import { describeError } from '../errors/weft-error.ts';
-import type { AttachmentRecord } from '../ledger/ledger.ts';
+import type { AttachmentRecord, LedgerReader } from '../ledger/ledger.ts';
 import { writePendingDel } from '../ledger/pending.ts';
 import { portName } from '../overlay/names.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
-import { dropUnusedSegments, removeAttachment } from './remove.ts';
+import { claimAttachments, dropUnusedSegments, removeClaimed, type Claim } from './remove.ts';
 
 /** Detaches the container. @throws WeftError ioFailure, when it can be neither done nor written down */
 export async function del(parts: EngineParts, request: CniRequest): Promise<void> {
   const network = networkNameOf(request.conf);
   try {
     await finishPendingDels(parts, request);
-    const records = findRecords(parts, request, network);
-    for (const record of records) await removeAttachment(parts, record, request);
-    if (records.length === 0) await delUnknown(parts, request, network);
+    const claims = await claimAttachments(parts, (tx) => findRecords(tx, request, network));
+    await removeAll(parts, claims, request);
+    if (claims.length > 0) return;
+    await delUnknown(parts, request, network);
     await dropUnusedSegments(parts);
   } catch (error) {
     await postpone(parts, { request, network, error });
@@ -26,12 +27,16 @@ export async function del(parts: EngineParts, request: CniRequest): Promise<void
 }
 
 /** One attachment; without a network name, all of the container's with this interface name. */
-function findRecords(parts: EngineParts, { containerId, ifName }: CniRequest, network: string | undefined): readonly AttachmentRecord[] {
-  return parts.ledger().read((tx) => {
-    if (network === undefined) return tx.findAttachmentsOf(containerId, ifName);
-    const record = tx.findAttachment({ network, containerId, ifName });
-    return record === undefined ? [] : [record];
-  });
+function findRecords(tx: LedgerReader, { containerId, ifName }: CniRequest, network: string | undefined): readonly AttachmentRecord[] {
+  if (network === undefined) return tx.findAttachmentsOf(containerId, ifName);
+  const record = tx.findAttachment({ network, containerId, ifName });
+  return record === undefined ? [] : [record];
+}
+
+/** One that fails does not keep the others from going. @throws what the first that failed threw */
+async function removeAll(parts: EngineParts, claims: readonly Claim[], request: CniRequest): Promise<void> {
+  const outcomes = await Promise.allSettled(claims.map((claim) => removeClaimed(parts, claim, request)));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** A second DEL, or the ledger was lost: what may be left is a veth, whose name follows from the key, and a delegate's address. */

@@ -2,6 +2,7 @@ import type { DelegateExecutor } from '../cni/delegate-executor.ts';
 import type { NodeConf } from '../config/node-model.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { Kernel } from '../datapath/kernel.ts';
+import type { UnderlayFinder } from '../datapath/underlay.ts';
 import type { Worker } from '../ledger/boot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Claims } from './claims.ts';
@@ -10,6 +11,8 @@ import type { Claims } from './claims.ts';
 export interface EngineParts {
   readonly kernel: Kernel;
   readonly datapath: Datapath;
+  /** Where the tunnel ends on this node. @throws WeftError invalidConfiguration */
+  readonly underlay: UnderlayFinder;
   /** The open ledger, the same one at every call. @throws WeftError when it cannot be opened */
   readonly ledger: () => Ledger;
   /** The node configuration. @throws WeftError invalidConfiguration */

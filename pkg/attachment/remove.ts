@@ -1,7 +1,7 @@
 /** Removing an attachment: DEL's code, and the undo of an ADD that failed. */
 import type { CniRequest } from '../cni/dispatch.ts';
 import { describeError } from '../errors/weft-error.ts';
-import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
+import type { AttachmentRecord, LedgerReader, LedgerTransaction } from '../ledger/ledger.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { Segment } from '../overlay/model.ts';
@@ -10,6 +10,14 @@ import { isDelegated, releaseDelegate } from './ipam.ts';
 /** What a delegated IPAM plugin is called with. */
 export type Caller = Pick<CniRequest, 'env' | 'path'>;
 
+/** An attachment that this process is removing. */
+export interface Claim {
+  readonly record: AttachmentRecord;
+  readonly segment: Segment | undefined;
+  /** Whether no other attachment uses the segment. */
+  readonly isLast: boolean;
+}
+
 /**
  * Removes exactly this attachment: by its sequence number, so that a successor under the same key or endpoint keeps what it has.
  * It can be called again after any failure, by any process.
@@ -17,22 +25,43 @@ export type Caller = Pick<CniRequest, 'env' | 'path'>;
  * @throws WeftError when a step failed; the row stays, as `deleting`
  */
 export async function removeAttachment(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<boolean> {
-  return parts.claims.hold(record.seq, () => removeClaimed(parts, record, caller));
+  const [claim] = await claimAttachments(parts, () => [record]);
+  if (claim === undefined) return false;
+  await removeClaimed(parts, claim, caller);
+  return true;
 }
 
-async function removeClaimed(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<boolean> {
-  const claim = await claimRow(parts, record);
-  if (claim === undefined) return false;
-  // The last one goes together with its segment, unless a delegated plugin must be told in between.
-  const goesWithSegment = claim.isLast && !isDelegated(record.ipam);
-  if (!goesWithSegment) await parts.datapath.detach(record.port, claim.segment);
-  await releaseDelegate(parts, record, caller);
-  await settle(parts, await parts.ledger().writeTogether((tx) => {
-    // Another DEL of the same attachment may have been faster; what is there under its name by now is not this one's.
-    if (!tx.deleteAttachment(record.seq)) return [];
-    return [goesWithSegment ? removeWithSegment(parts, tx, record) : dropUnusedSegment(parts, tx, record.vni)];
-  }));
-  return true;
+/** Finds attachments and claims those that are still there, in one transaction; each claim must be given to removeClaimed(). */
+export async function claimAttachments(parts: EngineParts, find: (tx: LedgerReader) => readonly AttachmentRecord[]): Promise<Claim[]> {
+  const claimed: number[] = [];
+  try {
+    return await parts.ledger().writeTogether((tx) => find(tx).flatMap((record) => {
+      if (!tx.claimForDeletion(record.seq, parts.worker)) return [];
+      parts.claims.begin(record.seq);
+      claimed.push(record.seq);
+      return [{ record, segment: tx.findSegment(record.vni)?.segment, isLast: tx.countAttachments(record.vni) === 1 }];
+    }));
+  } catch (error) {
+    for (const seq of claimed) parts.claims.end(seq);
+    throw error;
+  }
+}
+
+/** As removeAttachment(), of one that is claimed. */
+export async function removeClaimed(parts: EngineParts, { record, segment, isLast }: Claim, caller: Caller): Promise<void> {
+  try {
+    // The last one goes together with its segment, unless a delegated plugin must be told in between.
+    const goesWithSegment = isLast && !isDelegated(record.ipam);
+    if (!goesWithSegment) await parts.datapath.detach(record.port, segment);
+    await releaseDelegate(parts, record, caller);
+    await settle(parts, await parts.ledger().writeTogether((tx) => {
+      // Another DEL of the same attachment may have been faster; what is there under its name by now is not this one's.
+      if (!tx.deleteAttachment(record.seq)) return [];
+      return [goesWithSegment ? removeWithSegment(parts, tx, record) : dropUnusedSegment(parts, tx, record.vni)];
+    }));
+  } finally {
+    parts.claims.end(record.seq);
+  }
 }
 
 /**
@@ -44,19 +73,6 @@ export async function removeOrphan(parts: EngineParts, { hostIf, vni, port }: At
     tx.findAttachmentByHostIf(hostIf) === undefined ? parts.datapath.detach(port, segment) : undefined,
     tx.findSegment(vni) === undefined ? parts.datapath.removeSegment({ segment, remaining: otherSegments(tx, vni) }) : undefined,
   ]));
-}
-
-interface Claim {
-  readonly segment: Segment | undefined;
-  /** Whether no other attachment uses the segment. */
-  readonly isLast: boolean;
-}
-
-function claimRow(parts: EngineParts, { seq, vni }: AttachmentRecord): Promise<Claim | undefined> {
-  return parts.ledger().writeTogether((tx) => {
-    if (!tx.claimForDeletion(seq, parts.worker)) return undefined;
-    return { segment: tx.findSegment(vni)?.segment, isLast: tx.countAttachments(vni) === 1 };
-  });
 }
 
 /**

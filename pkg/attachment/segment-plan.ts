@@ -8,7 +8,7 @@ import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf,
 import type { Gateway, Segment } from '../overlay/model.ts';
 
 /** The segment that the configuration asks for. @throws WeftError invalidConfiguration when the MTU does not fit or a peer cannot be reached */
-export function planSegment(conf: NetConf, underlay: Underlay): Segment {
+export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress' | 'mtu'>): Segment {
   const { vtepAddress } = underlay;
   const foreign = conf.peers.find((peer) => peer.family !== vtepAddress.family);
   if (foreign !== undefined) {
@@ -28,7 +28,7 @@ export function planSegment(conf: NetConf, underlay: Underlay): Segment {
 }
 
 /** The containers' MTU: as configured where it fits through the tunnel, else what does. */
-function planMtu(configured: number | undefined, { mtu, vtepAddress }: Underlay): number {
+function planMtu(configured: number | undefined, { mtu, vtepAddress }: Pick<Underlay, 'vtepAddress' | 'mtu'>): number {
   const largest = overlayMtuBytes(mtu, vtepAddress.family);
   if (largest < ipv4MinimumMtuBytes) throw new WeftError('invalidConfiguration', `The underlay's MTU must leave room for VXLAN: ${mtu} does not`);
   if (configured === undefined) return largest;

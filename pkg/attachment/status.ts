@@ -3,7 +3,6 @@ import { delegateStatus } from '../cni/delegate.ts';
 import type { CniRequest } from '../cni/dispatch.ts';
 import { parsePossibleNetConfs, type NetConf } from '../config/net-conf.ts';
 import { portsExhausted } from '../datapath/datapath.ts';
-import { findUnderlay } from '../datapath/underlay.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
 import { chooseAddress } from '../ipam/allocator.ts';
 import type { LedgerReader } from '../ledger/ledger.ts';
@@ -31,7 +30,7 @@ export async function reportStatus(parts: EngineParts, request: CniRequest): Pro
 }
 
 async function requireWorking(parts: EngineParts, request: CniRequest, conf: NetConf): Promise<void> {
-  const segment = planSegment(conf, findUnderlay(parts.kernel.route, conf.vtep, conf.peers[0]?.family));
+  const segment = planSegment(conf, parts.underlay(conf.vtep, conf.peers[0]?.family));
   if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   parts.ledger().read((tx) => requireRoom(parts, tx, { conf, segment }));
   if (conf.ipam.type === 'delegate') await delegateStatus(conf.ipam.plugin, { ...request, conf: delegateConf(request.conf, conf) }, { executor: parts.executor });

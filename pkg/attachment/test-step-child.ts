@@ -11,6 +11,7 @@ import { processExecutor } from '../cni/delegate-executor.ts';
 import type { CniRequest } from '../cni/dispatch.ts';
 import { emptyNodeConf } from '../config/node-model.ts';
 import { openKernel } from '../datapath/kernel.ts';
+import { findUnderlay } from '../datapath/underlay.ts';
 import { linuxBridgeDatapath } from '../datapath/linuxbridge/linuxbridge.ts';
 import { currentWorker, readBootId } from '../ledger/boot.ts';
 import { openLedger } from '../ledger/ledger.ts';
@@ -40,6 +41,7 @@ async function run(call: StepCall): Promise<StepAnswer> {
   const parts: EngineParts = {
     kernel,
     datapath: linuxBridgeDatapath(kernel),
+    underlay: (settings, family) => findUnderlay(kernel.route, settings, family),
     ledger: () => steppingLedger(ledger, stepper),
     nodeConf: () => Promise.resolve(emptyNodeConf),
     executor: processExecutor,

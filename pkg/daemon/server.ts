@@ -32,6 +32,11 @@ export class DaemonServer {
     this.#server.on('drop', () => this.#noteDrop());
   }
 
+  /** Open connections: as many calls are under way, or about to be. */
+  get connections(): number {
+    return this.#running.size;
+  }
+
   /** Takes calls on the path from now on, in the place of whoever did before; none after stop(). @throws WeftError ioFailure */
   async listen(path: string): Promise<void> {
     this.#file = await listenOn(this.#server, path);

@@ -8,7 +8,7 @@ import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlin
 import { openNetns } from '../sys/netns.ts';
 import { run } from '../testing/command.ts';
 import { createNetns, netnsPath, type TeardownScope } from '../testing/netns.ts';
-import { readLinks } from '../testing/observe.ts';
+import { findLink, readLinks } from '../testing/observe.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import { LinkReaper } from './link-reaper.ts';
 import { doomedGroup, doomLinks, reapLinks } from './link-removal.ts';
@@ -23,11 +23,11 @@ interface Scene {
 }
 
 /** A namespace with a reaper of its own. Without `isListening` nothing tells it what is gone. */
-function create(scope: TeardownScope, { isListening = true }: { readonly isListening?: boolean } = {}): Scene {
+function create(scope: TeardownScope, { isListening = true, findIndex }: { readonly isListening?: boolean; readonly findIndex?: (netns: string, name: string) => number | undefined } = {}): Scene {
   const netns = createNetns(scope, 'reaped');
   const netnsFd = openNetns(netnsPath(netns));
   const route = openNetlink('route', netnsFd);
-  const reaper = new LinkReaper(() => openNetlink('route', netnsFd));
+  const reaper = new LinkReaper({ open: () => openNetlink('route', netnsFd), ...(findIndex === undefined ? {} : { findIndex: (name) => findIndex(netns, name) }) });
   const monitor = isListening ? openKernelMonitor({
     netnsFd,
     onEvents: (events) => {
@@ -166,12 +166,14 @@ t.test('a deletion that fails is told to those that wait, and the next one is do
   const scene = create(t);
   addVeths(scene, 2);
   let failures = 1;
-  const reaper = new LinkReaper(() => {
-    if (failures > 0) {
-      failures -= 1;
-      throw new Error('no more descriptors');
-    }
-    return openNetlink('route', openNetnsFor(t, scene));
+  const reaper = new LinkReaper({
+    open() {
+      if (failures > 0) {
+        failures -= 1;
+        throw new Error('no more descriptors');
+      }
+      return openNetlink('route', openNetnsFor(t, scene));
+    },
   });
   t.teardown(() => reaper.close());
   await t.rejects(inTime(reaper.remove(scene.route, ['a0'])), { message: 'no more descriptors' });
@@ -201,6 +203,23 @@ t.test('a refusal to doom a link is the caller\'s to know', { skip }, (t) => {
   t.throws(() => void scene.reaper.remove(refusing, ['a0']), { message: /Operation not permitted|EPERM/ });
   t.end();
 });
+
+/** Where links are: known, known wrongly, or not known. */
+const knowledge: readonly { readonly name: string; readonly findIndex: (netns: string, name: string) => number | undefined }[] = [
+  { name: 'whose indexes are known', findIndex: (netns, name) => findLink(netns, name)?.ifindex },
+  { name: 'whose indexes are other links\' by now', findIndex: () => 12_345 },
+  { name: 'of which nothing is known', findIndex: () => undefined },
+  { name: 'of which some are known', findIndex: (netns, name) => (name.endsWith('1') ? findLink(netns, name)?.ifindex : undefined) },
+];
+for (const { name, findIndex } of knowledge) {
+  t.test(`a hundred links ${name}, removed soon`, { skip }, async (t) => {
+    const scene = create(t, { findIndex });
+    const names = addVeths(scene, 100);
+    const others = addVeths(scene, 2, 'b');
+    await inTime(Promise.all([...names, 'nobody'].map((link) => scene.reaper.removeSoon(scene.route, [link]))));
+    t.same(linksOf(scene), others.flatMap((other) => [other, `${other}p`]).sort(), 'these, and no others');
+  });
+}
 
 function openNetnsFor(scope: TeardownScope, { netns }: Scene): number {
   const fd = openNetns(netnsPath(netns));

@@ -8,17 +8,27 @@
  */
 import { describeError } from '../errors/weft-error.ts';
 import type { NetlinkMessage } from '../netlink/codec.ts';
-import { delLinkGroup, getLinkByIndex } from '../netlink/link.ts';
+import { delLinkGroup, getLinkByIndex, setLink } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
 import { nextTurn } from '../sys/timer.ts';
-import { doomedGroup, doomLinks } from './link-removal.ts';
+import { doomedGroup, doomLinks, type DoomedLink } from './link-removal.ts';
 
 /**
  * Deletions under way at once, each on a thread of libuv's pool. With one, a removal would wait out the kernel's readers for
  * the one before it; the pool's other threads are the file system's.
  */
 const deletionsMax = 3;
+
+/** Requests of one datagram, whose answers must have room in the socket's buffer. */
+const linksPerDeletion = 64;
+
+export interface LinkReaperOptions {
+  /** Makes a socket in the node's namespace, for deletions alone. */
+  readonly open?: () => NetlinkSocket;
+  /** The index of a link of the node, where it is known without asking the kernel. A stale one costs time and nothing else. */
+  readonly findIndex?: (name: string) => number | undefined;
+}
 
 interface Waiting {
   readonly name: string;
@@ -29,9 +39,12 @@ interface Waiting {
 /** Removes links, and says when they are gone. */
 export class LinkReaper {
   readonly #open: () => NetlinkSocket;
+  readonly #findIndex: (name: string) => number | undefined;
   readonly #idle: NetlinkSocket[] = [];
   /** By the link's index: another link may have the name before everybody has heard that this one is gone. */
   readonly #waiting = new Map<number, Waiting[]>();
+  /** Names that the next deletion dooms first. */
+  readonly #toDoom: string[] = [];
   /** Names that wait for the end of this turn, and what comes of them. */
   readonly #queued: string[] = [];
   #flush: Promise<ReadonlyMap<string, Promise<void>>> | undefined;
@@ -39,43 +52,53 @@ export class LinkReaper {
   /** Whether a link was doomed since the last deletion began. */
   #isDue = false;
 
-  /** @param open makes a socket in the node's namespace, for deletions alone */
-  constructor(open: () => NetlinkSocket = () => openNetlink('route')) {
+  constructor({ open = () => openNetlink('route'), findIndex = () => undefined }: LinkReaperOptions = {}) {
     this.#open = open;
+    this.#findIndex = findIndex;
   }
 
   /** Kernel.removeLinks; `route` makes requests in the node's namespace. */
   remove(route: Netlink, names: readonly string[]): Promise<void> {
     // Not asynchronous: who calls it inside a transaction must have the refusal there.
-    const removals = this.#doom(route, names);
+    const removals = this.#doom(route, [...new Set(names)]);
     return Promise.all(removals.values()).then(() => undefined);
   }
 
   /**
-   * Kernel.removeLinksSoon: what comes within one turn of the event loop is doomed together. Dooming waits for the kernel's lock, which
-   * a deletion under way holds: so it is waited for once, and the next deletion is the larger.
+   * Kernel.removeLinksSoon: what comes within one turn of the event loop goes together. To doom a link is to wait for the kernel's lock,
+   * which a deletion under way holds: links whose index is known are doomed on the other thread, right before they are deleted.
    */
   async removeSoon(route: Netlink, names: readonly string[]): Promise<void> {
     this.#queued.push(...names);
-    this.#flush ??= nextTurn().then(() => this.#doomQueued(route));
+    this.#flush ??= nextTurn().then(() => this.#removeQueued(route));
     const removals = await this.#flush;
     await Promise.all(names.map((name) => removals.get(name)));
   }
 
-  #doomQueued(route: Netlink): ReadonlyMap<string, Promise<void>> {
+  #removeQueued(route: Netlink): ReadonlyMap<string, Promise<void>> {
     this.#flush = undefined;
-    return this.#doom(route, this.#queued.splice(0));
+    const names = [...new Set(this.#queued.splice(0))];
+    const links = names.map((name) => ({ name, index: this.#findIndex(name) }));
+    const known = links.filter((link): link is DoomedLink => link.index !== undefined);
+    this.#toDoom.push(...known.map(({ name }) => name));
+    const removals = this.#waitFor(known);
+    const unknown = this.#doom(route, links.filter(({ index }) => index === undefined).map(({ name }) => name));
+    this.#start(route);
+    return new Map([...removals, ...unknown]);
   }
 
   /** Dooms links; by the name of each that is there, what is fulfilled when it is gone. */
   #doom(route: Netlink, names: readonly string[]): ReadonlyMap<string, Promise<void>> {
-    const doomed = doomLinks(route, [...new Set(names)]);
-    const removals = doomed.map(({ name, index }) => [name, new Promise<void>((resolve, reject) => {
-      this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { name, resolve, reject }]);
-    })] as const);
-    if (doomed.length > 0) this.#isDue = true;
+    const removals = this.#waitFor(doomLinks(route, names));
     this.#start(route);
-    return new Map(removals);
+    return removals;
+  }
+
+  #waitFor(links: readonly DoomedLink[]): ReadonlyMap<string, Promise<void>> {
+    if (links.length > 0) this.#isDue = true;
+    return new Map(links.map(({ name, index }) => [name, new Promise<void>((resolve, reject) => {
+      this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { name, resolve, reject }]);
+    })]));
   }
 
   /**
@@ -116,7 +139,10 @@ export class LinkReaper {
     let socket: NetlinkSocket | undefined;
     try {
       socket = this.#idle.pop() ?? this.#open();
-      const [outcome] = await socket.tryRequestAside([delLinkGroup(doomedGroup)]);
+      const doom = this.#toDoom.splice(0, linksPerDeletion).map((name) => setLink(name, { group: doomedGroup }));
+      // Its turn comes when this one is over.
+      if (this.#toDoom.length > 0) this.#isDue = true;
+      const outcome = (await socket.tryRequestAside([...doom, delLinkGroup(doomedGroup)])).at(-1);
       this.#idle.push(socket);
       return isGone(outcome) || Array.isArray(outcome) ? undefined : outcome;
     } catch (error) {

@@ -18,7 +18,12 @@ export interface Underlay {
   readonly vtepAddress: Address;
   /** Bytes. */
   readonly mtu: number;
+  /** Of the link that carries it. */
+  readonly linkIndex: number;
 }
+
+/** Finds the underlay as findUnderlay() does, or remembers it. */
+export type UnderlayFinder = (settings: VtepSettings, family?: Address['family']) => Underlay;
 
 /**
  * Finds the VTEP: the address as configured, else the interface's first global one, else that of the default route's interface.
@@ -28,7 +33,7 @@ export interface Underlay {
 export function findUnderlay(route: Netlink, settings: VtepSettings, family?: Address['family']): Underlay {
   if (settings.address !== undefined) return underlayOfAddress(route, settings.address, settings.interface);
   const link = settings.interface === undefined ? defaultRouteLink(route, family) : requireLink(route, settings.interface);
-  return { vtepAddress: firstAddress(route, link, family), mtu: link.mtu };
+  return { vtepAddress: firstAddress(route, link, family), mtu: link.mtu, linkIndex: link.index };
 }
 
 function underlayOfAddress(route: Netlink, address: Address, name: string | undefined): Underlay {
@@ -40,7 +45,7 @@ function underlayOfAddress(route: Netlink, address: Address, name: string | unde
   if (name !== undefined && link.name !== name) {
     throw new WeftError('invalidConfiguration', `vtep.address must be on vtep.interface: ${formatAddress(address)} is on ${link.name}, not on ${name}`);
   }
-  return { vtepAddress: address, mtu: link.mtu };
+  return { vtepAddress: address, mtu: link.mtu, linkIndex: link.index };
 }
 
 function globalAddresses(route: Netlink, index: number): LinkAddress[] {

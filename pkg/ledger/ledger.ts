@@ -46,6 +46,8 @@ export interface LedgerOptions {
    * checkpoint() when there is time can have more. @default 200
    */
   readonly walPagesMax?: number;
+  /** Whether nobody else is about to change the ledger: then writeTogether() waits for nobody. @default never */
+  readonly isAlone?: () => boolean;
 }
 
 /**
@@ -59,10 +61,10 @@ const openFiles = new Map<string, number>();
  * @throws WeftError ioFailure (directory or disk), tryAgainLater (locked to the deadline), ledgerDamaged, ledgerNewer; in the
  * last two cases the file is as it was.
  */
-export function openLedger({ directory, bootId, deadlineMs = deadlineMsDefault, walPagesMax = walPagesMaxDefault }: LedgerOptions): Ledger {
+export function openLedger({ directory, bootId, deadlineMs = deadlineMsDefault, walPagesMax = walPagesMaxDefault, isAlone = () => false }: LedgerOptions): Ledger {
   const path = join(directory, fileName);
   ensureLedgerFile(path, bootId);
-  return openFile({ path, deadlineMs, walPagesMax }, bootId);
+  return openFile({ path, deadlineMs, walPagesMax, isAlone }, bootId);
 }
 
 /** A ledger that is only looked at. */
@@ -75,18 +77,19 @@ export type LedgerView = Pick<Ledger, 'read' | 'readBootId' | 'close'>;
  */
 export function observeLedger({ directory, deadlineMs = deadlineMsDefault }: Omit<LedgerOptions, 'bootId'>): LedgerView | undefined {
   const path = join(directory, fileName);
-  return hasLedgerFile(path) ? openFile({ path, deadlineMs, walPagesMax: walPagesMaxDefault }) : undefined;
+  return hasLedgerFile(path) ? openFile({ path, deadlineMs, walPagesMax: walPagesMaxDefault, isAlone: () => true }) : undefined;
 }
 
 /** @param bootId absent: an observer's */
-function openFile({ path, deadlineMs, walPagesMax }: Pick<Connection, 'path' | 'deadlineMs' | 'walPagesMax'>, bootId?: string): Ledger {
+function openFile(settings: Pick<Connection, 'path' | 'deadlineMs' | 'walPagesMax' | 'isAlone'>, bootId?: string): Ledger {
+  const { path, deadlineMs } = settings;
   const file = fileIdentity(path);
   const header = openFiles.has(file) ? { isWal: true } : readHeader(path);
   const db = connect(path, deadlineMs);
   countOpen(file, 1);
   try {
     // Going back to WAL is a change, and not an observer's to make.
-    return new Ledger({ db, path, file, deadlineMs, walPagesMax, isWal: header.isWal || bootId === undefined }, bootId);
+    return new Ledger({ ...settings, db, file, isWal: header.isWal || bootId === undefined }, bootId);
   } catch (error) {
     disconnect(db, file);
     throw translate(path, error);
@@ -100,6 +103,7 @@ interface Connection {
   readonly file: string;
   readonly deadlineMs: number;
   readonly walPagesMax: number;
+  readonly isAlone: () => boolean;
   readonly isWal: boolean;
 }
 
@@ -109,7 +113,7 @@ type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 export class Ledger {
   #dropped: readonly AttachmentRecord[];
   /** What waits for the end of this turn, and the end of it. */
-  readonly #queued: ((tx: LedgerTransaction) => void)[] = [];
+  readonly #queued: ((tx: LedgerTransaction, isAlone: boolean) => void)[] = [];
   #flush: Promise<void> | undefined;
   readonly #connection: Connection;
   readonly #statements: Statements;
@@ -150,9 +154,10 @@ export class Ledger {
    * costs as much as the statements of an ADD. What one of them throws undoes that one alone. It runs behind this turn.
    */
   async writeTogether<T>(change: (tx: LedgerTransaction) => T): Promise<T> {
+    if (this.#flush === undefined && this.#connection.isAlone()) return this.write(change);
     let outcome: Outcome<T> | undefined;
-    this.#queued.push((tx) => {
-      outcome = this.#attempt(() => change(tx));
+    this.#queued.push((tx, isAlone) => {
+      outcome = isAlone ? { value: change(tx) } : this.#attempt(() => change(tx));
     });
     this.#flush ??= nextTurn().then(() => this.#writeQueued());
     await this.#flush;
@@ -165,7 +170,7 @@ export class Ledger {
     this.#flush = undefined;
     const changes = this.#queued.splice(0);
     this.write((tx) => {
-      for (const change of changes) change(tx);
+      for (const change of changes) change(tx, changes.length === 1);
     });
   }
 

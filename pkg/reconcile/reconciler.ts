@@ -94,6 +94,11 @@ export class Reconciler {
     this.look(everything);
   }
 
+  /** The index of one of weft's links, as the kernel's events have it. */
+  indexOf(name: string): number | undefined {
+    return this.#suspects.indexOf(name);
+  }
+
   /** Asks for a pass over the scope; one that is under way is not disturbed. */
   look(scope: Scope): void {
     if (this.#isStopped) return;

@@ -85,6 +85,11 @@ export class Suspects {
     }
   }
 
+  /** The index of one of weft's links, as far as it is known. */
+  indexOf(name: string): number | undefined {
+    return this.#known.get(name)?.index;
+  }
+
   /** Whether no event so far is worth a look. */
   get isEmpty(): boolean {
     return this.#links.size + this.#portOptions.size + this.#changes.size + this.#nsids.size === 0 && !this.#guard && !this.#underlay;

@@ -67,7 +67,7 @@ export function playNode(scope: Scope, engine: Partial<EngineParts> = {}): Playe
   const log = recordingLog(said);
   const parts: PassParts = {
     engine: {
-      kernel: kernelWithoutAnything, datapath: playedDatapath(calls, answers), ledger: () => ledger, nodeConf: () => Promise.resolve(emptyNodeConf),
+      kernel: kernelWithoutAnything, underlay: () => unexpected('underlay'), datapath: playedDatapath(calls, answers), ledger: () => ledger, nodeConf: () => Promise.resolve(emptyNodeConf),
       executor: { isExecutable: () => false, run: () => Promise.reject(new Error('there is no plugin')) }, worker: currentWorker(), claims: new Claims(), pendingDirectories: [directory], now: () => 1000, warn: (message) => said.push(`warn ${message}`),
       ...engine,
     },

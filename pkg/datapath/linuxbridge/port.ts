@@ -95,8 +95,8 @@ function configureContainerEnd(route: Netlink, port: AttachmentPort): void {
   route.request([
     ...(port.addresses.length > 0 && !hasIp6(port) ? [setNoLinkLocal(name)] : []),
     ...port.addresses.map((address) => addAddress(link.index, address)),
+    setLink(name, { isUp: true }),
   ]);
-  route.request([setLink(name, { isUp: true })]);
   // One at a time: the gateway of a later route may be reachable by an earlier one only.
   for (const settings of port.routes) route.request([addRoute(link.index, settings)]);
 }
