@@ -9,14 +9,14 @@ import type { EngineParts } from './engine-parts.ts';
 import { delegatedIpamOf } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
 import { isBeingWorkedOn } from './predecessor.ts';
-import { dropUnusedSegment, removeAttachment, settle } from './remove.ts';
+import { dropUnusedSegment, removeUnchanged, settle } from './remove.ts';
 
 /** Removes this network's attachments that are not valid any more, interrupted ones of any network, and garbage. @throws WeftError naming all that failed */
 export async function collect(parts: EngineParts, request: CniRequest): Promise<void> {
   await finishPendingDels(parts, request);
   const failures: string[] = [];
   for (const record of findInvalid(parts, request)) {
-    await attempt(failures, `container ${record.key.containerId}, ${record.key.ifName}`, () => removeAttachment(parts, record, request));
+    await attempt(failures, `container ${record.key.containerId}, ${record.key.ifName}`, () => removeUnchanged(parts, record, request));
   }
   await attempt(failures, 'garbage', () => sweep(parts));
   const plugin = delegatedIpamOf(request.conf);

@@ -8,7 +8,7 @@ import { NetlinkError } from '../netlink/netlink-error.ts';
 import type { AttachmentKey } from '../overlay/model.ts';
 import { findNetnsId } from '../sys/netns.ts';
 import type { EngineParts } from './engine-parts.ts';
-import { removeAttachment, type Caller } from './remove.ts';
+import { removeUnchanged, type Caller } from './remove.ts';
 
 /** The attachment that an ADD is about to make. */
 export interface Newcomer {
@@ -27,8 +27,13 @@ export async function clearWay(parts: EngineParts, caller: Caller, newcomer: New
       throw new WeftError('tryAgainLater', `Another call (process ${record.worker.pid}) is working on container ${record.key.containerId}, ${record.key.ifName}`);
     }
     if (record.state === 'attached' && isInUse(parts, record)) throw inUse(record, newcomer);
-    await removeAttachment(parts, record, caller);
+    const isRemoved = await removeUnchanged(parts, record, caller);
+    if (!isRemoved && isThere(parts, record)) throw new WeftError('tryAgainLater', `Another call has just worked on container ${record.key.containerId}, ${record.key.ifName}`);
   }
+}
+
+function isThere(parts: EngineParts, { seq }: AttachmentRecord): boolean {
+  return parts.ledger().read((tx) => tx.findAttachmentBySeq(seq)) !== undefined;
 }
 
 function findPredecessors(parts: EngineParts, { key, vni, endpoint }: Newcomer): AttachmentRecord[] {

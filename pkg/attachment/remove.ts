@@ -31,6 +31,22 @@ export async function removeAttachment(parts: EngineParts, record: AttachmentRec
   return true;
 }
 
+/**
+ * As removeAttachment(), where the record alone says that the attachment may go: only while it is in the ledger as it was read.
+ * Between the reading and the look at its worker's process an ADD may have ended well, and its process with it.
+ * @returns false where it has changed or is gone
+ */
+export async function removeUnchanged(parts: EngineParts, record: AttachmentRecord, caller: Caller): Promise<boolean> {
+  const [claim] = await claimAttachments(parts, (tx) => (isUnchanged(record, tx.findAttachmentBySeq(record.seq)) ? [record] : []));
+  if (claim === undefined) return false;
+  await removeClaimed(parts, claim, caller);
+  return true;
+}
+
+function isUnchanged({ state, worker }: AttachmentRecord, present: AttachmentRecord | undefined): boolean {
+  return present !== undefined && present.state === state && present.worker.pid === worker.pid && present.worker.startTime === worker.startTime;
+}
+
 /** Finds attachments and claims those that are still there, in one transaction; each claim must be given to removeClaimed(). */
 export async function claimAttachments(parts: EngineParts, find: (tx: LedgerReader) => readonly AttachmentRecord[]): Promise<Claim[]> {
   const claimed: number[] = [];

@@ -9,7 +9,7 @@ import type { EngineParts } from '../attachment/engine-parts.ts';
 import { finishPendingDels } from '../attachment/pending.ts';
 import { mendGuardOf } from '../attachment/guard.ts';
 import { isBeingWorkedOn } from '../attachment/predecessor.ts';
-import { dropUnusedSegments, removeAttachment, type Caller } from '../attachment/remove.ts';
+import { dropUnusedSegments, removeUnchanged, type Caller } from '../attachment/remove.ts';
 import { joinRepairs, nothingWrong, type Repair } from '../datapath/fault.ts';
 import type { Observation } from '../datapath/observation.ts';
 import { describeError } from '../errors/weft-error.ts';
@@ -85,7 +85,7 @@ async function removeFor(parts: PassParts, record: AttachmentRecord, what: strin
   const { engine, findings } = parts;
   const subject = record.hostIf;
   try {
-    const isRemoved = await parts.exclusively(record.key.containerId, () => removeAttachment(engine, record, parts.caller()));
+    const isRemoved = await parts.exclusively(record.key.containerId, () => removeUnchanged(engine, record, parts.caller()));
     if (isRemoved) findings.noteRepairs(subject, [what]);
     findings.noteFaults(subject, []);
   } catch (error) {
