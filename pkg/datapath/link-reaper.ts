@@ -8,7 +8,7 @@
  */
 import { describeError } from '../errors/weft-error.ts';
 import type { NetlinkMessage } from '../netlink/codec.ts';
-import { delLinkGroup, getLinkByIndex, setLink } from '../netlink/link.ts';
+import { delLinkGroup, getLinkByIndex, setLink, setLinkGroup } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
 import { nextTurn } from '../sys/timer.ts';
@@ -31,7 +31,6 @@ export interface LinkReaperOptions {
 }
 
 interface Waiting {
-  readonly name: string;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -97,7 +96,7 @@ export class LinkReaper {
   #waitFor(links: readonly DoomedLink[]): ReadonlyMap<string, Promise<void>> {
     if (links.length > 0) this.#isDue = true;
     return new Map(links.map(({ name, index }) => [name, new Promise<void>((resolve, reject) => {
-      this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { name, resolve, reject }]);
+      this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { resolve, reject }]);
     })]));
   }
 
@@ -165,8 +164,7 @@ export class LinkReaper {
 
   /** It was doomed when the deletion had begun, or somebody has taken it out of the group. */
   #again(route: Netlink, index: number): void {
-    const names = this.#waiting.get(index)?.map(({ name }) => name) ?? [];
-    if (doomLinks(route, names).every((link) => link.index !== index)) this.noteGone(index);
+    if (isGone(route.tryRequest([setLinkGroup(index, doomedGroup)])[0])) this.noteGone(index);
     else this.#isDue = true;
   }
 

@@ -224,6 +224,11 @@ function kindInfo({ bridge: options, vxlanLearning, port }: LinkChange): Uint8Ar
   ];
 }
 
+/** Equivalent to: `ip link set dev NAME group GROUP`, for one index: the name may be another link's by now. */
+export function setLinkGroup(index: number, group: number): NetlinkRequest {
+  return newLink(`set the group of link number ${index}`, [linkHeader({ index }), attributeU32(ifla.group, group)], 0);
+}
+
 /** Equivalent to: `ip link del dev NAME`. Of a veth both ends go. */
 export function delLink(name: string): NetlinkRequest {
   return { type: rtmDelLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeString(ifla.ifName, name)]), what: `delete link ${name}` };

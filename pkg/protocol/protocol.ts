@@ -10,8 +10,9 @@
  *
  *     "WEFT"  u16 version  u16 kind  u32 status             u32 body bytes    body
  *
- * `accepted` and then `answered`; `answered` alone; or `elsewhere` alone: the caller does the call itself. Before `accepted` a caller that
- * is cut off may simply try again, for nothing has begun. Numbers are little-endian: both sides are on one machine, and the
+ * `accepted` and then `answered`; `answered` alone; or `elsewhere` alone: the caller does the call itself. `accepted` may come together with
+ * the answer, so a caller that is cut off before it knows little: the daemon has gone before it began, or before it could answer.
+ * It may try again either way, for the verbs can be repeated. Numbers are little-endian: both sides are on one machine, and the
  * machines that weft is built for are.
  */
 export { ProtocolError, protocolVersion, headerBytes, type ProtocolFault } from './wire.ts';
