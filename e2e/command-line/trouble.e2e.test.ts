@@ -2,8 +2,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { createSite, newcomer, rangeOf } from '../engine/site.ts';
-import { createDirectory } from '../engine/mount-namespace.ts';
 import { attachEnv, type LabNode } from '../harness/lab-node.ts';
 import { createLab } from '../harness/lab.ts';
 import { skipWithoutLab, weftExecutable } from '../harness/weft-executable.ts';
@@ -94,7 +94,7 @@ fi
 `;
 
 t.test('a DEL that was killed in the middle', { skip, timeout: 60_000 }, async (t) => {
-  const plugins = createDirectory(t);
+  const plugins = temporaryDirectory(t);
   writeFileSync(join(plugins, 'stuck'), stuckIpam, { mode: 0o755 });
   const site = createSite(t, { extra: { ipam: { type: 'stuck' } } });
   const attach = newcomer(site, 'one');
@@ -129,7 +129,7 @@ async function readWhenThere(path: string): Promise<readonly string[]> {
 t.test('after a reboot, before the first call', { skip }, async (t) => {
   const site = createSite(t);
   await site.lab.attach(site.node, { label: 'one', conf: site.conf });
-  const directory = createDirectory(t);
+  const directory = temporaryDirectory(t);
   const [bootId, executable] = [join(directory, 'boot_id'), join(directory, 'weft')];
   writeFileSync(bootId, '00000000-0000-4000-8000-000000000002\n');
   // `ip netns exec` has given it a mount namespace of its own.

@@ -1,10 +1,9 @@
 /** A newer weft takes over from the one that runs, and a service manager restarts it: no call fails. */
-import { copyFileSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { createDelayingIpam } from '../daemon/delaying-ipam.ts';
 import { blueConf, createScene as createSmallScene, newcomer } from '../daemon/scene.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
@@ -115,13 +114,7 @@ function failedCalls({ load }: Scene): number {
 
 /** The executable as a newer version would be: another file. */
 function copyOfWeft(t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-newer-'));
-  const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const forget = undoAtExit(remove);
-  t.teardown(() => {
-    forget();
-    remove();
-  });
+  const directory = temporaryDirectory(t);
   const copy = join(directory, 'weft');
   copyFileSync(weftExecutable, copy, constants.COPYFILE_FICLONE);
   return copy;

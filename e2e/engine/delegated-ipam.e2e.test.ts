@@ -3,13 +3,13 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import t from 'tap';
 import { run } from '../../pkg/testing/command.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { describeOutcome, type CniOutcome } from '../harness/cni-call.ts';
 import { readInterface } from '../harness/container.ts';
 import { attachEnv } from '../harness/lab-node.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
-import { createDirectory } from './mount-namespace.ts';
 import { done, refused, refusedWithRemedy, succeeded } from './outcomes.ts';
 import { addressesOf, createSite, endContainer, hasHostIf, newcomer, type Site } from './site.ts';
 
@@ -22,7 +22,7 @@ interface DelegatedSite extends Site {
 }
 
 function createHostLocalSite(t: Parameters<typeof createSite>[0]): DelegatedSite {
-  const dataDir = createDirectory(t);
+  const dataDir = temporaryDirectory(t);
   const ranges = [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.11' }], [{ subnet: 'fd00:1::/64', rangeStart: 'fd00:1::10', rangeEnd: 'fd00:1::11' }]];
   const ipam = { type: 'host-local', dataDir, ranges, routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0', gw: 'fd00:1::9' }] };
   const site = createSite(t, { extra: { ipam } });
@@ -174,7 +174,7 @@ interface MoodySite extends Pick<Site, 'node'> {
 function createMoodySite(t: Parameters<typeof createSite>[0]): MoodySite {
   const { lab, node, conf } = createSite(t, { extra: { ipam: { type: 'moody' } } });
   const netns = lab.container('moody');
-  const directory = createDirectory(t);
+  const directory = temporaryDirectory(t);
   const log = join(directory, 'log');
   return {
     node,

@@ -2,30 +2,17 @@
  * Plugin processes that see other files than the rest of the machine. `ip netns exec` gives each process a mount
  * namespace of its own, whose mounts go with it: a shell that mounts and then becomes the plugin needs no clean-up.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { attachEnv, type Attach } from '../harness/lab-node.ts';
 import { weftExecutable } from '../harness/weft-executable.ts';
 import type { Verb } from '../harness/cni-call.ts';
 
-/** A directory of a test's own, that goes with the scope. */
-export function createDirectory(scope: TeardownScope): string {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-engine-'));
-  const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const forget = undoAtExit(remove);
-  scope.teardown(() => {
-    forget();
-    remove();
-  });
-  return directory;
-}
-
 /** An executable that runs the shell commands in $BEFORE_WEFT, where there are any, and becomes weft. */
 export function mountingExecutable(scope: TeardownScope): string {
-  const path = join(createDirectory(scope), 'weft');
+  const path = join(temporaryDirectory(scope), 'weft');
   writeFileSync(path, `#!/bin/sh\nset -eu\neval "\${BEFORE_WEFT:-}"\nexec ${weftExecutable}\n`, { mode: 0o755 });
   return path;
 }

@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { run, runIn } from '../../pkg/testing/command.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { readLinks } from '../../pkg/testing/observe.ts';
 import { describeOutcome, type CniOutcome, type Verb } from '../harness/cni-call.ts';
 import type { Attach, LabNode } from '../harness/lab-node.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
-import { createDirectory, mounting, mountingExecutable } from './mount-namespace.ts';
+import { mounting, mountingExecutable } from './mount-namespace.ts';
 import { done, refused, succeeded } from './outcomes.ts';
 import { addressesOf, createSite, endContainer, macOf, newcomer, rangeOf } from './site.ts';
 
@@ -23,7 +24,7 @@ t.test('a reboot', { skip }, async (t) => {
   for (const { netns } of [...lost, db]) endContainer(netns);
   emptyKernel(node);
   t.same(node.snapshot(), empty, 'nothing is left in the kernel');
-  const call = afterBoot(node, join(createDirectory(t), 'boot_id'));
+  const call = afterBoot(node, join(temporaryDirectory(t), 'boot_id'));
 
   const fresh = [newcomer(site, 'fresh1'), newcomer(site, 'fresh2')];
   const added = [];
@@ -45,7 +46,7 @@ t.test('a reboot', { skip }, async (t) => {
 });
 
 t.test('a reboot gives back what another IPAM plugin had given', { skip: skip || skipUnless({ executables: ['/usr/lib/cni/host-local'] }) }, async (t) => {
-  const dataDir = createDirectory(t);
+  const dataDir = temporaryDirectory(t);
   const ipam = { type: 'host-local', dataDir, ranges: [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.10' }]] };
   const site = createSite(t, { extra: { ipam }, executable: mountingExecutable(t) });
   const { node, conf } = site;
@@ -54,7 +55,7 @@ t.test('a reboot gives back what another IPAM plugin had given', { skip: skip ||
   emptyKernel(node);
 
   // The runtime has forgotten the container: no DEL comes for it, and the range has the one address.
-  const call = afterBoot(node, join(createDirectory(t), 'boot_id'));
+  const call = afterBoot(node, join(temporaryDirectory(t), 'boot_id'));
   const fresh = newcomer(site, 'fresh');
   const added = await call('ADD', fresh);
   t.match(added, succeeded, describeOutcome(added));

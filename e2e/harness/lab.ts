@@ -13,11 +13,9 @@
  *
  * Nothing of it touches the machine's own interfaces, and all of it goes with the scope it was made in.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../pkg/testing/command.ts';
-import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { createNetns, type TeardownScope } from '../../pkg/testing/netns.ts';
 import { describeOutcome, type CniOutcome, type CniResult } from './cni-call.ts';
 import { addressesUsable } from './container.ts';
@@ -111,13 +109,7 @@ export class Lab {
 
 /** Builds a lab that goes away with the scope. */
 export function createLab(scope: TeardownScope, { nodes, underlayMtu = 1500, executable = weftExecutable, env = {} }: LabOptions): Lab {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-lab-'));
-  const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const forget = undoAtExit(remove);
-  scope.teardown(() => {
-    forget();
-    remove();
-  });
+  const directory = temporaryDirectory(scope);
   const underlay = createNetns(scope, 'underlay');
   ip(underlay, 'link add br0 type bridge', `link set br0 mtu ${underlayMtu} up`, 'addr add 10.200.0.1/24 dev br0', 'addr add fd00:200::1/64 dev br0 nodad');
   const made = Array.from({ length: nodes }, (_, index) => {

@@ -1,9 +1,8 @@
 /** Executing the launcher as a container runtime does, with directories of the test's own. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 
@@ -51,13 +50,7 @@ export const doneByWeft: { readonly exitCode: number; readonly stdout: Buffer } 
 
 /** Directories that go away with the scope. */
 export function createPlace(scope: TeardownScope): Place {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-launcher-'));
-  const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const forget = undoAtExit(remove);
-  scope.teardown(() => {
-    forget();
-    remove();
-  });
+  const directory = temporaryDirectory(scope);
   const [runDirectory, stateDirectory] = [join(directory, 'run'), join(directory, 'state')];
   mkdirSync(runDirectory, { mode: 0o700 });
   return { directory, runDirectory, stateDirectory };

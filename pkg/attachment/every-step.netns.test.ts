@@ -3,13 +3,12 @@
  * Afterwards DEL, or GC, must leave the node and the ledger as they were before.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { readBootId } from '../ledger/boot.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import { inNetns, run } from '../testing/command.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { createNetns, netnsPath, type TeardownScope } from '../testing/netns.ts';
 import { readLinks, readRuleset } from '../testing/observe.ts';
 import { skipUnless } from '../testing/requirements.ts';
@@ -37,8 +36,7 @@ interface Lab {
 
 /** A node with an underlay link, and one container; removed with the test. */
 function makeLab(scope: TeardownScope): Lab {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-steps-'));
-  scope.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = temporaryDirectory(scope);
   const node = createNetns(scope, 'node');
   const container = createNetns(scope, 'container');
   run('ip', ['-n', node, 'link', 'add', 'u0', 'type', 'veth', 'peer', 'name', 'u1']);

@@ -2,8 +2,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { encodeRequest, requestDeadlineMs, type Request } from '../protocol/protocol.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { serveConnection, type Answer, type RequestHandler } from './connection.ts';
-import { eventually, shortDirectory } from './test-daemon.ts';
+import { eventually } from './test-daemon.ts';
 import { TestCaller } from './test-socket.ts';
 
 const question: Request = { kind: 'question', env: {}, stdin: 'status' };
@@ -32,7 +33,7 @@ async function createScene(t: Test, { refuse = () => undefined, answer = () => P
     t.teardown(() => void socket.destroy());
     void serveConnection(socket, handler).then(() => (over += 1));
   });
-  const path = join(shortDirectory(t), 's');
+  const path = join(temporaryDirectory(t), 's');
   await new Promise<void>((resolve) => server.listen(path, resolve));
   t.teardown(() => void server.close());
   return { path, requests, over: () => over, isWanted: () => isWanted() };

@@ -4,8 +4,9 @@ import t, { type Test } from 'tap';
 import { parseNodeConf } from '../config/node-conf.ts';
 import type { NodeConf } from '../config/node-model.ts';
 import { WeftError } from '../errors/weft-error.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { LiveNodeConf } from './live-node-conf.ts';
-import { eventually, recordingLog, shortDirectory, type LoggedLine } from './test-daemon.ts';
+import { eventually, recordingLog, type LoggedLine } from './test-daemon.ts';
 
 interface Scene {
   readonly path: string;
@@ -17,7 +18,7 @@ interface Scene {
 }
 
 async function createScene(t: Test, text: string, prepare: (path: string) => void = (path) => writeFileSync(path, text)): Promise<Scene> {
-  const path = join(shortDirectory(t), 'weft.yaml');
+  const path = join(temporaryDirectory(t), 'weft.yaml');
   prepare(path);
   const { log, lines } = recordingLog();
   let changes = 0;

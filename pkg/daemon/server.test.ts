@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { encodeRequest } from '../protocol/protocol.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import type { Answer, RequestHandler } from './connection.ts';
 import { DaemonServer } from './server.ts';
-import { eventually, recordingLog, shortDirectory, type LoggedLine } from './test-daemon.ts';
+import { eventually, recordingLog, type LoggedLine } from './test-daemon.ts';
 import { TestCaller } from './test-socket.ts';
 
 const longMs = 20_000;
@@ -18,7 +19,7 @@ interface Scene {
 async function createScene(t: Test, answer: RequestHandler['answer'] = () => Promise.resolve({ status: 0, body: 'done' })): Promise<Scene> {
   const { log, lines } = recordingLog();
   const server = new DaemonServer({ refuse: () => undefined, answer }, log);
-  const path = join(shortDirectory(t), 'weft.sock');
+  const path = join(temporaryDirectory(t), 'weft.sock');
   await server.listen(path);
   t.teardown(() => Promise.all([server.stop({ deadlineMs: 0 }), stayAlive(10)]).then(() => undefined));
   return { path, server, lines };
@@ -70,7 +71,7 @@ t.test('a replaced one leaves the name to its successor, and serves who had conn
 t.test('told to stop before it listens, it does not begin', async (t) => {
   const { log } = recordingLog();
   const server = new DaemonServer({ refuse: () => undefined, answer: () => Promise.resolve({ status: 0, body: '' }) }, log);
-  const path = join(shortDirectory(t), 'weft.sock');
+  const path = join(temporaryDirectory(t), 'weft.sock');
   t.equal(await server.stop({ deadlineMs: 0 }), 0);
   await server.listen(path);
   t.notOk(existsSync(path));

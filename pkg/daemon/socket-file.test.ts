@@ -3,8 +3,8 @@ import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { describeError, isWeftError } from '../errors/weft-error.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { listenOn } from './socket-file.ts';
-import { shortDirectory } from './test-daemon.ts';
 
 /** A server that greets with its name. */
 function greeter(t: Test, name: string): Server {
@@ -22,7 +22,7 @@ function whoListens(path: string): Promise<string> {
 }
 
 t.test('modes, in a directory that is made', async (t) => {
-  const run = join(shortDirectory(t), 'a', 'run');
+  const run = join(temporaryDirectory(t), 'a', 'run');
   const path = join(run, 'weft.sock');
   const file = await listenOn(greeter(t, 'one'), path);
   t.equal(statSync(run).mode & 0o7777, 0o700);
@@ -36,7 +36,7 @@ t.test('modes, in a directory that is made', async (t) => {
 });
 
 t.test('what has the name by then is replaced', async (t) => {
-  const directory = shortDirectory(t);
+  const directory = temporaryDirectory(t);
   for (const [what, prepare] of [['a file', (path: string) => writeFileSync(path, '')], ['a socket of a dead daemon', deadSocket]] as const) {
     const path = join(directory, `${what.length}.sock`);
     await prepare(path);
@@ -47,7 +47,7 @@ t.test('what has the name by then is replaced', async (t) => {
 });
 
 t.test('the newer one has the name, and the older one does not take it away', async (t) => {
-  const path = join(shortDirectory(t), 'weft.sock');
+  const path = join(temporaryDirectory(t), 'weft.sock');
   const older = await listenOn(greeter(t, 'older'), path);
   const newer = await listenOn(greeter(t, 'newer'), path);
   t.equal(await whoListens(path), 'newer');
@@ -58,7 +58,7 @@ t.test('the newer one has the name, and the older one does not take it away', as
 });
 
 t.test('where it cannot listen it says why', async (t) => {
-  const directory = shortDirectory(t);
+  const directory = temporaryDirectory(t);
   const file = join(directory, 'file');
   writeFileSync(file, '');
   const taken = join(directory, 'taken');

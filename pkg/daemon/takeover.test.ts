@@ -2,8 +2,9 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { encodeFrame, RequestDecoder, type Request } from '../protocol/protocol.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { listenOn } from './socket-file.ts';
-import { recordingLog, shortDirectory } from './test-daemon.ts';
+import { recordingLog } from './test-daemon.ts';
 import { retirePredecessor } from './takeover.ts';
 
 interface Predecessor {
@@ -23,7 +24,7 @@ async function createPredecessor(t: Test, answer: (socket: Socket) => void): Pro
       if (request !== undefined) answer(socket);
     });
   });
-  const path = join(shortDirectory(t), 'weft.sock');
+  const path = join(temporaryDirectory(t), 'weft.sock');
   await listenOn(server, path);
   t.teardown(() => void server.close());
   return { path, requests };
@@ -38,7 +39,7 @@ async function takeOver(path: string, requests: readonly Request[] = []): Promis
 }
 
 t.test('nobody was there', async (t) => {
-  t.same(await takeOver(join(shortDirectory(t), 'weft.sock')), { lines: [], askedBefore: [0] });
+  t.same(await takeOver(join(temporaryDirectory(t), 'weft.sock')), { lines: [], askedBefore: [0] });
 });
 
 t.test('a daemon that makes way is asked when its name is taken, and not before', async (t) => {

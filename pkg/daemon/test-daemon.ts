@@ -1,9 +1,4 @@
-/** What the tests of the daemon's parts share: a log that remembers, a directory for a socket, a promise to settle by hand. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { undoAtExit } from '../testing/exit-cleanup.ts';
-import type { TeardownScope } from '../testing/netns.ts';
+/** What the tests of the daemon's parts share: a log that remembers, and a wait for what is to come true. */
 import type { Log, LogFields, LogLevel } from '../log/log.ts';
 
 /** A line as it was logged. */
@@ -17,18 +12,6 @@ export function recordingLog(): { readonly log: Log; readonly lines: LoggedLine[
   const lines: LoggedLine[] = [];
   const at = (level: LogLevel) => (fields: LogFields, message: string): void => void lines.push({ ...fields, level, message });
   return { lines, log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
-}
-
-/** A directory that goes away with the scope; its path is short: a socket's has at most 107 bytes (unix(7)). */
-export function shortDirectory(scope: TeardownScope): string {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-d-'));
-  const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const forget = undoAtExit(remove);
-  scope.teardown(() => {
-    forget();
-    remove();
-  });
-  return directory;
 }
 
 /** Waits for a condition. @throws Error when it does not come true */

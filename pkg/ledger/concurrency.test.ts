@@ -8,8 +8,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { formatAddress, parseAddress } from '../netaddr/netaddr.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import type { Ledger } from './ledger.ts';
-import { blueVni, bootTwo, openTestLedger, temporaryDirectory, testAttachment } from './test-records.ts';
+import { blueVni, bootTwo, openTestLedger, testAttachment } from './test-records.ts';
 
 const child = fileURLToPath(new URL('test-child.ts', import.meta.url));
 const processes = 32;

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { getuid, pid } from 'node:process';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { errnoOf } from './failure.ts';
 import { openLedger } from './ledger.ts';
 import { applicationId, schemaVersion } from './schema.ts';
-import { blueVni, bootOne, bootTwo, openTestLedger, temporaryDirectory, testAttachment, testIdentity } from './test-records.ts';
+import { blueVni, bootOne, bootTwo, openTestLedger, testAttachment, testIdentity } from './test-records.ts';
 
 const pageBytes = 4096;
 

@@ -2,10 +2,9 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parseAddress, parseInterfaceAddress } from '../netaddr/netaddr.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { openLedger, type LedgerReader, type LedgerTransaction } from './ledger.ts';
-import {
-  blueVni, bootOne, bootTwo, openTestLedger, redVni, temporaryDirectory, testAttachment, testIdentity, testMac, testSegment,
-} from './test-records.ts';
+import { blueVni, bootOne, bootTwo, openTestLedger, redVni, testAttachment, testIdentity, testMac, testSegment } from './test-records.ts';
 
 const address = parseAddress('10.1.1.10');
 const other = parseAddress('10.1.1.11');

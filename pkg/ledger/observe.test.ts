@@ -2,8 +2,9 @@
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { observeLedger, type LedgerView } from './ledger.ts';
-import { bootOne, bootTwo, openTestLedger, temporaryDirectory, testAttachment } from './test-records.ts';
+import { bootOne, bootTwo, openTestLedger, testAttachment } from './test-records.ts';
 
 function observe(test: { teardown(undo: () => void): void }, directory: string): LedgerView {
   const view = observeLedger({ directory });

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t from 'tap';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { listPendingDels, removePendingDel, writePendingDel, type PendingDel } from './pending.ts';
-import { temporaryDirectory } from './test-records.ts';
 
 const del: PendingDel = { network: 'blue', containerId: 'c1', ifName: 'eth0', conf: '{"name":"blue"}', requestedAt: 1 };
 

@@ -1,7 +1,4 @@
 /** Records and directories for the tests of this folder. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseAddress, parseInterfaceAddress, parseMac, parsePrefix, parseVni, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
 import { openLedger, type Ledger } from './ledger.ts';
@@ -11,13 +8,6 @@ export const blueVni: Vni = parseVni(1001);
 export const redVni: Vni = parseVni(1002);
 export const bootOne = '00000000-0000-4000-8000-000000000001';
 export const bootTwo = '00000000-0000-4000-8000-000000000002';
-
-/** A directory that lasts as long as the test. */
-export function temporaryDirectory(test: { teardown(undo: () => void): void }): string {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-ledger-'));
-  test.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** The ledger in a directory of the test's, closed at its end. */
 export function openTestLedger(test: { teardown(undo: () => void): void }, directory: string, bootId: string = bootOne): Ledger {

@@ -1,8 +1,8 @@
-import { closeSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { run } from '../testing/command.ts';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { createNetns, netnsPath, type TeardownScope } from '../testing/netns.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import { findNetnsId, insideNetns, netnsId, openNetns, ownNetns } from './netns.ts';
@@ -14,12 +14,6 @@ function open(scope: TeardownScope, path: string): number {
   const fd = openSync(path, 'r');
   scope.teardown(() => closeSync(fd));
   return fd;
-}
-
-function temporaryDirectory(scope: TeardownScope): string {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-netns-'));
-  scope.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 void t.test('openNetns() refuses what is no namespace of a container', { skip }, async (t) => {

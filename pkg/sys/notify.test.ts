@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
+import { temporaryDirectory } from '../testing/directory.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import { notifyServiceManager } from './notify.ts';
 
@@ -18,12 +18,6 @@ s.settimeout(20)
 print("listening", flush=True)
 print(repr(s.recv(4096)), flush=True)
 `;
-
-function temporaryDirectory(test: { teardown(undo: () => void): void }): string {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-'));
-  test.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 t.test('what is sent arrives', { skip: skipUnless({ tools: ['python3'] }) }, async (t) => {
   const directory = temporaryDirectory(t);

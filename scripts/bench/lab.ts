@@ -5,11 +5,10 @@
  *
  * Plugins and daemon are executed inside the node's namespace, as a runtime executes them.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { run } from '../../pkg/testing/command.ts';
-import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { createManyNetns, createNetns, netnsPath, type TeardownScope } from '../../pkg/testing/netns.ts';
 import { referenceBridge, weftAlone, weftLaunched, type Contender } from './contender.ts';
 import { Spawner } from './spawner.ts';
@@ -36,7 +35,7 @@ export interface BenchLab {
 
 /** Makes the node; all of it goes away with the scope, or when this process ends before. @throws Error when a command fails */
 export function makeLab(scope: TeardownScope, executables: Executables): BenchLab {
-  const directory = makeDirectory(scope);
+  const directory = temporaryDirectory(scope);
   const node = createNetns(scope, 'node');
   run('ip', ['-n', node, '-batch', '-'], [
     'link add u0 type veth peer name u1',
@@ -56,17 +55,6 @@ export function makeLab(scope: TeardownScope, executables: Executables): BenchLa
 /** Makes container namespaces. @returns their paths */
 export function makeContainers({ scope }: BenchLab, count: number): readonly string[] {
   return createManyNetns(scope, count, 'c').map(netnsPath);
-}
-
-function makeDirectory(scope: TeardownScope): string {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-  const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const forget = undoAtExit(remove);
-  scope.teardown(() => {
-    forget();
-    remove();
-  });
-  return directory;
 }
 
 /** The machine's own state and configuration are left alone. */
