@@ -134,9 +134,9 @@ export function attachFilter(fd: number, program: ArrayBuffer): void {
   setSocketOption(fd, { level: solSocket, name: soAttachFilter, value });
 }
 
-/** Sends one datagram; for netlink the kernel has done the work when this returns. sendto(2). */
-export function sendTo(fd: number, data: Uint8Array, address: Uint8Array): void {
-  retried('sendto', () => Number(libc().sendto(fd, data, data.length, 0, address, address.length)));
+/** Sends one datagram, with flags (MSG_*); for netlink the kernel has done the work when this returns. sendto(2). */
+export function sendTo(fd: number, data: Uint8Array, address: Uint8Array, flags = 0): void {
+  retried('sendto', () => Number(libc().sendto(fd, data, data.length, flags, address, address.length)));
 }
 
 /**
