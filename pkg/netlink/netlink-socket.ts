@@ -53,6 +53,8 @@ const soReceiveTimeout = 20;
 const replyDeadlineSeconds = 5;
 /** A dump is sent in pieces of at most 32 KiB (NLMSG_GOODSIZE grows to it), single replies are far smaller. */
 const receiveBufferBytes = 128 * 1024;
+/** One for all sockets: what arrives is copied out of it before anybody else has a turn, and an ADD opens a socket of its own. */
+const receiveBuffer = Buffer.allocUnsafeSlow(receiveBufferBytes);
 const dumpAttemptsMax = 5;
 /**
  * The kernel writes all answers to a datagram before the first is read. The receive buffer (net.core.rmem_default, 208 KiB)
@@ -72,7 +74,6 @@ export function openNetlink(protocol: Protocol, netnsFd?: number): NetlinkSocket
 export class NetlinkSocket implements Netlink {
   readonly #fd: number;
   readonly #portId: number;
-  readonly #buffer: Buffer = Buffer.allocUnsafe(receiveBufferBytes);
   #sequence = 1;
 
   constructor(protocol: Protocol) {
@@ -203,15 +204,15 @@ export class NetlinkSocket implements Netlink {
     const sender = kernelAddress();
     let length: number;
     try {
-      length = receiveFrom(this.#fd, this.#buffer, sender);
+      length = receiveFrom(this.#fd, receiveBuffer, sender);
     } catch (error) {
       if (!(error instanceof SystemCallError) || error.code !== 'EAGAIN') throw error;
       throw new WeftError('tryAgainLater', `The kernel did not answer a netlink request within ${replyDeadlineSeconds} s`, { cause: error });
     }
-    if (length > this.#buffer.length) throw new WeftError('internal', `A netlink reply of ${length} bytes does not fit the buffer`);
+    if (length > receiveBuffer.length) throw new WeftError('internal', `A netlink reply of ${length} bytes does not fit the buffer`);
     // Any process may send to our port id: only the kernel's own port is 0.
     if (sender.readUInt32LE(4) !== 0) return [];
-    return decodeMessages(this.#buffer.subarray(0, length)).filter((m) => m.portId === this.#portId && m.sequence >= first);
+    return decodeMessages(receiveBuffer.subarray(0, length)).filter((m) => m.portId === this.#portId && m.sequence >= first);
   }
 }
 
