@@ -85,22 +85,52 @@ export function attributeNested(type: number, parts: readonly Uint8Array[]): Uin
   return attribute(type | nlaNested, Buffer.concat(parts));
 }
 
-/** The attributes in `bytes` from `offset` on, by type; of a repeated type the last. Stops at a malformed length. */
-export function decodeAttributes(bytes: Buffer, offset = 0): Map<number, Buffer> {
-  const attributes = new Map<number, Buffer>();
-  for (const { type, value } of decodeAttributeList(bytes, offset)) attributes.set(type, value);
-  return attributes;
+/** Attributes by their type. */
+export interface Attributes {
+  /** The value of an attribute; of a repeated type the last. Undefined where there is none. */
+  get(type: number): Buffer | undefined;
+}
+
+/**
+ * The attributes in `bytes` from `offset` on, as far as their lengths are sound. They are looked for when they are asked for: a link is
+ * described by some sixty, and nobody wants more than ten of them.
+ */
+export function decodeAttributes(bytes: Buffer, offset = 0): Attributes {
+  return {
+    get(type) {
+      let found: number | undefined;
+      for (let at = offset; hasAttribute(bytes, at); at += aligned(attributeLength(bytes, at))) {
+        if (attributeType(bytes, at) === type) found = at;
+      }
+      return found === undefined ? undefined : attributeValue(bytes, found);
+    },
+  };
+}
+
+/** Whether there is an attribute at the place that does not reach beyond the end. */
+function hasAttribute(bytes: Buffer, at: number): boolean {
+  if (at + attributeHeaderBytes > bytes.length) return false;
+  const length = attributeLength(bytes, at);
+  return length >= attributeHeaderBytes && at + length <= bytes.length;
+}
+
+function attributeLength(bytes: Buffer, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+}
+
+function attributeType(bytes: Buffer, at: number): number {
+  return ((bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8)) & nlaTypeMask;
+}
+
+function attributeValue(bytes: Buffer, at: number): Buffer {
+  return bytes.subarray(at + attributeHeaderBytes, at + attributeLength(bytes, at));
 }
 
 /** The attributes in `bytes` from `offset` on, in order, repetitions kept. */
 export function decodeAttributeList(bytes: Buffer, offset = 0): { readonly type: number; readonly value: Buffer }[] {
   const list: { type: number; value: Buffer }[] = [];
-  let at = offset;
-  while (at + attributeHeaderBytes <= bytes.length) {
-    const length = bytes.readUInt16LE(at);
-    if (length < attributeHeaderBytes || at + length > bytes.length) break;
-    list.push({ type: bytes.readUInt16LE(at + 2) & nlaTypeMask, value: bytes.subarray(at + attributeHeaderBytes, at + length) });
-    at += aligned(length);
+  for (let at = offset; hasAttribute(bytes, at); at += aligned(attributeLength(bytes, at))) {
+    list.push({ type: attributeType(bytes, at), value: attributeValue(bytes, at) });
   }
   return list;
 }

@@ -3,7 +3,7 @@ import { addressBytes, addressFromBytes, macBytes, macFromBytes, type Address, t
 import { decodeBridgeOptions, decodePortOptions, encodeBridgeOptions, encodePortOptions, type BridgeOptions, type BridgePortOptions } from './bridge-options.ts';
 import {
   attribute, attributeBe16, attributeNested, attributeString, attributeU8, attributeU32, decodeAttributes, decodeString,
-  type NetlinkMessage, type NetlinkRequest,
+  type Attributes, type NetlinkMessage, type NetlinkRequest,
 } from './codec.ts';
 
 // include/uapi/linux/rtnetlink.h
@@ -13,7 +13,7 @@ const rtmGetLink = 18;
 /** NLM_F_CREATE | NLM_F_EXCL: make it, and refuse if it is there. */
 export const createExclusive: number = 0x400 | 0x200;
 // include/uapi/linux/if_link.h
-const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, protInfo: 12, linkInfo: 18, ifAlias: 20, afSpec: 26, group: 27, netnsFd: 28, linkNetnsid: 37 } as const;
+const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, protInfo: 12, linkInfo: 18, ifAlias: 20, afSpec: 26, group: 27, netnsFd: 28, extMask: 29, linkNetnsid: 37 } as const;
 const infoKind = 1;
 const infoData = 2;
 const infoSlaveKind = 4;
@@ -44,6 +44,8 @@ export interface Link {
   readonly alias?: string;
   /** Number of its link group; 0 is the default one. */
   readonly group?: number;
+  /** Index of the link it stands on, or of its other end (a veth's peer), in the namespace where that is; absent: its own. */
+  readonly lower?: number;
   /** Id of the namespace its other end is in, as the link's own namespace numbers it (a veth's peer); absent: the same namespace. */
   readonly linkNetnsid?: number;
   readonly vxlan?: VxlanSettings;
@@ -78,19 +80,22 @@ function newLink(what: string, parts: readonly Uint8Array[], flags = createExclu
   return { type: rtmNewLink, flags, payload: Buffer.concat(parts), what };
 }
 
+/** RTEXT_FILTER_SKIP_STATS: two thirds of what the kernel says of a link are counters. */
+const withoutCounters = attributeU32(ifla.extMask, 1 << 3);
+
 /** Equivalent to: `ip link show dev NAME`. */
 export function getLink(name: string): NetlinkRequest {
-  return { type: rtmGetLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeString(ifla.ifName, name)]), what: `read link ${name}` };
+  return { type: rtmGetLink, flags: 0, payload: Buffer.concat([linkHeader(), attributeString(ifla.ifName, name), withoutCounters]), what: `read link ${name}` };
 }
 
 /** Equivalent to: `ip link show` for one index. */
 export function getLinkByIndex(index: number): NetlinkRequest {
-  return { type: rtmGetLink, flags: 0, payload: linkHeader({ index }), what: `read link number ${index}` };
+  return { type: rtmGetLink, flags: 0, payload: Buffer.concat([linkHeader({ index }), withoutCounters]), what: `read link number ${index}` };
 }
 
 /** Equivalent to: `ip link show`; with `master`, only the ports of that bridge. A dump. */
 export function listLinks(options: { master?: number } = {}): NetlinkRequest {
-  const parts = [linkHeader()];
+  const parts = [linkHeader(), withoutCounters];
   if (options.master !== undefined) parts.push(attributeU32(ifla.master, options.master));
   return { type: rtmGetLink, flags: 0, payload: Buffer.concat(parts), what: 'list links' };
 }
@@ -263,6 +268,7 @@ export function decodeLink(message: NetlinkMessage): Link {
   const alias = decodeString(attributes.get(ifla.ifAlias));
   const data = infoAttributes?.get(infoData);
   const group = attributes.get(ifla.group)?.readUInt32LE(0);
+  const lower = attributes.get(ifla.link)?.readUInt32LE(0);
   const linkNetnsid = attributes.get(ifla.linkNetnsid)?.readInt32LE(0);
   return {
     index: payload.readInt32LE(4),
@@ -274,6 +280,7 @@ export function decodeLink(message: NetlinkMessage): Link {
     ...(kind === undefined ? {} : { kind }),
     ...(alias === undefined ? {} : { alias }),
     ...(group === undefined ? {} : { group }),
+    ...(lower === undefined ? {} : { lower }),
     ...(linkNetnsid === undefined ? {} : { linkNetnsid }),
     ...(kind === 'vxlan' && data !== undefined ? { vxlan: decodeVxlan(data) } : {}),
     ...(kind === 'bridge' && data !== undefined ? { bridge: decodeBridgeOptions(data) } : {}),
@@ -282,7 +289,7 @@ export function decodeLink(message: NetlinkMessage): Link {
 }
 
 /** What is absent in most links is no property. */
-function decodePortState(payload: Buffer, { attributes, info }: { attributes: Map<number, Buffer>; info: Map<number, Buffer> | undefined }): Pick<Link, 'isArpOff' | 'hasLinkLocal' | 'port'> {
+function decodePortState(payload: Buffer, { attributes, info }: { attributes: Attributes; info: Attributes | undefined }): Pick<Link, 'isArpOff' | 'hasLinkLocal' | 'port'> {
   const afSpec = attributes.get(ifla.afSpec);
   const inet6 = afSpec === undefined ? undefined : decodeAttributes(afSpec).get(afInet6);
   const mode = inet6 === undefined ? undefined : decodeAttributes(inet6).get(inet6AddrGenMode);

@@ -1,5 +1,5 @@
 /** Queueing disciplines and the one filter weft needs: the requests of `tc`. Pure. */
-import { attribute, attributeNested, attributeString, attributeU32, decodeAttributes, decodeString, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
+import { attribute, attributeNested, attributeString, attributeU32, decodeAttributes, decodeString, type Attributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
 import { createExclusive } from './link.ts';
 
 const createReplace = 0x400 | 0x100;
@@ -115,8 +115,8 @@ export function decodeRedirect({ payload }: NetlinkMessage): number | undefined 
   return kind === 'mirred' && parms?.length === mirredBytes ? parms.readUInt32LE(mirredBytes - 4) : undefined;
 }
 
-function innerAttributes(value: Buffer | undefined): Map<number, Buffer> {
-  return value === undefined ? new Map<number, Buffer>() : decodeAttributes(value);
+function innerAttributes(value: Buffer | undefined): Attributes {
+  return decodeAttributes(value ?? Buffer.alloc(0));
 }
 
 /** Equivalent to: `tc qdisc show [dev LINK]`. A dump; kernels may answer with those of all links. */
