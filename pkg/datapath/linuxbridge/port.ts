@@ -2,6 +2,7 @@
 import { WeftError } from '../../errors/weft-error.ts';
 import type { Mac } from '../../netaddr/netaddr.ts';
 import { addAddress } from '../../netlink/address.ts';
+import type { NetlinkMessage, NetlinkRequest } from '../../netlink/codec.ts';
 import { addVeth, decodeLink, getLink, setLink, setNoLinkLocal } from '../../netlink/link.ts';
 import { replacePortFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
@@ -31,17 +32,28 @@ export function attachPort(kernel: Kernel, request: PortRequest): AttachedLink {
   const { port, segment, netnsFd } = request;
   const { bridge, vxlan } = ensureSegment(kernel, segment);
   addGuard(kernel.netfilter, portElements(port, { hasGateway: segment.gateway !== undefined }));
-  makeVeth(kernel.route, request, bridge.index);
-  const hostMac = configureHostEnd(kernel.route, port);
-  kernel.withRouteIn(netnsFd, (route) => configureContainerEnd(route, port), sysctlsOf(port));
+  const host = makeVeth(kernel.route, request, bridge.index);
+  limitBandwidth(kernel.route, port, host.index);
+  kernel.route.request(hostEndSettings(port, host.index));
+  kernel.withRouteIn(netnsFd, (route) => route.request(containerEndSettings(port, host.peerIndex)), sysctlsOf(port));
   announce(kernel, request, { bridge, vxlan });
-  return { hostMac };
+  return { hostMac: host.mac };
 }
 
-function makeVeth(route: Netlink, { port, netnsFd }: PortRequest, master: number): void {
+/** The host's end of a new veth pair. */
+interface HostEnd {
+  readonly index: number;
+  readonly mac: Mac;
+  /** The container's end, as its namespace numbers it. */
+  readonly peerIndex: number;
+}
+
+function makeVeth(route: Netlink, { port, netnsFd }: PortRequest, master: number): HostEnd {
   const peer = { name: port.containerIf, mac: port.mac, netnsFd };
   try {
-    route.request([addVeth({ name: port.hostIf, mtu: port.mtu, master, peer })]);
+    const [, read] = route.request([addVeth({ name: port.hostIf, mtu: port.mtu, master, peer }), getLink(port.hostIf)]);
+    const { index, mac, lower = index } = decodeLink(read?.[0] as NetlinkMessage);
+    return { index, mac: mac as Mac, peerIndex: lower };
   } catch (error) {
     if (isRefusal(error, 'EEXIST')) throw interfaceExists(route, port, error);
     // The bridge says EXFULL (br_if.c, br_add_if) when it has no port number left.
@@ -62,17 +74,12 @@ function interfaceExists(route: Netlink, port: AttachmentPort, cause: unknown): 
  * to it either, since every MAC behind a local port is known. The host does not speak ARP on it: that is below the guard of
  * what reaches the host past the bridge.
  */
-function configureHostEnd(route: Netlink, port: AttachmentPort): Mac {
-  const [, , read] = route.request([
-    setNoLinkLocal(port.hostIf),
-    setLink(port.hostIf, { alias: port.alias, port: { learning: false, unicastFlood: false } }),
-    getLink(port.hostIf),
-  ]);
-  const link = read?.[0] === undefined ? undefined : decodeLink(read[0]);
-  if (link?.mac === undefined) throw new WeftError('internal', `The kernel did not describe ${port.hostIf}`);
-  limitBandwidth(route, port, link.index);
-  route.request([replacePortFdb(link.index, port.mac), setLink(port.hostIf, { isUp: true, isArpOff: true })]);
-  return link.mac;
+function hostEndSettings({ hostIf, mac, alias }: AttachmentPort, index: number): NetlinkRequest[] {
+  return [
+    setNoLinkLocal(hostIf),
+    replacePortFdb(index, mac),
+    setLink(hostIf, { alias, port: { learning: false, unicastFlood: false }, isUp: true, isArpOff: true }),
+  ];
 }
 
 function hasIp6({ addresses }: AttachmentPort): boolean {
@@ -85,20 +92,18 @@ function sysctlsOf(port: AttachmentPort): Sysctl[] {
 }
 
 /**
- * Addresses before the link is up, routes after (they need it up). A container with IPv4
- * alone has no link-local IPv6 address: detection, listener reports and router solicitations of each would be flooded to all.
+ * Addresses before the link is up, routes after (they need it up), in their order: the gateway of one may be reachable by an
+ * earlier one only. A container with IPv4 alone has no link-local IPv6 address: detection, listener reports and router
+ * solicitations of each would be flooded to all.
  */
-function configureContainerEnd(route: Netlink, port: AttachmentPort): void {
+function containerEndSettings(port: AttachmentPort, index: number): NetlinkRequest[] {
   const name = port.containerIf;
-  const [link] = findLinks(route, [name]);
-  if (link === undefined) throw new WeftError('internal', `The container's end ${name} is not there`);
-  route.request([
+  return [
     ...(port.addresses.length > 0 && !hasIp6(port) ? [setNoLinkLocal(name)] : []),
-    ...port.addresses.map((address) => addAddress(link.index, address)),
+    ...port.addresses.map((address) => addAddress(index, address)),
     setLink(name, { isUp: true }),
-  ]);
-  // One at a time: the gateway of a later route may be reachable by an earlier one only.
-  for (const settings of port.routes) route.request([addRoute(link.index, settings)]);
+    ...port.routes.map((settings) => addRoute(index, settings)),
+  ];
 }
 
 /** The container works without: others learn from its first frame. Out of the bridge's own device a frame goes to all of its ports. */
