@@ -81,7 +81,7 @@ class Daemon {
   async start(): Promise<void> {
     const { configPath, runDirectory } = this.#places;
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
-    const kernel = openKernelIn(this.#places, this.#reaper);
+    const kernel = openKernelIn(this.#places, { removal: this.#reaper, isAlone: () => this.#isAlone });
     const underlay = new UnderlayMemory((settings, family) => findUnderlay(kernel.route, settings, family));
     const parts = this.#buildParts(conf, kernel, underlay);
     // A ledger that cannot be used is found now, and not by the first call.
@@ -111,12 +111,17 @@ class Daemon {
     await this.#reconciler.start();
   }
 
+  /** Whether at most one call is under way: then nobody gains by its waiting for others. */
+  get #isAlone(): boolean {
+    return (this.#server?.connections ?? 0) <= 1;
+  }
+
   #buildParts(conf: LiveNodeConf, kernel: OpenKernel, underlay: UnderlayMemory): EngineParts {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), nodeConf: () => Promise.resolve(conf.current),
       underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
-      isAlone: () => (this.#server?.connections ?? 0) <= 1, deadlineMs: ledgerDeadlineMs,
+      isAlone: () => this.#isAlone, deadlineMs: ledgerDeadlineMs,
     });
     if (clock === undefined) return parts;
     let timed: Ledger | undefined;

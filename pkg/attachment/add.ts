@@ -225,7 +225,7 @@ function rememberIdentity(parts: EngineParts, tx: LedgerTransaction, { vni, endp
 async function connect(parts: EngineParts, { request, segment, netnsFd }: AddPlan, reservation: Reservation): Promise<CniResult> {
   const { record, assignment, previous } = reservation;
   if (previous !== undefined) changeSegment(parts, segment, previous);
-  const { hostMac } = parts.datapath.attach({ segment, port: record.port, netnsFd });
+  const { hostMac } = await parts.datapath.attach({ segment, port: record.port, netnsFd });
   await confirm(parts, record);
   return attachmentResult({ segment, port: record.port, assignment, netns: request.netns, hostMac });
 }

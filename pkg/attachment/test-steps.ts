@@ -67,6 +67,8 @@ export function steppingKernel(kernel: Kernel, stepper: Stepper): Kernel {
       return steppingNetlink(kernel.netfilter, stepper);
     },
     withRouteIn: (netnsFd, fn, sysctls) => kernel.withRouteIn(netnsFd, (route) => fn(steppingNetlink(route, stepper)), sysctls),
+    requestAside: async (requests) => steppingNetlink(kernel.route, stepper).request(requests),
+    requestAsideIn: async (netnsFd, requests, sysctls) => kernel.withRouteIn(netnsFd, (route) => steppingNetlink(route, stepper).request(requests), sysctls),
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => stepper.run(`sysctl ${parts.join('.')}`, { fn: () => kernel.setSysctl(parts, value), failure }),
     removeLinks: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),

@@ -1,7 +1,7 @@
 /**
  * What every datapath does for the engine. One attachment at a time on the fast path; the whole node when collecting.
- * All methods do their work within the call: entering a namespace must not be interleaved, and some run inside the ledger's
- * transaction. Only the kernel's deletion of links is waited for afterwards, by the promise that is returned.
+ * All methods but attach() do their work within the call, for some run inside the ledger's transaction: only the kernel's deletion of
+ * links is waited for afterwards, by the promise that is returned. attach() may be under way for many containers at once.
  */
 import { WeftError } from '../errors/weft-error.ts';
 import type { Mac, Vni } from '../netaddr/netaddr.ts';
@@ -61,7 +61,7 @@ export interface Datapath extends DatapathRepair {
    * After a failure the caller undoes with detach(); nothing in here cleans up.
    * @throws WeftError when a step is refused
    */
-  attach(request: PortRequest): AttachedLink;
+  attach(request: PortRequest): Promise<AttachedLink>;
   /**
    * Removes an attachment's port, wherever attach() got to; no error where parts are gone already. Quicker when the segment is
    * known. The port is closed when the call returns, and gone when the promise is fulfilled.

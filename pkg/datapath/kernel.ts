@@ -1,6 +1,8 @@
 /**
  * The kernel as the datapath reaches it: one object that a test can replace or make fail at any request.
  */
+import type { NetlinkMessage, NetlinkRequest } from '../netlink/codec.ts';
+import { NetlinkQueue } from '../netlink/netlink-queue.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { openPacketSender, type PacketSender } from '../sys/packet.ts';
@@ -17,6 +19,10 @@ export interface Kernel {
   readonly netfilter: Netlink;
   /** Runs with an rtnetlink socket of another namespace, which is closed afterwards; before it, sets those of the sysctls there that exist and can be written. */
   withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T, sysctls?: readonly Sysctl[]): T;
+  /** As route.request(); where more than one call is under way, beside the event loop and together with the others' requests. */
+  requestAside(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[][]>;
+  /** As withRouteIn() of one request(); where more than one call is under way, beside the event loop. */
+  requestAsideIn(netnsFd: number, requests: readonly NetlinkRequest[], sysctls?: readonly Sysctl[]): Promise<NetlinkMessage[][]>;
   /** A sysctl's value of the node's own namespace, below /proc/sys/net; undefined where there is none. */
   readSysctl(parts: readonly string[]): string | undefined;
   /** Sets a sysctl of the node's own namespace below /proc/sys/net. */
@@ -47,49 +53,93 @@ export interface LinkRemoval {
   removeSoon(route: Netlink, names: readonly string[]): Promise<void>;
 }
 
-/**
- * The kernel weft runs on. Sockets are opened when they are first used.
- * @param removal default: within the call
- */
-export function openKernel(removal: LinkRemoval = { remove: removeLinksNow, removeSoon: removeLinksNow }): OpenKernel {
-  let route: NetlinkSocket | undefined;
-  let netfilter: NetlinkSocket | undefined;
-  let packets: PacketSender | undefined;
-  return {
-    get route(): NetlinkSocket {
-      return (route ??= openNetlink('route'));
-    },
-    get netfilter(): NetlinkSocket {
-      return (netfilter ??= openNetlink('netfilter'));
-    },
-    withRouteIn(netnsFd, fn, sysctls = []) {
-      // Entering costs as much as several requests: it is done once.
-      const socket = insideNetns(netnsFd, () => {
-        for (const [parts, value] of sysctls) trySetSysctl(parts, value);
-        return openNetlink('route');
-      });
-      try {
-        return fn(socket);
-      } finally {
-        socket.close();
-      }
-    },
-    readSysctl,
-    setSysctl,
-    removeLinks(names) {
-      return removal.remove(this.route, names);
-    },
-    removeLinksSoon(names) {
-      return removal.removeSoon(this.route, names);
-    },
-    sendFrame(index, frame) {
-      packets ??= openPacketSender();
-      packets.send(index, frame);
-    },
-    close() {
-      route?.close();
-      netfilter?.close();
-      packets?.close();
-    },
-  };
+export interface KernelOptions {
+  /** Default: within the call. */
+  readonly removal?: LinkRemoval;
+  /** Whether no other call is under way, which could use the time that this one spends in the kernel. Default: always. */
+  readonly isAlone?: () => boolean;
+}
+
+/** The kernel weft runs on. Sockets are opened when they are first used. */
+export function openKernel(options: KernelOptions = {}): OpenKernel {
+  return new SocketKernel(options);
+}
+
+class SocketKernel implements OpenKernel {
+  readonly #removal: LinkRemoval;
+  readonly #isAlone: () => boolean;
+  readonly #queue = new NetlinkQueue(() => openNetlink('route'));
+  #route: NetlinkSocket | undefined;
+  #netfilter: NetlinkSocket | undefined;
+  #packets: PacketSender | undefined;
+
+  constructor({ removal = { remove: removeLinksNow, removeSoon: removeLinksNow }, isAlone = () => true }: KernelOptions) {
+    this.#removal = removal;
+    this.#isAlone = isAlone;
+  }
+
+  get route(): NetlinkSocket {
+    return (this.#route ??= openNetlink('route'));
+  }
+
+  get netfilter(): NetlinkSocket {
+    return (this.#netfilter ??= openNetlink('netfilter'));
+  }
+
+  withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T, sysctls: readonly Sysctl[] = []): T {
+    const socket = openRouteIn(netnsFd, sysctls);
+    try {
+      return fn(socket);
+    } finally {
+      socket.close();
+    }
+  }
+
+  async requestAside(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[][]> {
+    return this.#isAlone() ? this.route.request(requests) : this.#queue.request(requests);
+  }
+
+  async requestAsideIn(netnsFd: number, requests: readonly NetlinkRequest[], sysctls: readonly Sysctl[] = []): Promise<NetlinkMessage[][]> {
+    const socket = openRouteIn(netnsFd, sysctls);
+    try {
+      return this.#isAlone() ? socket.request(requests) : await socket.requestAside(requests);
+    } finally {
+      socket.close();
+    }
+  }
+
+  readSysctl(parts: readonly string[]): string | undefined {
+    return readSysctl(parts);
+  }
+
+  setSysctl(parts: readonly string[], value: string): void {
+    setSysctl(parts, value);
+  }
+
+  removeLinks(names: readonly string[]): Promise<void> {
+    return this.#removal.remove(this.route, names);
+  }
+
+  removeLinksSoon(names: readonly string[]): Promise<void> {
+    return this.#removal.removeSoon(this.route, names);
+  }
+
+  sendFrame(index: number, frame: Uint8Array): void {
+    (this.#packets ??= openPacketSender()).send(index, frame);
+  }
+
+  close(): void {
+    this.#queue.close();
+    this.#route?.close();
+    this.#netfilter?.close();
+    this.#packets?.close();
+  }
+}
+
+/** Entering a namespace costs as much as several requests: it is done once. */
+function openRouteIn(netnsFd: number, sysctls: readonly Sysctl[]): NetlinkSocket {
+  return insideNetns(netnsFd, () => {
+    for (const [parts, value] of sysctls) trySetSysctl(parts, value);
+    return openNetlink('route');
+  });
 }

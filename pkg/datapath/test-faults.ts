@@ -1,7 +1,7 @@
 /** For tests: a kernel that refuses one of the requests made to it. */
 import type { NetlinkRequest } from '../netlink/codec.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
-import type { Netlink } from '../netlink/netlink-socket.ts';
+import { requireAnswers, type Netlink } from '../netlink/netlink-socket.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { Kernel } from './kernel.ts';
 import { removeLinksNow } from './link-removal.ts';
@@ -49,6 +49,8 @@ export function faultyKernel(kernel: Kernel, plan: FaultPlan): Kernel {
       return faultyNetlink(kernel.netfilter, plan);
     },
     withRouteIn: (netnsFd, fn, sysctls) => kernel.withRouteIn(netnsFd, (route) => fn(faultyNetlink(route, plan)), sysctls),
+    requestAside: async (requests) => faultyNetlink(kernel.route, plan).request(requests),
+    requestAsideIn: async (netnsFd, requests, sysctls) => kernel.withRouteIn(netnsFd, (route) => faultyNetlink(route, plan).request(requests), sysctls),
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl(parts, value) {
       const isDue = plan.isDue(`set sysctl ${parts.join('.')}`);
@@ -67,10 +69,7 @@ function faultyNetlink(netlink: Netlink, plan: FaultPlan): Netlink {
   return {
     request(requests) {
       if (isBatch(requests)) return wholly(plan, requests.map(({ what }) => what).join(', '), () => netlink.request(requests));
-      return tryRequest(requests).map((outcome) => {
-        if (outcome instanceof NetlinkError) throw outcome;
-        return outcome;
-      });
+      return requireAnswers(tryRequest(requests));
     },
     tryRequest,
     dump: (request) => wholly(plan, request.what, () => netlink.dump(request)),

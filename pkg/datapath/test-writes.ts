@@ -8,7 +8,7 @@ const reading: ReadonlySet<number> = new Set([18, 22, 26, 30, 38, 46, 0x0a01, 0x
 
 /** The kernel, with each request that may change something noted in `writes`. */
 export function recordingKernel(kernel: Kernel, writes: string[]): Kernel {
-  return {
+  const recorded: Kernel = {
     get route(): Netlink {
       return recordingNetlink(kernel.route, writes);
     },
@@ -19,6 +19,8 @@ export function recordingKernel(kernel: Kernel, writes: string[]): Kernel {
       writes.push(...sysctls.map(([parts]) => `set sysctl ${parts.join('.')} of a container`));
       return kernel.withRouteIn(netnsFd, (route) => fn(recordingNetlink(route, writes)), sysctls);
     },
+    requestAside: async (requests) => recordingNetlink(kernel.route, writes).request(requests),
+    requestAsideIn: async (netnsFd, requests, sysctls) => recorded.withRouteIn(netnsFd, (route) => route.request(requests), sysctls),
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl(parts, value) {
       writes.push(`set sysctl ${parts.join('.')}`);
@@ -38,6 +40,7 @@ export function recordingKernel(kernel: Kernel, writes: string[]): Kernel {
     },
     close: () => kernel.close(),
   };
+  return recorded;
 }
 
 function recordingNetlink(netlink: Netlink, writes: string[]): Netlink {

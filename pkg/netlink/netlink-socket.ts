@@ -58,9 +58,9 @@ const receiveBuffer = Buffer.allocUnsafeSlow(receiveBufferBytes);
 const dumpAttemptsMax = 5;
 /**
  * The kernel writes all answers to a datagram before the first is read. The receive buffer (net.core.rmem_default, 208 KiB)
- * holds some 270 acknowledgements; refusals, which repeat the request, are larger.
+ * holds some 90 descriptions of links, and more refusals, which repeat the request.
  */
-const requestsPerDatagram = 64;
+export const requestsPerDatagram = 64;
 
 export type Protocol = 'route' | 'netfilter';
 const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, netfilter: 12 };
@@ -95,10 +95,7 @@ export class NetlinkSocket implements Netlink {
   }
 
   request(requests: readonly NetlinkRequest[]): NetlinkMessage[][] {
-    return this.tryRequest(requests).map((outcome) => {
-      if (outcome instanceof NetlinkError) throw outcome;
-      return outcome;
-    });
+    return requireAnswers(this.tryRequest(requests));
   }
 
   tryRequest(requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
@@ -118,16 +115,24 @@ export class NetlinkSocket implements Netlink {
     return this.#collect(first, requests);
   }
 
+  /** As request(), in the way of tryRequestAside(). */
+  async requestAside(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[][]> {
+    return requireAnswers(await this.tryRequestAside(requests));
+  }
+
   /** Sends one datagram of requests and waits until each of them is answered. */
   #exchange(requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
     return this.#collect(this.#send(requests, flagRequest), requests);
   }
 
-  /** The answers to the requests, the first of which was sent with this sequence number. */
+  /**
+   * The answers to the requests, the first of which was sent with this sequence number. The last that is acknowledged ends them: the
+   * kernel answers in order, and refusals also where no acknowledgement was asked for.
+   */
   #collect(first: number, requests: readonly NetlinkRequest[]): (NetlinkMessage[] | NetlinkError)[] {
     const outcomes: (NetlinkMessage[] | NetlinkError)[] = requests.map(() => []);
-    let waiting = requests.filter((request) => request.isUnacknowledged !== true).length;
-    while (waiting > 0) {
+    const last = acknowledgedOf(requests);
+    for (let isComplete = last < 0; !isComplete;) {
       for (const message of this.#receive(first)) {
         const index = message.sequence - first;
         const request = requests[index];
@@ -143,8 +148,8 @@ export class NetlinkSocket implements Netlink {
           this.#drain();
           throw refusal;
         }
-        waiting -= 1;
         outcomes[index] = refusal ?? outcome;
+        isComplete ||= index === last;
       }
     }
     return outcomes;
@@ -192,10 +197,8 @@ export class NetlinkSocket implements Netlink {
   #encode(requests: readonly NetlinkRequest[], flags: number): { first: number; bytes: Buffer } {
     const first = this.#sequence;
     this.#sequence += requests.length;
-    const parts = requests.map((request, index) => {
-      const acknowledge = request.isUnacknowledged === true ? 0 : flagAck;
-      return encodeMessage({ ...request, flags: request.flags | flags | acknowledge }, first + index);
-    });
+    const last = acknowledgedOf(requests);
+    const parts = requests.map((request, index) => encodeMessage({ ...request, flags: request.flags | flags | (index === last ? flagAck : 0) }, first + index));
     return { first, bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts) };
   }
 
@@ -214,6 +217,19 @@ export class NetlinkSocket implements Netlink {
     if (sender.readUInt32LE(4) !== 0) return [];
     return decodeMessages(receiveBuffer.subarray(0, length)).filter((m) => m.portId === this.#portId && m.sequence >= first);
   }
+}
+
+/** The answers to requests, all of which must have been carried out. @throws NetlinkError of the first that was refused */
+export function requireAnswers(outcomes: readonly (NetlinkMessage[] | NetlinkError)[]): NetlinkMessage[][] {
+  return outcomes.map((outcome) => {
+    if (outcome instanceof NetlinkError) throw outcome;
+    return outcome;
+  });
+}
+
+/** Position of the request that is acknowledged: the last one may be. */
+function acknowledgedOf(requests: readonly NetlinkRequest[]): number {
+  return requests.findLastIndex((request) => request.isUnacknowledged !== true);
 }
 
 function kernelAddress(): Buffer {

@@ -28,14 +28,14 @@ export const containersMax: number = bridgePortsMax - 1;
  * Makes the port. The guard comes first, so that the port is never open; the host's end is up before the container's,
  * so that what that announces has a way out.
  */
-export function attachPort(kernel: Kernel, request: PortRequest): AttachedLink {
+export async function attachPort(kernel: Kernel, request: PortRequest): Promise<AttachedLink> {
   const { port, segment, netnsFd } = request;
-  const { bridge, vxlan } = ensureSegment(kernel, segment);
+  const { bridge, vxlan } = await ensureSegment(kernel, segment);
   addGuard(kernel.netfilter, portElements(port, { hasGateway: segment.gateway !== undefined }));
-  const host = makeVeth(kernel.route, request, bridge.index);
+  const host = await makeVeth(kernel, request, bridge.index);
   limitBandwidth(kernel.route, port, host.index);
-  kernel.route.request(hostEndSettings(port, host.index));
-  kernel.withRouteIn(netnsFd, (route) => route.request(containerEndSettings(port, host.peerIndex)), sysctlsOf(port));
+  await kernel.requestAside(hostEndSettings(port, host.index));
+  await kernel.requestAsideIn(netnsFd, containerEndSettings(port, host.peerIndex), sysctlsOf(port));
   announce(kernel, request, { bridge, vxlan });
   return { hostMac: host.mac };
 }
@@ -48,14 +48,14 @@ interface HostEnd {
   readonly peerIndex: number;
 }
 
-function makeVeth(route: Netlink, { port, netnsFd }: PortRequest, master: number): HostEnd {
+async function makeVeth(kernel: Kernel, { port, netnsFd }: PortRequest, master: number): Promise<HostEnd> {
   const peer = { name: port.containerIf, mac: port.mac, netnsFd };
   try {
-    const [, read] = route.request([addVeth({ name: port.hostIf, mtu: port.mtu, master, peer }), getLink(port.hostIf)]);
+    const [, read] = await kernel.requestAside([addVeth({ name: port.hostIf, mtu: port.mtu, master, peer }), getLink(port.hostIf)]);
     const { index, mac, lower = index } = decodeLink(read?.[0] as NetlinkMessage);
     return { index, mac: mac as Mac, peerIndex: lower };
   } catch (error) {
-    if (isRefusal(error, 'EEXIST')) throw interfaceExists(route, port, error);
+    if (isRefusal(error, 'EEXIST')) throw interfaceExists(kernel.route, port, error);
     // The bridge says EXFULL (br_if.c, br_add_if) when it has no port number left.
     if (isRefusal(error, 'EXFULL')) throw portsExhausted(port.vni, containersMax);
     throw error;

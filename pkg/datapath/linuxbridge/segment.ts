@@ -3,7 +3,8 @@ import { addressesEqual, formatInterfaceAddress, type Address } from '../../neta
 import { addAddress, decodeAddress, delAddress, listAddresses } from '../../netlink/address.ts';
 import { addBridge, addVxlan, decodeLink, delLink, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { appendFlood, decodeFdb, delFlood, floodMac, listFdb } from '../../netlink/neighbour.ts';
-import { NetlinkError } from '../../netlink/netlink-error.ts';
+import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
+import type { NetlinkMessage } from '../../netlink/codec.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
@@ -27,10 +28,19 @@ export function findLinks(route: Netlink, names: readonly string[]): (Link | und
 }
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
-export function ensureSegment(kernel: Kernel, segment: Segment): SegmentLinks {
-  const [bridge, vxlan] = findLinks(kernel.route, [bridgeName(segment.vni), vxlanName(segment.vni)]);
-  if (bridge !== undefined && vxlan !== undefined && describeDamage(segment, { bridge, vxlan }) === undefined) return { bridge, vxlan };
-  return makeSegment(kernel, segment);
+export async function ensureSegment(kernel: Kernel, segment: Segment): Promise<SegmentLinks> {
+  const present = await findSegmentLinks(kernel, segment);
+  return present !== undefined && describeDamage(segment, present) === undefined ? present : makeSegment(kernel, segment);
+}
+
+async function findSegmentLinks(kernel: Kernel, { vni }: Segment): Promise<SegmentLinks | undefined> {
+  try {
+    const [bridge, vxlan] = (await kernel.requestAside([bridgeName(vni), vxlanName(vni)].map(getLink))).map(([message]) => decodeLink(message as NetlinkMessage));
+    return { bridge: bridge as Link, vxlan: vxlan as Link };
+  } catch (error) {
+    if (isRefusal(error, 'ENODEV')) return undefined;
+    throw error;
+  }
 }
 
 /** What keeps a segment's links from working as they stand, in words; undefined when nothing does. */
