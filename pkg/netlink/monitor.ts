@@ -76,8 +76,10 @@ type Source = (typeof sources)[number];
 const receiveBufferBytesWanted = 16 * 1024 * 1024;
 /** Events have a few KiB; a link with hundreds of virtual functions (SR-IOV) has more. What is cut counts as lost. */
 const datagramBytes = 64 * 1024;
-/** After so many, about a millisecond of work, the rest of the process has its turn. */
-const datagramsPerTurn = 256;
+/** An ADD causes some 20: each by itself would cost a system call. */
+const datagramsPerReading = 32;
+/** After so many readings, about a millisecond of work, the rest of the process has its turn. */
+const readingsPerTurn = 8;
 
 /**
  * Listens to links, addresses, routes, forwarding databases and traffic control of the namespace and of all others that have
@@ -97,7 +99,7 @@ class Monitor implements KernelMonitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    const read = createDatagramReader(datagramBytes);
+    const read = createDatagramReader({ dataBytes: datagramBytes, count: datagramsPerReading });
     try {
       for (const source of sources) {
         const queue = new EventQueue(source, { read, receiveBufferBytes: options.receiveBufferBytes ?? receiveBufferBytesWanted });
@@ -166,22 +168,19 @@ class EventQueue {
    */
   take(): Batch {
     const events: KernelEvent[] = [];
-    for (let count = 0; count < datagramsPerTurn; count += 1) {
-      const datagram = this.#next();
-      if (datagram === undefined) {
+    for (let count = 0; count < readingsPerTurn; count += 1) {
+      const datagrams = this.#next();
+      for (const datagram of datagrams) this.#note(datagram, events);
+      if (datagrams.length < datagramsPerReading) {
         const isOverrun = this.#isOverrun;
         this.#isOverrun = false;
         return { events, isOverrun };
       }
-      // A process may send to our port as well: only the kernel's own port is 0.
-      if (datagram.sender.readUInt32LE(4) !== 0) continue;
-      if (datagram.isCut) this.#isOverrun = true;
-      else this.#decode(datagram, events);
     }
     return { events, isOverrun: false };
   }
 
-  #next(): Datagram | undefined {
+  #next(): readonly Datagram[] {
     try {
       return this.#read(this.fd);
     } catch (error) {
@@ -190,6 +189,13 @@ class EventQueue {
       this.#isOverrun = true;
       return this.#read(this.fd);
     }
+  }
+
+  #note(datagram: Datagram, events: KernelEvent[]): void {
+    // A process may send to our port as well: only the kernel's own port is 0.
+    if (datagram.sender.readUInt32LE(4) !== 0) return;
+    if (datagram.isCut) this.#isOverrun = true;
+    else this.#decode(datagram, events);
   }
 
   #decode({ data, control }: Datagram, events: KernelEvent[]): void {

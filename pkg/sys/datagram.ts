@@ -1,7 +1,7 @@
 /** Datagrams with all that the kernel says of them: who sent them, whether they were cut, and control messages. */
-import { memoryAddress, receiveMessage } from './libc.ts';
+import { memoryAddress, receiveMessages } from './libc.ts';
 
-/** A datagram. Its bytes are overwritten by the next one. */
+/** A datagram. Its bytes are overwritten by the next reading. */
 export interface Datagram {
   readonly data: Buffer;
   /** The sender's address (struct sockaddr_*). */
@@ -18,11 +18,11 @@ export interface ControlMessage {
   readonly data: Buffer;
 }
 
-/** Reads the next datagram of a socket; undefined when there is none. @throws SystemCallError */
-export type DatagramReader = (fd: number) => Datagram | undefined;
+/** Reads the next datagrams of a socket, without waiting; fewer than there is memory for when its queue is empty then. @throws SystemCallError */
+export type DatagramReader = (fd: number) => readonly Datagram[];
 
-// struct msghdr on 64-bit machines: pointers and size_t have 8 bytes. Then its one struct iovec.
-const header = { name: 0, nameLength: 8, iov: 16, iovCount: 24, control: 32, controlLength: 40, flags: 48, bytes: 56 } as const;
+// struct mmsghdr on 64-bit machines, where pointers and size_t have 8 bytes: a struct msghdr, and the length of what came. Then one struct iovec for each.
+const header = { name: 0, nameLength: 8, iov: 16, iovCount: 24, control: 32, controlLength: 40, flags: 48, length: 56, bytes: 64 } as const;
 const iov = { base: 0, length: 8, bytes: 16 } as const;
 /** struct cmsghdr: its length (size_t), level and type (int). */
 const controlHeaderBytes = 16;
@@ -31,32 +31,57 @@ const controlBytes = 256;
 /** Control messages begin at multiples of 8 (CMSG_ALIGN). */
 const controlAlignment = 8;
 
-/** A reader with memory of its own for datagrams of at most `dataBytes`, used again for every one. */
-export function createDatagramReader(dataBytes: number): DatagramReader {
-  // One piece of memory, so that the struct's pointers cannot outlive what they point to.
-  const offsets = { iov: header.bytes, address: header.bytes + iov.bytes, control: header.bytes + iov.bytes + addressBytes, data: header.bytes + iov.bytes + addressBytes + controlBytes };
-  const memory = new ArrayBuffer(offsets.data + dataBytes);
+/** A reader with memory of its own for `count` datagrams of at most `dataBytes`, used again for every reading. */
+export function createDatagramReader({ dataBytes, count }: { readonly dataBytes: number; readonly count: number }): DatagramReader {
+  // One piece of memory, so that the structs' pointers cannot outlive what they point to; the headers first, in a row.
+  const partBytes = iov.bytes + addressBytes + controlBytes + dataBytes;
+  const memory = new ArrayBuffer(count * (header.bytes + partBytes));
   const base = memoryAddress(memory);
-  const bytes = Buffer.from(memory);
-  bytes.writeBigUInt64LE(base + BigInt(offsets.address), header.name);
-  bytes.writeBigUInt64LE(base + BigInt(offsets.iov), header.iov);
-  bytes.writeBigUInt64LE(1n, header.iovCount);
-  bytes.writeBigUInt64LE(base + BigInt(offsets.control), header.control);
-  bytes.writeBigUInt64LE(base + BigInt(offsets.data), offsets.iov + iov.base);
-  bytes.writeBigUInt64LE(BigInt(dataBytes), offsets.iov + iov.length);
-  const part = (offset: number, length: number): Buffer => bytes.subarray(offset, offset + length);
+  const slots = Array.from({ length: count }, (_, index) => {
+    const at = count * header.bytes + index * partBytes;
+    return prepareSlot(Buffer.from(memory), { base, dataBytes, header: index * header.bytes, iov: at, address: at + iov.bytes, control: at + iov.bytes + addressBytes, data: at + iov.bytes + addressBytes + controlBytes });
+  });
+  const headers = Buffer.from(memory, 0, count * header.bytes);
   return (fd) => {
-    // The kernel writes here how much it used of each.
-    bytes.writeUInt32LE(addressBytes, header.nameLength);
-    bytes.writeUInt32LE(controlBytes, header.controlLength);
-    const length = receiveMessage(fd, bytes);
-    if (length === undefined) return undefined;
-    return {
-      data: part(offsets.data, Math.min(length, dataBytes)),
-      sender: part(offsets.address, Math.min(bytes.readUInt32LE(header.nameLength), addressBytes)),
-      control: decodeControl(part(offsets.control, bytes.readUInt32LE(header.controlLength))),
-      isCut: length > dataBytes,
-    };
+    for (const { reset } of slots) reset();
+    return slots.slice(0, receiveMessages(fd, headers, count)).map(({ read }) => read());
+  };
+}
+
+/** Where the parts of one datagram are, counted from the start of the memory, which is at `base`. */
+interface SlotLayout extends Readonly<Record<'header' | 'iov' | 'address' | 'control' | 'data' | 'dataBytes', number>> {
+  readonly base: bigint;
+}
+
+interface Slot {
+  /** To be called before each reading: the kernel writes over how much room there was. */
+  reset(): void;
+  read(): Datagram;
+}
+
+function prepareSlot(bytes: Buffer, at: SlotLayout): Slot {
+  const pointer = (offset: number, target: number): unknown => bytes.writeBigUInt64LE(at.base + BigInt(target), offset);
+  pointer(at.header + header.name, at.address);
+  pointer(at.header + header.iov, at.iov);
+  bytes.writeBigUInt64LE(1n, at.header + header.iovCount);
+  pointer(at.header + header.control, at.control);
+  pointer(at.iov + iov.base, at.data);
+  bytes.writeBigUInt64LE(BigInt(at.dataBytes), at.iov + iov.length);
+  const part = (offset: number, length: number): Buffer => bytes.subarray(offset, offset + length);
+  return {
+    reset() {
+      bytes.writeUInt32LE(addressBytes, at.header + header.nameLength);
+      bytes.writeUInt32LE(controlBytes, at.header + header.controlLength);
+    },
+    read() {
+      const length = bytes.readUInt32LE(at.header + header.length);
+      return {
+        data: part(at.data, Math.min(length, at.dataBytes)),
+        sender: part(at.address, Math.min(bytes.readUInt32LE(at.header + header.nameLength), addressBytes)),
+        control: decodeControl(part(at.control, bytes.readUInt32LE(at.header + header.controlLength))),
+        isCut: length > at.dataBytes,
+      };
+    },
   };
 }
 

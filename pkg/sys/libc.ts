@@ -48,7 +48,7 @@ interface Libc {
   getsockopt(fd: number, level: number, option: number, value: Uint8Array, length: Uint8Array): number;
   sendto: SendTo & { async(...args: [...Parameters<SendTo>, (error: Error | null, result: number) => void]): void };
   recvfrom(fd: number, data: Uint8Array, length: number, flags: number, address: Uint8Array, addressLength: Uint8Array): number;
-  recvmsg(fd: number, header: Uint8Array, flags: number): number;
+  recvmmsg(fd: number, headers: Uint8Array, count: number, flags: number, timeout: null): number;
   close(fd: number): number;
   setns(fd: number, kind: number): number;
   ioctl(fd: number, request: number, argument: number): number;
@@ -73,7 +73,7 @@ function bindLibc(library: Koffi): Libc {
     getsockopt: c.func('int getsockopt(int, int, int, void *, void *)'),
     sendto: c.func('int64 sendto(int, const void *, size_t, int, const void *, uint32)'),
     recvfrom: c.func('int64 recvfrom(int, void *, size_t, int, void *, void *)'),
-    recvmsg: c.func('int64 recvmsg(int, void *, int)'),
+    recvmmsg: c.func('int recvmmsg(int, void *, uint32, int, void *)'),
     close: c.func('int close(int)'),
     setns: c.func('int setns(int, int)'),
     ioctl: c.func('int ioctl(int, unsigned long, long)'),
@@ -157,15 +157,15 @@ export function receiveFrom(fd: number, data: Uint8Array, address: Uint8Array): 
 }
 
 /**
- * Receives one datagram without waiting, as the struct msghdr says, which the kernel fills in; returns its full length, also
- * where it was cut, or undefined when there is none. recvmsg(2).
+ * Receives at most `count` datagrams without waiting, as an array of struct mmsghdr says, which the kernel fills in, their lengths
+ * also where they were cut; returns how many, 0 when there is none. recvmmsg(2).
  */
-export function receiveMessage(fd: number, header: Uint8Array): number | undefined {
+export function receiveMessages(fd: number, headers: Uint8Array, count: number): number {
   const [msgTrunc, msgDontWait] = [0x20, 0x40];
-  const length = Number(libc().recvmsg(fd, header, msgTrunc | msgDontWait));
+  const received = libc().recvmmsg(fd, headers, count, msgTrunc | msgDontWait, null);
   // Every reading of a queue to its end comes here: no error object is made for it.
-  if (length < 0 && koffi().errno() === constants.errno.EAGAIN) return undefined;
-  return checked('recvmsg', length);
+  if (received < 0 && koffi().errno() === constants.errno.EAGAIN) return 0;
+  return checked('recvmmsg', received);
 }
 
 /**
