@@ -27,7 +27,7 @@ export function conformanceOfCheck({ create, skip }: DatapathUnderTest): void {
     const [node, container] = [createNode(t, create), createContainer(t)];
     const request = { segment: withGateway(blue), port: testPort(blue, 5), netnsFd: container.fd };
     for (const { what, lines, faults } of containerDamages) {
-      node.datapath.attach(request);
+      await node.datapath.attach(request);
       t.same(node.datapath.check(request), [], 'whole before');
       for (const line of lines) run('ip', ['-n', container.netns, ...line.split(' ')]);
       t.same(node.datapath.check(request), faults, what);
@@ -38,7 +38,7 @@ export function conformanceOfCheck({ create, skip }: DatapathUnderTest): void {
   void t.test('check() of a container that is down, and of one that has lost its interface', { skip }, async (t) => {
     const [node, container] = [createNode(t, create), createContainer(t)];
     const request = { segment: blue, port: testPort(blue, 5), netnsFd: container.fd };
-    node.datapath.attach(request);
+    await node.datapath.attach(request);
     run('ip', ['-n', container.netns, 'link', 'set', 'eth0', 'down']);
     t.ok(node.datapath.check(request).includes("the container's interface eth0 is down"));
     run('ip', ['-n', container.netns, 'link', 'del', 'eth0']);
@@ -58,10 +58,10 @@ function conformanceOfCollect({ create, skip }: DatapathUnderTest): void {
     const containers = [createContainer(t), createContainer(t), createContainer(t)] as const;
     const segments = [withGateway(blue), red] as const;
     const ports = [testPort(blue, 5), testPort(blue, 6), testPort(red, 7)] as const;
-    node.datapath.attach({ segment: segments[0], port: ports[0], netnsFd: containers[0].fd });
+    await node.datapath.attach({ segment: segments[0], port: ports[0], netnsFd: containers[0].fd });
     const known = observeNode(node);
-    node.datapath.attach({ segment: segments[0], port: ports[1], netnsFd: containers[1].fd });
-    node.datapath.attach({ segment: segments[1], port: ports[2], netnsFd: containers[2].fd });
+    await node.datapath.attach({ segment: segments[0], port: ports[1], netnsFd: containers[1].fd });
+    await node.datapath.attach({ segment: segments[1], port: ports[2], netnsFd: containers[2].fd });
 
     const all = observeNode(node);
     t.same(await node.datapath.collect({ segments, ports }), [], 'all is known');

@@ -44,10 +44,10 @@ interface Stage {
 }
 
 /** One attachment of blue, with its gateway on the node. */
-function createStage(scope: Parameters<typeof createNode>[0], { create }: DatapathUnderTest): Stage {
+async function createStage(scope: Parameters<typeof createNode>[0], { create }: DatapathUnderTest): Promise<Stage> {
   const [node, container] = [createNode(scope, create), createContainer(scope)];
   const [segment, port] = [withGateway(blue), testPort(blue, 5)];
-  node.datapath.attach({ segment, port, netnsFd: container.fd });
+  await node.datapath.attach({ segment, port, netnsFd: container.fd });
   const request = toRepair(segment, port, container);
   return {
     node, container, request,
@@ -71,7 +71,7 @@ const choices: readonly { readonly what: string; readonly lines: readonly string
 export function conformanceOfRepair(subject: DatapathUnderTest): void {
   const { skip } = subject;
   void t.test('a repair puts right what is damaged in the container, says so, and then writes nothing', { skip }, async (t) => {
-    const { container, pass, inside, faults } = createStage(t, subject);
+    const { container, pass, inside, faults } = await createStage(t, subject);
     t.same(pass(), whole, 'whole before');
     for (const { what, lines, faults: expected } of containerDamages.filter((damage) => damage.what !== 'another MTU')) {
       inside(...lines);
@@ -87,7 +87,7 @@ export function conformanceOfRepair(subject: DatapathUnderTest): void {
   });
 
   void t.test('an IPv6 address with another length is replaced', { skip }, async (t) => {
-    const { container, pass, inside } = createStage(t, subject);
+    const { container, pass, inside } = await createStage(t, subject);
     inside('address del fd00:1::5/64 dev eth0', 'address add fd00:1::5/128 dev eth0 nodad');
     t.same(pass().repaired, ['the container lacks the address fd00:1::5/64: added']);
     t.same(readAddresses(container.netns, 'eth0').filter(({ scope, family }) => scope === 'global' && family === 'inet6').map(({ prefixlen }) => prefixlen), [64]);
@@ -95,7 +95,7 @@ export function conformanceOfRepair(subject: DatapathUnderTest): void {
   });
 
   void t.test('a larger MTU in the container is lowered', { skip }, async (t) => {
-    const { container, pass, inside } = createStage(t, subject);
+    const { container, pass, inside } = await createStage(t, subject);
     inside('link set eth0 mtu 1500');
     t.same(pass().repaired, ["the container's interface eth0 has MTU 1500 instead of 1450: lowered"]);
     t.equal(findLink(container.netns, 'eth0')?.mtu, 1450);
@@ -109,7 +109,7 @@ export function conformanceOfRepair(subject: DatapathUnderTest): void {
 function conformanceOfLeaving(subject: DatapathUnderTest): void {
   const { skip } = subject;
   void t.test('what a container may have chosen is said, and left', { skip }, async (t) => {
-    const { pass, inside, faults } = createStage(t, subject);
+    const { pass, inside, faults } = await createStage(t, subject);
     for (const { what, lines, left, back } of choices) {
       inside(...lines);
       const before = faults();
@@ -122,7 +122,7 @@ function conformanceOfLeaving(subject: DatapathUnderTest): void {
   });
 
   void t.test('an interface that is down is left so; when it is up again, what it lost comes back', { skip }, async (t) => {
-    const { container, pass, inside, faults } = createStage(t, subject);
+    const { container, pass, inside, faults } = await createStage(t, subject);
     inside('link set eth0 down');
     const down = pass();
     t.same([down.repaired, down.failed, down.writes], [[], [], []]);
@@ -134,7 +134,7 @@ function conformanceOfLeaving(subject: DatapathUnderTest): void {
   });
 
   void t.test('a container that has switched IPv6 off keeps it so', { skip }, async (t) => {
-    const { container, pass } = createStage(t, subject);
+    const { container, pass } = await createStage(t, subject);
     run('ip', ['netns', 'exec', container.netns, 'sysctl', '-q', '-w', 'net.ipv6.conf.eth0.disable_ipv6=1']);
     const { repaired, left, failed } = pass();
     t.same([repaired, failed], [[], []]);
@@ -146,7 +146,7 @@ function conformanceOfLeaving(subject: DatapathUnderTest): void {
 function conformanceOfNewPorts(subject: DatapathUnderTest): void {
   const { skip } = subject;
   void t.test('a port that is gone is made anew while its container lives', { skip }, async (t) => {
-    const { node, container, request, pass, inside, faults } = createStage(t, subject);
+    const { node, container, request, pass, inside, faults } = await createStage(t, subject);
     inside('link del eth0');
     t.same(pass().repaired, [`the host interface ${request.port.hostIf} is missing: made anew`]);
     t.same(faults(), []);
@@ -160,7 +160,7 @@ function conformanceOfNewPorts(subject: DatapathUnderTest): void {
   });
 
   void t.test('of a container that is gone, or has another one in its place, nothing is repaired', { skip }, async (t) => {
-    const { node, request, pass, faults } = createStage(t, subject);
+    const { node, request, pass, faults } = await createStage(t, subject);
     const other = { ...request, netnsId: '4:1' };
     t.match(repairAll(node, [other]), { ...whole, isGone: true }, 'another namespace under the path');
     t.same(faults(), []);

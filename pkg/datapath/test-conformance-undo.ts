@@ -31,7 +31,7 @@ function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
       const [before, inside] = [observeNode(node), observeNode(container)];
       const port = testPort(segment, 5);
       for (const round of ['once', 'again']) {
-        node.datapath.attach({ segment, port, netnsFd: container.fd });
+        await node.datapath.attach({ segment, port, netnsFd: container.fd });
         node.datapath.detach(port);
         t.same(observeNode(container), inside, `the container, ${round}`);
         node.datapath.detach(port);
@@ -48,7 +48,7 @@ function conformanceOfDetach({ create, skip }: DatapathUnderTest): void {
     const [node, containers] = [createNode(t, create), [createContainer(t), createContainer(t)]];
     const ports = containers.map((_container, index) => testPort(blue, index + 5));
     const before = [node, ...containers].map(observeNode);
-    for (const [index, port] of ports.entries()) node.datapath.attach({ segment: withGateway(blue), port, netnsFd: containers[index]?.fd ?? -1 });
+    for (const [index, port] of ports.entries()) await node.datapath.attach({ segment: withGateway(blue), port, netnsFd: containers[index]?.fd ?? -1 });
     removeSegment(node.datapath, { segment: withGateway(blue), remaining: [], ports });
     t.same([node, ...containers].map(observeNode), before);
   });
@@ -68,11 +68,11 @@ function conformanceOfNeighbours({ create, skip }: DatapathUnderTest): void {
   void t.test('detach() of one attachment leaves the others and the other tenants alone', { skip }, async (t) => {
     const node = createNode(t, create);
     const [stays, goes, other] = [createContainer(t), createContainer(t), createContainer(t)];
-    node.datapath.attach({ segment: red, port: testPort(red, 5), netnsFd: other.fd });
+    await node.datapath.attach({ segment: red, port: testPort(red, 5), netnsFd: other.fd });
     const onlyRed = observeNode(node);
-    node.datapath.attach({ segment: withGateway(blue), port: testPort(blue, 5), netnsFd: stays.fd });
+    await node.datapath.attach({ segment: withGateway(blue), port: testPort(blue, 5), netnsFd: stays.fd });
     const withBlue = observeNode(node);
-    node.datapath.attach({ segment: withGateway(blue), port: testPort(blue, 6), netnsFd: goes.fd });
+    await node.datapath.attach({ segment: withGateway(blue), port: testPort(blue, 6), netnsFd: goes.fd });
     node.datapath.detach(testPort(blue, 6));
     t.same(observeNode(node), withBlue);
     t.ok(canPing(stays, '10.1.1.1'));
@@ -93,7 +93,7 @@ function conformanceOfNeighbours({ create, skip }: DatapathUnderTest): void {
     runIn(node.netns, 'nft', foreignTables);
     const before = observeNode(node);
     const port = testPort(blue, 5);
-    node.datapath.attach({ segment: withGateway(blue), port, netnsFd: container.fd });
+    await node.datapath.attach({ segment: withGateway(blue), port, netnsFd: container.fd });
     t.same(await node.datapath.collect({ segments: [withGateway(blue)], ports: [port] }), []);
     node.datapath.detach(port);
     removeSegment(node.datapath, { segment: withGateway(blue), remaining: [] });
@@ -103,9 +103,9 @@ function conformanceOfNeighbours({ create, skip }: DatapathUnderTest): void {
 }
 
 /** Attaches with the planned fault; returns whether that was an error. */
-function failsToAttach(node: TestNode, request: PortRequest, plan: FaultPlan): boolean {
+async function failsToAttach(node: TestNode, request: PortRequest, plan: FaultPlan): Promise<boolean> {
   try {
-    node.withKernel((kernel) => faultyKernel(kernel, plan)).attach(request);
+    await node.withKernel((kernel) => faultyKernel(kernel, plan)).attach(request);
     return false;
   } catch {
     return true;
@@ -121,13 +121,13 @@ function conformanceOfFaults({ create, skip }: DatapathUnderTest): void {
     for (const kind of ['refused', 'executed'] satisfies FaultKind[]) {
       void t.test(`attach() ${name} with each request ${kind} in turn is undone by detach() and removeSegment()`, { skip }, async (t) => {
         const [node, container] = [createNode(t, create), createContainer(t)];
-        for (const segment of others) node.datapath.attach({ segment, port: testPort(segment, 9), netnsFd: createContainer(t).fd });
+        for (const segment of others) await node.datapath.attach({ segment, port: testPort(segment, 9), netnsFd: createContainer(t).fd });
         const before = [observeNode(node), observeNode(container)];
         const request = { segment: withGateway(blue), port: testPort(blue, 5), netnsFd: container.fd };
         let at = 1;
         for (; at <= requestsMax; at += 1) {
           const plan = new FaultPlan(kind, at);
-          const isRefused = failsToAttach(node, request, plan);
+          const isRefused = await failsToAttach(node, request, plan);
           if (!isRefused) t.same(node.datapath.check(request), [], 'an attach() that takes a refusal for an answer is whole');
           node.datapath.detach(request.port);
           removeSegment(node.datapath, { segment: request.segment, remaining: others });

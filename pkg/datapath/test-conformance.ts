@@ -33,7 +33,7 @@ function conformanceOfAttach({ create, skip }: DatapathUnderTest): void {
   void t.test('attach() makes the port, and the container’s end under its final name', { skip }, async (t) => {
     const [node, container] = [createNode(t, create), createContainer(t)];
     const port = testPort(blue, 5, { containerIf: 'net1' });
-    const { hostMac } = node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
+    const { hostMac } = await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
     t.match(findLink(node.netns, port.hostIf), { mtu: 1450, address: hostMac, ifalias: 'weft tenant blue network blue container c5 eth0' });
     t.ok(findLink(node.netns, port.hostIf)?.flags.includes('UP'));
     t.same(readLinks(container.netns).map((link) => link.ifname), ['lo', 'net1']);
@@ -50,7 +50,7 @@ function conformanceOfAttach({ create, skip }: DatapathUnderTest): void {
     const node = createNode(t, create);
     const containers = [createContainer(t), createContainer(t)] as const;
     for (const [index, { fd, netns }] of containers.entries()) {
-      node.datapath.attach({ segment: blue, port: testPort(blue, index + 5, { addresses: [], routes: [] }), netnsFd: fd });
+      await node.datapath.attach({ segment: blue, port: testPort(blue, index + 5, { addresses: [], routes: [] }), netnsFd: fd });
       t.same(readAddresses(netns, 'eth0').filter((address) => address.scope === 'global'), []);
       run('ip', ['-n', netns, 'address', 'add', `192.168.7.${index + 5}/24`, 'dev', 'eth0']);
     }
@@ -62,9 +62,9 @@ function conformanceOfRefusals({ create, skip }: DatapathUnderTest): void {
   void t.test('the same attachment a second time is refused, and nothing is damaged', { skip }, async (t) => {
     const [node, container, other] = [createNode(t, create), createContainer(t), createContainer(t, 'other')];
     const port = testPort(blue, 5);
-    node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
+    await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
     const [before, inside] = [observeNode(node), observeNode(container)];
-    for (const { fd } of [container, other]) t.throws(() => node.datapath.attach({ segment: blue, port, netnsFd: fd }), { name: 'WeftError', code: 'tryAgainLater' });
+    for (const { fd } of [container, other]) await t.rejects(node.datapath.attach({ segment: blue, port, netnsFd: fd }), { name: 'WeftError', code: 'tryAgainLater' });
     t.same(observeNode(node), before);
     t.same(observeNode(container), inside);
     t.same(readLinks(other.netns).map((link) => link.ifname), ['lo']);
@@ -75,7 +75,7 @@ function conformanceOfRefusals({ create, skip }: DatapathUnderTest): void {
     run('ip', ['-n', container.netns, 'link', 'add', 'eth0', 'type', 'bridge']);
     const before = [observeNode(node), observeNode(container)];
     const port = testPort(blue, 5);
-    t.throws(() => node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), {
+    await t.rejects(node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), {
       code: 'interfaceExists', message: 'CNI_IFNAME must be a name that is free in the container: eth0 exists',
     });
     node.datapath.detach(port);
@@ -97,9 +97,9 @@ function conformanceOfReach({ create, skip }: DatapathUnderTest): void {
     void t.test(`containers of a tenant reach each other on a node and across nodes over ${name}`, { skip }, async (t) => {
       const [node1, node2] = createNodes(t, create);
       const [first, second, far] = [createContainer(t), createContainer(t), createContainer(t)];
-      node1.datapath.attach({ segment, port: testPort(segment, 5), netnsFd: first.fd });
-      node1.datapath.attach({ segment, port: testPort(segment, 6), netnsFd: second.fd });
-      node2.datapath.attach({ segment: other, port: testPort(other, 7), netnsFd: far.fd });
+      await node1.datapath.attach({ segment, port: testPort(segment, 5), netnsFd: first.fd });
+      await node1.datapath.attach({ segment, port: testPort(segment, 6), netnsFd: second.fd });
+      await node2.datapath.attach({ segment: other, port: testPort(other, 7), netnsFd: far.fd });
       for (const address of ['10.1.1.6', 'fd00:1::6', '10.1.1.7', 'fd00:1::7']) t.ok(canPing(first, address), address);
       const icmpPayloadBytes = segment.overlayMtu - 28;
       t.match(runIn(first.netns, 'ping', '-n', '-c', '1', '-W', '5', '-M', 'do', '-s', String(icmpPayloadBytes), '10.1.1.7'), / 0% packet loss/, 'a full-size packet that may not be cut');
@@ -109,9 +109,9 @@ function conformanceOfReach({ create, skip }: DatapathUnderTest): void {
   void t.test('tenants with equal addresses do not reach each other', { skip }, async (t) => {
     const [node1, node2] = createNodes(t, create);
     const [mine, near, far] = [createContainer(t), createContainer(t), createContainer(t)];
-    node1.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: mine.fd });
-    node1.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: near.fd });
-    node2.datapath.attach({ segment: onNode2(red), port: testPort(onNode2(red), 7), netnsFd: far.fd });
+    await node1.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: mine.fd });
+    await node1.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: near.fd });
+    await node2.datapath.attach({ segment: onNode2(red), port: testPort(onNode2(red), 7), netnsFd: far.fd });
     t.ok(canPing(near, '10.1.1.7'), 'red reaches red');
     for (const address of ['10.1.1.6', '10.1.1.7', 'fd00:1::6', 'fd00:1::7']) t.ok(isSilent(mine, address), `blue does not reach ${address}`);
   });
@@ -121,9 +121,9 @@ function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
   void t.test('a second attachment uses the segment that is there', { skip }, async (t) => {
     const node = createNode(t, create);
     const containers = [createContainer(t), createContainer(t)] as const;
-    node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: containers[0].fd });
+    await node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: containers[0].fd });
     const before = readLinks(node.netns).map((link) => `${link.ifindex} ${link.ifname}`);
-    node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: containers[1].fd });
+    await node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: containers[1].fd });
     const after = readLinks(node.netns).map((link) => `${link.ifindex} ${link.ifname}`);
     t.same(after.slice(0, before.length), before);
     t.equal(after.length, before.length + 1, 'one link more');
@@ -138,9 +138,9 @@ function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
     const [mine, other] = [createContainer(t), createContainer(t)];
     const [blueGateway, redGateway] = [withGateway(blue), { ...withGateway(red), gateway: { addresses: [parseInterfaceAddress('10.2.2.1/24')], masquerade: true } }];
     const redPort = testPort(red, 6, { addresses: [parseInterfaceAddress('10.2.2.6/24')], routes: [] });
-    node.datapath.attach({ segment: blueGateway, port: testPort(blue, 5), netnsFd: mine.fd });
+    await node.datapath.attach({ segment: blueGateway, port: testPort(blue, 5), netnsFd: mine.fd });
     const before = observeNode(node);
-    node.datapath.attach({ segment: redGateway, port: redPort, netnsFd: other.fd });
+    await node.datapath.attach({ segment: redGateway, port: redPort, netnsFd: other.fd });
     t.ok(canPing(other, '10.2.2.1'));
     node.datapath.detach(redPort);
     removeSegment(node.datapath, { segment: redGateway, remaining: [blueGateway] });
@@ -153,7 +153,7 @@ function conformanceOfUpdates({ create, skip }: DatapathUnderTest): void {
   void t.test('updateSegment() gives a tenant its gateway, and takes it away', { skip }, async (t) => {
     const [node, container] = [createNode(t, create), createContainer(t)];
     const port = testPort(blue, 5);
-    node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
+    await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
     const gateways = ['10.1.1.1', 'fd00:1::1'];
     for (const address of gateways) t.ok(isSilent(container, address), `${address} does not answer yet`);
     node.datapath.updateSegment({ segment: withGateway(blue), previous: blue, others: [], ports: [port] });
@@ -168,8 +168,8 @@ function conformanceOfUpdates({ create, skip }: DatapathUnderTest): void {
     const [node1, node2] = createNodes(t, create);
     const [near, far] = [createContainer(t), createContainer(t)];
     const [alone, port] = [{ ...blue, peers: [] }, testPort(blue, 5)];
-    node1.datapath.attach({ segment: alone, port, netnsFd: near.fd });
-    node2.datapath.attach({ segment: onNode2(blue), port: testPort(onNode2(blue), 7), netnsFd: far.fd });
+    await node1.datapath.attach({ segment: alone, port, netnsFd: near.fd });
+    await node2.datapath.attach({ segment: onNode2(blue), port: testPort(onNode2(blue), 7), netnsFd: far.fd });
     t.ok(isSilent(near, '10.1.1.7'), 'no peer');
     node1.datapath.updateSegment({ segment: blue, previous: alone, others: [], ports: [port] });
     t.ok(canPing(near, '10.1.1.7'), 'a peer');

@@ -20,7 +20,7 @@ export interface TestContainer {
 
 /** A namespace that stands for a node, with the link u0 as underlay. */
 export interface TestNode extends TestContainer {
-  /** The datapath under test; each of its calls is made inside the node. */
+  /** The datapath under test, over the node's kernel. */
   readonly datapath: Datapath;
   readonly kernel: Kernel;
   /** Another datapath on this node, over a kernel of the test's choice. */
@@ -52,17 +52,17 @@ export function createNodes(scope: TeardownScope, create: DatapathFactory): read
 }
 
 function nodeOf(scope: TeardownScope, { netns, fd }: TestContainer, create: DatapathFactory): TestNode {
-  const kernel = openKernel();
+  const kernel = insideEveryCall(fd, openKernel());
   scope.teardown(() => kernel.close());
-  const withKernel = (change: (kernel: Kernel) => Kernel): Datapath => insideEveryCall(fd, create(change(kernel)));
+  const withKernel = (change: (kernel: Kernel) => Kernel): Datapath => create(change(kernel));
   return { netns, fd, kernel, withKernel, datapath: withKernel((plain) => plain) };
 }
 
-/** Every method of the datapath, run with the thread inside the namespace: sockets and sysctls are the node's. */
-function insideEveryCall(fd: number, datapath: Datapath): Datapath {
-  return new Proxy(datapath, {
+/** Whatever is asked of the kernel, asked with the thread inside the namespace: sockets and sysctls are the node's. */
+function insideEveryCall(fd: number, kernel: Kernel): Kernel {
+  return new Proxy(kernel, {
     get(target, key): unknown {
-      const member: unknown = Reflect.get(target, key);
+      const member: unknown = insideNetns(fd, () => Reflect.get(target, key, target));
       return typeof member === 'function' ? (...args: unknown[]) => insideNetns(fd, () => Reflect.apply(member, target, args) as unknown) : member;
     },
   });

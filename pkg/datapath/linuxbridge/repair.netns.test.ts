@@ -147,10 +147,10 @@ interface Stage {
   pass(): { readonly said: readonly string[]; readonly unmended: readonly string[]; readonly writes: readonly string[] };
 }
 
-function createStage(scope: Parameters<typeof createNode>[0]): Stage {
+async function createStage(scope: Parameters<typeof createNode>[0]): Promise<Stage> {
   const [node, containers] = [createNode(scope, linuxBridgeDatapath), [createContainer(scope), createContainer(scope)] as const];
   const ports = [limited, plain] as const;
-  ports.forEach((port, index) => node.datapath.attach({ segment, port, netnsFd: containers[index]?.fd ?? -1 }));
+  for (const [index, port] of ports.entries()) await node.datapath.attach({ segment, port, netnsFd: containers[index]?.fd ?? -1 });
   const requests = [toRepair(segment, limited, containers[0]), toRepair(segment, plain, containers[1])];
   return {
     node, containers,
@@ -171,7 +171,7 @@ function argumentsOf(command: string): string[] {
 
 for (const [what, damages] of [['links', linkDamages], ['tables', tableDamages], ['the guard', guardDamages]] as const) {
   void t.test(`what is damaged in ${what} is put right, named, and then left alone`, { skip }, async (t) => {
-    const { node, containers, pass } = createStage(t);
+    const { node, containers, pass } = await createStage(t);
     const before = describe(node, containers);
     t.same(pass(), { said: [], unmended: [], writes: [] }, 'whole before');
     for (const { command, repaired } of damages) {
@@ -190,7 +190,7 @@ for (const [what, damages] of [['links', linkDamages], ['tables', tableDamages],
 }
 
 void t.test('much damage at once', { skip }, async (t) => {
-  const { node, containers, pass } = createStage(t);
+  const { node, containers, pass } = await createStage(t);
   const before = describe(node, containers);
   const lines = [`link del ${bridge}`, `link del ${vxlan}`, `link del ${hostIf}`, `link set ${plain.hostIf} down mtu 1300`];
   run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);
@@ -204,7 +204,7 @@ void t.test('much damage at once', { skip }, async (t) => {
 });
 
 void t.test('a VXLAN device of other settings is replaced, somebody else’s link under a name of weft’s left', { skip }, async (t) => {
-  const { node, containers, pass } = createStage(t);
+  const { node, containers, pass } = await createStage(t);
   const before = describe(node, containers);
   run('ip', ['-n', node.netns, 'link', 'del', vxlan]);
   run('ip', ['-n', node.netns, 'link', 'add', vxlan, 'type', 'vxlan', 'id', '1001', 'dstport', '4790', 'local', '192.0.2.1']);
@@ -223,7 +223,7 @@ void t.test('a VXLAN device of other settings is replaced, somebody else’s lin
 });
 
 void t.test('another device with the VNI in the way: said, and worth another try', { skip }, async (t) => {
-  const { node, pass } = createStage(t);
+  const { node, pass } = await createStage(t);
   run('ip', ['-n', node.netns, 'link', 'del', vxlan]);
   run('ip', ['-n', node.netns, 'link', 'add', 'other', 'type', 'vxlan', 'id', '1001', 'dstport', '4789', 'local', '192.0.2.1']);
   t.match(pass().unmended, [new RegExp(`^the tenant's VXLAN device ${vxlan} is missing: Cannot make the VXLAN device of tenant blue: another device`)]);
@@ -232,7 +232,7 @@ void t.test('another device with the VNI in the way: said, and worth another try
 });
 
 void t.test('what waits to be deleted: a port is left to go, a segment is made anew', { skip }, async (t) => {
-  const { node, pass } = createStage(t);
+  const { node, pass } = await createStage(t);
   const doomed = String(0x77656674);
   run('ip', ['-n', node.netns, 'link', 'set', hostIf, 'group', doomed]);
   t.same(pass(), { said: [], unmended: [`${hostIf} waits to be deleted`], writes: [] });
@@ -243,9 +243,9 @@ void t.test('what waits to be deleted: a port is left to go, a segment is made a
 });
 
 void t.test('an observation may be old: what was repaired or removed since is not done twice, and what is another tenant’s not at all', { skip }, async (t) => {
-  const { node, containers } = createStage(t);
+  const { node, containers } = await createStage(t);
   const other = createContainer(t);
-  node.datapath.attach({ segment: red, port: testPort(red, 7), netnsFd: other.fd });
+  await node.datapath.attach({ segment: red, port: testPort(red, 7), netnsFd: other.fd });
   const request = toRepair(segment, limited, containers[0]);
   const writes: string[] = [];
   const datapath = node.withKernel((kernel) => recordingKernel(kernel, writes));
