@@ -84,7 +84,7 @@ t.test('what cannot follow stays as it is, with the reason', { skip }, (t) => {
 
 t.test('a pass brings segments in line, in the ledger and in the datapath', { skip }, async (t) => {
   const node = createNode(t, linuxBridgeDatapath);
-  const played = playNode(t, { kernel: insideNetns(node.fd, () => ({ ...node.kernel })) });
+  const played = playNode(t, { kernel: node.kernel });
   const conf = (peers: readonly string[]): string => JSON.stringify({ ...base, peers });
   played.put(attached(1, { conf: conf(['192.0.2.2']) }), blue);
   await runPass(played.parts, everything);

@@ -136,15 +136,15 @@ async function remove(node: TestNode): Promise<void> {
   node.datapath.trimGuard([]);
 }
 
-function attach(node: TestNode, container: TestContainer): void {
-  node.datapath.attach({ segment, port, netnsFd: container.fd });
+async function attach(node: TestNode, container: TestContainer): Promise<void> {
+  await node.datapath.attach({ segment, port, netnsFd: container.fd });
 }
 
 void t.test('each kind of damage is heard and leads to what was damaged', { skip }, async (t) => {
   const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
   const window = watch(t, node);
   for (const { command, inside, looks } of damages) {
-    attach(node, container);
+    await attach(node, container);
     await window.close();
     const [tool = '', ...args] = argumentsOf(command);
     runIn(inside === true ? container.netns : node.netns, tool, ...args);
@@ -160,16 +160,16 @@ void t.test('an ADD by another process costs no look at its port or its tenant',
   const [node, first, second] = [createNode(t, linuxBridgeDatapath), createContainer(t), createContainer(t)];
   const window = watch(t, node);
   await window.close();
-  node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: first.fd });
+  await node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: first.fd });
   t.same(namesIn(await window.close()).filter((name) => name !== 'guard'), [], 'the node’s first makes the guard');
-  node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: second.fd });
+  await node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: second.fd });
   t.same(namesIn(await window.close()), []);
 });
 
 void t.test('what is not weft’s is nobody’s business', { skip }, async (t) => {
   const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
   const window = watch(t, node);
-  attach(node, container);
+  await attach(node, container);
   await window.close();
   const lines = ['link add v0 type veth peer name v1', 'link set v0 up', 'link add weft0 type bridge', 'link set weft0 up', 'link set v0 master weft0', 'link del v0', 'link del weft0'];
   run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);

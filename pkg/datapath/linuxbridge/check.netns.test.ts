@@ -50,7 +50,7 @@ void t.test('check() says in words just the damage done to the node', { skip }, 
   const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
   const request = { segment, port, netnsFd: container.fd };
   for (const { command, faults } of damages) {
-    node.datapath.attach(request);
+    await node.datapath.attach(request);
     t.same(node.datapath.check(request), [], 'whole before');
     const [tool = '', ...args] = command.split(' ');
     runIn(node.netns, tool, ...args);
@@ -71,7 +71,7 @@ void t.test('check() of an attachment that somebody else’s VXLAN device replac
     ['id 1001 dstport 4789', `${vxlan} does not use the VTEP address 192.0.2.1`],
   ];
   for (const [settings, fault] of rows) {
-    node.datapath.attach(request);
+    await node.datapath.attach(request);
     run('ip', ['-n', node.netns, 'link', 'del', vxlan]);
     run('ip', ['-n', node.netns, 'link', 'add', vxlan, 'type', 'vxlan', ...settings.split(' ')]);
     t.same(node.datapath.check(request), [fault], settings);
@@ -83,9 +83,9 @@ void t.test('what CHECK finds on the node, the next attachment repairs: links, f
   const [node, container, other] = [createNode(t, linuxBridgeDatapath), createContainer(t), createContainer(t)];
   const request = { segment, port, netnsFd: container.fd };
   for (const line of [`link del ${vxlan}`, `link set ${vxlan} down`, `link set ${vxlan} nomaster`, `link set ${vxlan} mtu 1400`, `link set ${bridge} down`]) {
-    node.datapath.attach(request);
+    await node.datapath.attach(request);
     run('ip', ['-n', node.netns, ...line.split(' ')]);
-    node.datapath.attach({ segment, port: testPort(segment, 6), netnsFd: other.fd });
+    await node.datapath.attach({ segment, port: testPort(segment, 6), netnsFd: other.fd });
     t.same(node.datapath.check(request), [], line);
     for (const each of [port, testPort(segment, 6)]) node.datapath.detach(each);
   }

@@ -30,7 +30,7 @@ function elementCounts({ netns }: TestContainer): Readonly<Record<string, number
 void t.test('a segment is a bridge and a VXLAN device', { skip }, async (t) => {
   const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
   const port = testPort(blue, 5);
-  node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
+  await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
   t.match(findLink(node.netns, bridge), {
     address: '0e:77:67:00:03:e9', mtu: 1450, ifalias: 'weft tenant blue VNI 1001', linkinfo: { info_kind: 'bridge', info_data: { stp_state: 0, mcast_snooping: 0 } },
   });
@@ -51,7 +51,7 @@ void t.test('over IPv6, and for a layer 2 attachment', { skip }, async (t) => {
   const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
   const segment = { ...blue, overlayMtu: 1430, vtepAddress: parseAddress('2001:db8:ffff::1'), peers: [parseAddress('2001:db8:ffff::2'), parseAddress('2001:db8:ffff::3')] };
   const request = { segment, port: testPort(segment, 5, { addresses: [], routes: [] }), netnsFd: container.fd };
-  node.datapath.attach(request);
+  await node.datapath.attach(request);
   t.match(findLink(node.netns, vxlan), { mtu: 1500, linkinfo: { info_data: { local6: '2001:db8:ffff::1' } } });
   t.same(floodList(node), ['2001:db8:ffff::2', '2001:db8:ffff::3']);
   t.same(elementCounts(node), { 'bridge weft ports': 1, 'bridge weft open': 1, 'inet weft segments': 1, 'inet weft vteps6': 2 });
@@ -61,8 +61,8 @@ void t.test('over IPv6, and for a layer 2 attachment', { skip }, async (t) => {
 void t.test('updateSegment() changes the flood list and the guard, and nothing of another tenant', { skip }, async (t) => {
   const node = createNode(t, linuxBridgeDatapath);
   const port = testPort(blue, 5);
-  node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd });
-  node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
+  await node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd });
+  await node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
   const changed = { ...withGateway(blue), peers: [parseAddress('192.0.2.3'), parseAddress('192.0.2.4')] };
   const before = observeNode(node);
   node.datapath.updateSegment({ segment: changed, previous: blue, others: [red], ports: [port] });
@@ -92,7 +92,7 @@ for (const { line, message } of foreign) {
     run('ip', ['-n', node.netns, ...line.split(' ')]);
     const before = observeNode(node);
     const port = testPort(blue, 5);
-    t.throws(() => node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), { code: 'foreignObject', cniCode: 112, message });
+    await t.rejects(node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), { code: 'foreignObject', cniCode: 112, message });
     node.datapath.detach(port);
     removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.same(observeNode(node), before, 'it is left alone');
@@ -103,11 +103,11 @@ void t.test('a VXLAN device of other settings is replaced, one that is merely da
   const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
   run('ip', ['-n', node.netns, 'link', 'add', vxlan, 'type', 'vxlan', 'id', '7', 'dstport', '4790', 'local', '192.0.2.1']);
   const request = { segment: blue, port: testPort(blue, 5), netnsFd: container.fd };
-  node.datapath.attach(request);
+  await node.datapath.attach(request);
   t.match(findLink(node.netns, vxlan)?.linkinfo?.info_data, { id: 1001, port: 4789 });
   const index = findLink(node.netns, vxlan)?.ifindex;
   for (const line of [`link set ${vxlan} nomaster down`, `link set ${bridge} down`]) run('ip', ['-n', node.netns, ...line.split(' ')]);
-  node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: createContainer(t).fd });
+  await node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: createContainer(t).fd });
   t.equal(findLink(node.netns, vxlan)?.ifindex, index, 'the same device');
   t.same(node.datapath.check(request), []);
 });
@@ -116,7 +116,7 @@ void t.test('a segment whose removal was interrupted is used again, and no later
   const node = createNode(t, linuxBridgeDatapath);
   const request = { segment: blue, port: testPort(blue, 5), netnsFd: createContainer(t).fd };
   for (let at = 1, isDone = false; !isDone; at += 1) {
-    node.datapath.attach(request);
+    await node.datapath.attach(request);
     node.datapath.detach(request.port);
     const plan = new FaultPlan('refused', at);
     try {
@@ -125,8 +125,8 @@ void t.test('a segment whose removal was interrupted is used again, and no later
       t.match(error, { code: 'kernelRefused' });
     }
     isDone = plan.failed === undefined;
-    node.datapath.attach(request);
-    node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
+    await node.datapath.attach(request);
+    await node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
     removeSegment(node.datapath, { segment: red, remaining: [blue], ports: [testPort(red, 6)] });
     t.same(node.datapath.check(request), [], `after request ${at}: ${plan.failed ?? 'none'}`);
     node.datapath.detach(request.port);
@@ -138,7 +138,7 @@ void t.test('a tenant of a thousand peers', { skip }, async (t) => {
   const peers = Array.from({ length: 1000 }, (_, n) => addAddress(parseAddress('10.200.0.1'), BigInt(n)));
   const [segment, port] = [{ ...blue, peers }, testPort(blue, 5)];
   const before = observeNode(node);
-  node.datapath.attach({ segment, port, netnsFd: createContainer(t).fd });
+  await node.datapath.attach({ segment, port, netnsFd: createContainer(t).fd });
   t.equal(floodList(node).length, peers.length);
   t.equal(elementCounts(node)['inet weft vteps4'], peers.length);
   node.datapath.updateSegment({ segment: blue, previous: segment, others: [], ports: [port] });
@@ -152,7 +152,7 @@ void t.test('a tenant of a thousand peers', { skip }, async (t) => {
 void t.test('collect() of thousands of strays in the guard', { skip }, async (t) => {
   const node = createNode(t, linuxBridgeDatapath);
   const port = testPort(blue, 5);
-  node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd });
+  await node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd });
   const before = observeNode(node);
   const strays = Array.from({ length: 4000 }, (_, n) => `"weft-pstray${n % 100}" . 10.9.${n >> 8}.${n & 0xff}`);
   run('ip', inNetns(node.netns, 'nft', '-f', '-'), `add element bridge weft addresses4 { ${strays.join(', ')} }`);
@@ -162,15 +162,15 @@ void t.test('collect() of thousands of strays in the guard', { skip }, async (t)
 
 void t.test('a bridge that is full', { skip }, async (t) => {
   const node = createNode(t, linuxBridgeDatapath);
-  node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: createContainer(t).fd });
+  await node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: createContainer(t).fd });
   // One port is the container's, one the VXLAN device's: veths fill the 1021 others.
   const lines = Array.from({ length: 511 }, (_, n) => [`link add a${n} master ${bridge} type veth peer name b${n}`, n < 510 ? `link set b${n} master ${bridge}` : '']).flat();
   run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);
   const container = createContainer(t);
-  t.throws(() => node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: container.fd }), { code: 'bridgeFull', message: `VNI 1001 has ${node.datapath.portsMax} containers on this node: there is no room for another one` });
+  await t.rejects(node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: container.fd }), { code: 'bridgeFull', message: `VNI 1001 has ${node.datapath.portsMax} containers on this node: there is no room for another one` });
   t.equal(node.datapath.portsMax, 1022);
   node.datapath.detach(testPort(blue, 6));
   run('ip', ['-n', node.netns, 'link', 'set', 'a0', 'nomaster']);
-  node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: container.fd });
+  await node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: container.fd });
   t.equal(findLink(node.netns, testPort(blue, 6).hostIf)?.master, bridge, 'a port is free again');
 });

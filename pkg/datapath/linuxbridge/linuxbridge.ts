@@ -16,6 +16,7 @@ import { decodeLink, listLinks } from '../../netlink/link.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import { getTable } from '../../nftables/nftables.ts';
 import type { Datapath } from '../datapath.ts';
+import { exchangeAside } from '../exchange.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
@@ -31,7 +32,7 @@ export function linuxBridgeDatapath(kernel: Kernel): Datapath {
   return {
     ...linuxBridgeRepair(kernel),
     portsMax: containersMax,
-    attach: (request) => attachPort(kernel, request),
+    attach: (request) => exchangeAside(kernel, attachPort(kernel, request)),
     detach: (port, segment) => detachPort(kernel, port, segment),
     updateSegment(change) {
       updateSegment(kernel, change);

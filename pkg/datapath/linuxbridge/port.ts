@@ -13,6 +13,7 @@ import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
+import type { Exchanges } from '../exchange.ts';
 import type { Kernel, Sysctl } from '../kernel.ts';
 import { hasChosenMac, locationFrame, neighbourFrame } from './announcement.ts';
 import { addGuard, removeGuard } from './guard.ts';
@@ -28,14 +29,14 @@ export const containersMax: number = bridgePortsMax - 1;
  * Makes the port. The guard comes first, so that the port is never open; the host's end is up before the container's,
  * so that what that announces has a way out.
  */
-export async function attachPort(kernel: Kernel, request: PortRequest): Promise<AttachedLink> {
+export function* attachPort(kernel: Kernel, request: PortRequest): Exchanges<AttachedLink> {
   const { port, segment, netnsFd } = request;
-  const { bridge, vxlan } = await ensureSegment(kernel, segment);
+  const { bridge, vxlan } = yield* ensureSegment(kernel, segment);
   addGuard(kernel.netfilter, portElements(port, { hasGateway: segment.gateway !== undefined }));
-  const host = await makeVeth(kernel, request, bridge.index);
+  const host = yield* makeVeth(kernel, request, bridge.index);
   limitBandwidth(kernel.route, port, host.index);
-  await kernel.requestAside(hostEndSettings(port, host.index));
-  await kernel.requestAsideIn(netnsFd, containerEndSettings(port, host.peerIndex), sysctlsOf(port));
+  yield { requests: hostEndSettings(port, host.index) };
+  yield { requests: containerEndSettings(port, host.peerIndex), inside: { netnsFd, sysctls: sysctlsOf(port) } };
   announce(kernel, request, { bridge, vxlan });
   return { hostMac: host.mac };
 }
@@ -48,10 +49,10 @@ interface HostEnd {
   readonly peerIndex: number;
 }
 
-async function makeVeth(kernel: Kernel, { port, netnsFd }: PortRequest, master: number): Promise<HostEnd> {
+function* makeVeth(kernel: Kernel, { port, netnsFd }: PortRequest, master: number): Exchanges<HostEnd> {
   const peer = { name: port.containerIf, mac: port.mac, netnsFd };
   try {
-    const [, read] = await kernel.requestAside([addVeth({ name: port.hostIf, mtu: port.mtu, master, peer }), getLink(port.hostIf)]);
+    const [, read] = yield { requests: [addVeth({ name: port.hostIf, mtu: port.mtu, master, peer }), getLink(port.hostIf)] };
     const { index, mac, lower = index } = decodeLink(read?.[0] as NetlinkMessage);
     return { index, mac: mac as Mac, peerIndex: lower };
   } catch (error) {

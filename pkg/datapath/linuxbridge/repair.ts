@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { findNetnsId, openNetnsById } from '../../sys/netns.ts';
+import { exchangeNow } from '../exchange.ts';
 import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
 import type { Kernel } from '../kernel.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
@@ -25,7 +26,7 @@ export function linuxBridgeRepair(kernel: Kernel): DatapathRepair {
 
 function repairSegment(kernel: Kernel, segment: Segment, seen: Observation | undefined): Repair {
   if (seen !== undefined && segmentFaults(segment, seen).length === 0) return nothingWrong;
-  const hands: SegmentHands = { route: kernel.route, setSysctl: (parts, value) => kernel.setSysctl(parts, value), remake: () => void ensureSegment(kernel, segment) };
+  const hands: SegmentHands = { route: kernel.route, setSysctl: (parts, value) => kernel.setSysctl(parts, value), remake: () => void exchangeNow(kernel, ensureSegment(kernel, segment)) };
   return repairInRounds(() => segmentFaults(segment, observeNow(kernel)), hands);
 }
 
@@ -34,7 +35,7 @@ function repairPort(kernel: Kernel, request: PortToRepair, seen: Observation | u
   const hands: PortHands = {
     route: kernel.route,
     remake() {
-      const isMade = insideContainer(request, (netnsFd) => attachPort(kernel, { ...request, netnsFd })) !== undefined;
+      const isMade = insideContainer(request, (netnsFd) => exchangeNow(kernel, attachPort(kernel, { ...request, netnsFd }))) !== undefined;
       if (!isMade) throw new WeftError('tryAgainLater', `The container's namespace ${request.netns} is gone`);
     },
   };

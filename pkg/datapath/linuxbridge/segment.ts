@@ -12,6 +12,7 @@ import { bridgeName, segmentAlias, vxlanName } from '../../overlay/names.ts';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { SegmentRemoval } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
+import type { Exchanges } from '../exchange.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from './guard.ts';
@@ -28,14 +29,15 @@ export function findLinks(route: Netlink, names: readonly string[]): (Link | und
 }
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
-export async function ensureSegment(kernel: Kernel, segment: Segment): Promise<SegmentLinks> {
-  const present = await findSegmentLinks(kernel, segment);
+export function* ensureSegment(kernel: Kernel, segment: Segment): Exchanges<SegmentLinks> {
+  const present = yield* findSegmentLinks(segment);
   return present !== undefined && describeDamage(segment, present) === undefined ? present : makeSegment(kernel, segment);
 }
 
-async function findSegmentLinks(kernel: Kernel, { vni }: Segment): Promise<SegmentLinks | undefined> {
+function* findSegmentLinks({ vni }: Segment): Exchanges<SegmentLinks | undefined> {
   try {
-    const [bridge, vxlan] = (await kernel.requestAside([bridgeName(vni), vxlanName(vni)].map(getLink))).map(([message]) => decodeLink(message as NetlinkMessage));
+    const answers = yield { requests: [bridgeName(vni), vxlanName(vni)].map(getLink) };
+    const [bridge, vxlan] = answers.map(([message]) => decodeLink(message as NetlinkMessage));
     return { bridge: bridge as Link, vxlan: vxlan as Link };
   } catch (error) {
     if (isRefusal(error, 'ENODEV')) return undefined;
