@@ -13,10 +13,20 @@ lab=(iproute2 nftables tcpdump iputils-ping)
 case "${1:-}" in
   build) wanted=("${build[@]}") ;;
   demo)  wanted=("${build[@]}" "${lab[@]}") ;;
-  test)  wanted=("${build[@]}" "${lab[@]}" python3 containernetworking-plugins containerd runc podman busybox-static) ;;
-  bench) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins) ;;
+  test)  wanted=("${build[@]}" "${lab[@]}" python3 containernetworking-plugins containerd runc podman busybox-static openvswitch-switch) ;;
+  bench) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins openvswitch-switch) ;;
   *)     echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
 esac
+
+# Tests start what they need themselves, in places of their own. A system-wide Open vSwitch or containerd that an installation
+# started would be a service that nobody asked for. The machine's own policy, where it has one, stands (policy-rc.d(8)).
+policy=/usr/sbin/policy-rc.d
+keep_services_stopped() {
+  [[ ! -e "$policy" && ! -L "$policy" ]] || return 0
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+}
 
 install_debian_packages() {
   local missing=() package
@@ -32,6 +42,7 @@ install_debian_packages() {
   echo "Installing from Debian: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
+  keep_services_stopped
   apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
 }
 
