@@ -122,6 +122,8 @@ function readLeniently(parameters: Parameters, conf: JsonObject): CniRequest {
 }
 
 function findResult(value: unknown): CniResult | undefined {
+  // Most DELs come without, and an exception costs more than the rest of the reading.
+  if (isAbsent(value)) return undefined;
   try {
     return parseResult(value);
   } catch {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { describeError } from '../errors/weft-error.ts';
 import { elsewhereReasons, encodeFrame, ProtocolError, RequestDecoder, requestDeadlineMs, type ElsewhereReason, type Request } from '../protocol/protocol.ts';
 import { hasHungUp, readPeerCredentials, type PeerCredentials } from '../sys/peer.ts';
-import { nextTurn, startTimer } from '../sys/timer.ts';
+import { startTimer } from '../sys/timer.ts';
 
 /** Why a caller is sent elsewhere. */
 export interface Refusal {
@@ -31,6 +31,9 @@ export interface RequestHandler {
 
 /** How long a caller may take to fetch its answer. */
 const fetchDeadlineMs = 5000;
+
+/** After how long a caller hears that its call was accepted, where the answer has not come first. The launcher waits 5 s for it (ACCEPTANCE_MS). */
+const announceAfterMs = 50;
 
 /** Whom the daemon serves: root, and the user it runs as. */
 function isTrusted({ uid }: PeerCredentials): boolean {
@@ -62,11 +65,15 @@ async function carryOut(socket: Socket, request: Request, { fd, handler }: { fd:
   finish(socket, encodeFrame({ kind: 'answered', status: answer.status, body: answer.body }));
 }
 
-/** Most calls are done within this turn of the loop: then acceptance and answer leave together, and wake the caller once. */
+/**
+ * Most calls are done within a few milliseconds: then acceptance and answer leave together, and wake the caller once. What takes longer
+ * is announced long before the caller would give up waiting for acceptance and go elsewhere.
+ */
 function accept(socket: Socket): void {
   socket.cork();
   socket.write(encodeFrame({ kind: 'accepted' }));
-  void nextTurn().then(() => socket.uncork());
+  const stop = startTimer(announceAfterMs, () => socket.uncork());
+  socket.once('close', stop);
 }
 
 function sendAway(socket: Socket, { reason, words }: Refusal): void {
