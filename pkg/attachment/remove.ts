@@ -68,7 +68,7 @@ export async function removeClaimed(parts: EngineParts, { record, segment, isLas
   try {
     // The last one goes together with its segment, unless a delegated plugin must be told in between.
     const goesWithSegment = isLast && !isDelegated(record.ipam);
-    if (!goesWithSegment) await parts.datapath.detach(record.port, segment);
+    if (!goesWithSegment) await parts.datapath.detachSoon(record.port, segment);
     await releaseDelegate(parts, record, caller);
     await settle(parts, await parts.ledger().writeTogether((tx) => {
       // Another DEL of the same attachment may have been faster; what is there under its name by now is not this one's.

@@ -1,7 +1,7 @@
 /**
  * What every datapath does for the engine. One attachment at a time on the fast path; the whole node when collecting.
- * All methods but attach() do their work within the call, for some run inside the ledger's transaction: only the kernel's deletion of
- * links is waited for afterwards, by the promise that is returned. attach() may be under way for many containers at once.
+ * All methods but attach() and detachSoon() do their work within the call, for some run inside the ledger's transaction: only the kernel's
+ * deletion of links is waited for afterwards, by the promise that is returned. Those two may be under way for many containers at once.
  */
 import { WeftError } from '../errors/weft-error.ts';
 import type { Mac, Vni } from '../netaddr/netaddr.ts';
@@ -67,6 +67,8 @@ export interface Datapath extends DatapathRepair {
    * known. The port is closed when the call returns, and gone when the promise is fulfilled.
    */
   detach(port: AttachmentPort, segment?: Segment): Promise<void>;
+  /** As detach(), together with whatever else is removed at this moment: the port is closed and gone when the promise is fulfilled. */
+  detachSoon(port: AttachmentPort, segment?: Segment): Promise<void>;
   /** Brings a segment that is in place in line with changed settings: peers, gateway. */
   updateSegment(change: SegmentChange): void;
   /** Removes a segment that has no attachment left but those that go with it. Its links are gone when the promise is fulfilled; from the call's return on nobody may use them. */

@@ -17,6 +17,8 @@ export interface Kernel {
   readonly route: Netlink;
   /** nfnetlink in the node's own namespace. */
   readonly netfilter: Netlink;
+  /** Whether no other call is under way: then nobody gains by doing things together or aside. */
+  isAlone(): boolean;
   /** Runs with an rtnetlink socket of another namespace, which is closed afterwards; before it, sets those of the sysctls there that exist and can be written. */
   withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T, sysctls?: readonly Sysctl[]): T;
   /** As route.request(); where more than one call is under way, beside the event loop and together with the others' requests. */
@@ -84,6 +86,10 @@ class SocketKernel implements OpenKernel {
 
   get netfilter(): NetlinkSocket {
     return (this.#netfilter ??= openNetlink('netfilter'));
+  }
+
+  isAlone(): boolean {
+    return this.#isAlone();
   }
 
   withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T, sysctls: readonly Sysctl[] = []): T {

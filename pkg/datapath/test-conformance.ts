@@ -20,6 +20,7 @@ export interface DatapathUnderTest {
 /** Runs the suite. */
 export function testDatapath(subject: DatapathUnderTest): void {
   conformanceOfAttach(subject);
+  conformanceOfMany(subject);
   conformanceOfRefusals(subject);
   conformanceOfReach(subject);
   conformanceOfSegments(subject);
@@ -55,6 +56,22 @@ function conformanceOfAttach({ create, skip }: DatapathUnderTest): void {
       run('ip', ['-n', netns, 'address', 'add', `192.168.7.${index + 5}/24`, 'dev', 'eth0']);
     }
     t.ok(canPing(containers[0], '192.168.7.6'));
+  });
+}
+
+function conformanceOfMany({ create, skip }: DatapathUnderTest): void {
+  void t.test('many at the same time, made and removed', { skip }, async (t) => {
+    const node = createNode(t, create, { isAlone: () => false });
+    const requests = Array.from({ length: 12 }, (_, index) => ({ segment: blue, port: testPort(blue, index + 5), container: createContainer(t) }));
+    await Promise.all(requests.map(({ segment, port, container }) => node.datapath.attach({ segment, port, netnsFd: container.fd })));
+    for (const { segment, port, container } of requests) t.same(node.datapath.check({ segment, port, netnsFd: container.fd }), []);
+    const [first, second, ...others] = requests as [typeof requests[0], typeof requests[0], ...typeof requests];
+    t.ok(canPing(first.container, '10.1.1.6'));
+    await Promise.all(others.map(({ port, segment }) => node.datapath.detachSoon(port, segment)));
+    for (const { container } of others) t.same(readLinks(container.netns).map((link) => link.ifname), ['lo']);
+    t.ok(canPing(first.container, '10.1.1.6'), 'those that stay are as they were');
+    for (const { segment, port, container } of [first, second]) t.same(node.datapath.check({ segment, port, netnsFd: container.fd }), []);
+    t.same(await node.datapath.collect({ segments: [blue], ports: [first.port, second.port] }), [], 'nothing is left of the others');
   });
 }
 

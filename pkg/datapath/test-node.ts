@@ -8,7 +8,7 @@ import { run, runIn } from '../testing/command.ts';
 import { createNetns, netnsPath, type TeardownScope } from '../testing/netns.ts';
 import { bridgeJson, ipJson, readLinks, readRoutes, readRuleset, type ObservedFdbEntry } from '../testing/observe.ts';
 import type { Datapath, SegmentRemoval } from './datapath.ts';
-import { openKernel, type Kernel } from './kernel.ts';
+import { openKernel, type Kernel, type KernelOptions } from './kernel.ts';
 
 export type DatapathFactory = (kernel: Kernel) => Datapath;
 
@@ -36,26 +36,25 @@ export function createContainer(scope: TeardownScope, label = 'container'): Test
 }
 
 /** One node, whose underlay leads nowhere. */
-export function createNode(scope: TeardownScope, create: DatapathFactory): TestNode {
-  return createNodes(scope, create)[0];
+export function createNode(scope: TeardownScope, create: DatapathFactory, options?: KernelOptions): TestNode {
+  return createNodes(scope, create, options)[0];
 }
 
 /** Two nodes, 192.0.2.1 and 192.0.2.2 on one underlay, and 2001:db8:ffff::1 and ::2. */
-export function createNodes(scope: TeardownScope, create: DatapathFactory): readonly [TestNode, TestNode] {
+export function createNodes(scope: TeardownScope, create: DatapathFactory, options?: KernelOptions): readonly [TestNode, TestNode] {
   const [first, second] = [createContainer(scope, 'node1'), createContainer(scope, 'node2')];
   run('ip', ['link', 'add', 'u0', 'netns', first.netns, 'type', 'veth', 'peer', 'name', 'u0', 'netns', second.netns]);
   for (const [index, { netns }] of [first, second].entries()) {
     const lines = ['link set u0 addrgenmode none', 'link set u0 up', `address add 192.0.2.${index + 1}/24 dev u0`, `address add 2001:db8:ffff::${index + 1}/64 dev u0 nodad`];
     run('ip', ['-n', netns, '-batch', '-'], `${lines.join('\n')}\n`);
   }
-  return [nodeOf(scope, first, create), nodeOf(scope, second, create)];
-}
-
-function nodeOf(scope: TeardownScope, { netns, fd }: TestContainer, create: DatapathFactory): TestNode {
-  const kernel = insideEveryCall(fd, openKernel());
-  scope.teardown(() => kernel.close());
-  const withKernel = (change: (kernel: Kernel) => Kernel): Datapath => create(change(kernel));
-  return { netns, fd, kernel, withKernel, datapath: withKernel((plain) => plain) };
+  const nodeOf = ({ netns, fd }: TestContainer): TestNode => {
+    const kernel = insideEveryCall(fd, openKernel(options));
+    scope.teardown(() => kernel.close());
+    const withKernel = (change: (kernel: Kernel) => Kernel): Datapath => create(change(kernel));
+    return { netns, fd, kernel, withKernel, datapath: withKernel((plain) => plain) };
+  };
+  return [nodeOf(first), nodeOf(second)];
 }
 
 /** Whatever is asked of the kernel, asked with the thread inside the namespace: sockets and sysctls are the node's. */

@@ -31,6 +31,8 @@ export class NetlinkQueue {
   /** As NetlinkSocket.request(), for at most as many requests as one datagram takes. Those of different callers are carried out in any order. */
   request(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[][]> {
     return new Promise((resolve, reject) => {
+      // Here and not later: a socket belongs to the namespace that the thread is in when it is opened.
+      this.#socket ??= this.#open();
       this.#waiting.push({ requests, resolve, reject });
       if (!this.#isBusy) void this.#work();
     });

@@ -111,13 +111,15 @@ function wholeAnswers(): Answers {
 const unasked = { portsMax: 1022, attach: () => unexpected('attach'), check: () => unexpected('check'), findObstacle: () => undefined };
 
 function playedDatapath(calls: string[], answers: Answers): Datapath {
+  const detach: Datapath['detach'] = (port) => {
+    calls.push(`detach ${port.hostIf}`);
+    return answers.detach(port.hostIf);
+  };
   return {
     ...unasked,
     ...playedRepair(calls, answers),
-    detach(port) {
-      calls.push(`detach ${port.hostIf}`);
-      return answers.detach(port.hostIf);
-    },
+    detach,
+    detachSoon: detach,
     updateSegment({ segment }) {
       calls.push(`update ${segment.vni}`);
       answers.update();
@@ -160,7 +162,7 @@ function playedRepair(calls: string[], answers: Answers): DatapathRepair {
 const netlinkWithoutAnything: Netlink = { request: () => [], tryRequest: () => [], dump: () => [], close: () => undefined };
 const kernelWithoutAnything: Kernel = {
   route: netlinkWithoutAnything, netfilter: netlinkWithoutAnything,
-  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, close: () => undefined,
+  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), isAlone: () => true, readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, close: () => undefined,
 };
 
 function unexpected(what: string): never {

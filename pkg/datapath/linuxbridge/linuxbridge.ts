@@ -16,24 +16,26 @@ import { decodeLink, listLinks } from '../../netlink/link.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import { getTable } from '../../nftables/nftables.ts';
 import type { Datapath } from '../datapath.ts';
-import { exchangeAside } from '../exchange.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
 import { trimGuard } from './guard.ts';
 import { mendGuard } from './guard-mending.ts';
-import { attachPort, containersMax, detachPort, refreshPortGuard } from './port.ts';
+import { GuardQueue } from './guard-queue.ts';
+import { attachPortAside, containersMax, detachPort, detachPortSoon, refreshPortGuard } from './port.ts';
 import { linuxBridgeRepair } from './repair.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from './guard-rules.ts';
 
 /** The datapath over a kernel. The caller closes the kernel. */
 export function linuxBridgeDatapath(kernel: Kernel): Datapath {
+  const guard = new GuardQueue(kernel);
   return {
     ...linuxBridgeRepair(kernel),
     portsMax: containersMax,
-    attach: (request) => exchangeAside(kernel, attachPort(kernel, request)),
+    attach: (request) => attachPortAside(kernel, guard, request),
     detach: (port, segment) => detachPort(kernel, port, segment),
+    detachSoon: (port, segment) => detachPortSoon(kernel, guard, { port, segment }),
     updateSegment(change) {
       updateSegment(kernel, change);
       for (const port of change.ports) refreshPortGuard(kernel, port, change.segment);

@@ -13,11 +13,12 @@ import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
-import type { Exchanges } from '../exchange.ts';
+import { exchangeAside, type Exchanges } from '../exchange.ts';
 import type { Kernel, Sysctl } from '../kernel.ts';
 import { hasChosenMac, locationFrame, neighbourFrame } from './announcement.ts';
 import { addGuard, removeGuard } from './guard.ts';
-import { portElements } from './guard-elements.ts';
+import { portElements, type GuardElement } from './guard-elements.ts';
+import type { GuardQueue } from './guard-queue.ts';
 import { ensureSegment, findLinks } from './segment.ts';
 import type { SegmentLinks } from './segment-faults.ts';
 
@@ -30,9 +31,25 @@ export const containersMax: number = bridgePortsMax - 1;
  * so that what that announces has a way out.
  */
 export function* attachPort(kernel: Kernel, request: PortRequest): Exchanges<AttachedLink> {
-  const { port, segment, netnsFd } = request;
-  const { bridge, vxlan } = yield* ensureSegment(kernel, segment);
-  addGuard(kernel.netfilter, portElements(port, { hasGateway: segment.gateway !== undefined }));
+  const links = yield* ensureSegment(kernel, request.segment);
+  addGuard(kernel.netfilter, guardOf(request));
+  return yield* plugPort(kernel, request, links);
+}
+
+/** As attachPort(), beside the event loop and together with others. */
+export async function attachPortAside(kernel: Kernel, guard: GuardQueue, request: PortRequest): Promise<AttachedLink> {
+  const links = await exchangeAside(kernel, ensureSegment(kernel, request.segment));
+  await guard.add(guardOf(request));
+  return exchangeAside(kernel, plugPort(kernel, request, links));
+}
+
+function guardOf({ port, segment }: PortRequest): GuardElement[] {
+  return portElements(port, { hasGateway: segment.gateway !== undefined });
+}
+
+/** The part behind the guard. */
+function* plugPort(kernel: Kernel, request: PortRequest, { bridge, vxlan }: SegmentLinks): Exchanges<AttachedLink> {
+  const { port, netnsFd } = request;
   const host = yield* makeVeth(kernel, request, bridge.index);
   limitBandwidth(kernel.route, port, host.index);
   yield { requests: hostEndSettings(port, host.index) };
@@ -127,9 +144,17 @@ export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segme
   const gone = kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]);
   // Whoever waits for it hears of it; here the guard may be what fails.
   gone.catch(() => undefined);
-  const hasGateway = segment === undefined || segment.gateway !== undefined;
-  removeGuard(kernel.netfilter, portElements(port, { hasGateway }));
+  removeGuard(kernel.netfilter, possibleElements(port, segment));
   return gone;
+}
+
+/** As detachPort(), with the guard's elements of others: the port is closed when the promise is fulfilled. */
+export async function detachPortSoon(kernel: Kernel, guard: GuardQueue, { port, segment }: { readonly port: AttachmentPort; readonly segment?: Segment | undefined }): Promise<void> {
+  await Promise.all([kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]), guard.remove(possibleElements(port, segment))]);
+}
+
+function possibleElements(port: AttachmentPort, segment: Segment | undefined): GuardElement[] {
+  return portElements(port, { hasGateway: segment === undefined || segment.gateway !== undefined });
 }
 
 /** The elements of an attachment whose tenant's settings changed. */
