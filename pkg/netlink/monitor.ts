@@ -15,7 +15,7 @@
  * by itself, such as the routes that go with an address. Ids are per namespace, and every process may choose its own.
  */
 import { createDatagramReader, type Datagram, type DatagramReader } from '../sys/datagram.ts';
-import { attachFilter, bindSocket, closeSocket, int32, openSocket, setSocketOption, SystemCallError } from '../sys/libc.ts';
+import { attachFilter, bindSocket, closeSocket, int32, openSocket, setReceiveBuffer, setSocketOption, SystemCallError } from '../sys/libc.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { watchReadable, type Watch } from '../sys/wait.ts';
 import { decodeMessages, type NetlinkMessage } from './codec.ts';
@@ -57,9 +57,6 @@ const solNetlink = 270;
 const netlinkAddMembership = 1;
 const netlinkListenAllNsid = 8;
 // include/uapi/asm-generic/socket.h
-const solSocket = 1;
-const soReceiveBuffer = 8;
-const soReceiveBufferForce = 33;
 /** sockaddr_nl: family, padding, port id, groups. */
 const addressBytes = 12;
 
@@ -206,13 +203,7 @@ class EventQueue {
 
 /** The order matters: nothing may be queued before the filter is there. */
 function prepareSocket(fd: number, { protocol, groups }: Source, receiveBufferBytes: number): void {
-  const size = { level: solSocket, value: int32(receiveBufferBytes) };
-  try {
-    setSocketOption(fd, { ...size, name: soReceiveBufferForce });
-  } catch {
-    // Not the host's administrator: as much as net.core.rmem_max allows.
-    setSocketOption(fd, { ...size, name: soReceiveBuffer });
-  }
+  setReceiveBuffer(fd, receiveBufferBytes);
   if (protocol === 'route') {
     attachFilter(fd, encodeEventFilter(routeEventRules));
     setSocketOption(fd, { level: solNetlink, name: netlinkListenAllNsid, value: int32(1) });

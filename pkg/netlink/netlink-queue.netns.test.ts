@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import t from 'tap';
+import { run } from '../testing/command.ts';
 import { createNetns, netnsPath, type TeardownScope } from '../testing/netns.ts';
 import { readAddresses } from '../testing/observe.ts';
 import { skipUnless } from '../testing/requirements.ts';
@@ -73,4 +74,11 @@ void t.test('one that cannot be opened', async (t) => {
   });
   await t.rejects(queue.request([getLink('lo')]), { message: 'no socket today' });
   queue.close();
+});
+
+void t.test('as many long answers as a datagram of requests can have', { skip }, async (t) => {
+  const { netns, queue } = openQueue(t);
+  run('ip', ['-n', netns, '-batch', '-'], 'link add bridge0 type bridge\nlink add vxlan0 master bridge0 type vxlan id 7 local 127.0.0.1 dstport 4789\n');
+  const answers = await Promise.all(Array.from({ length: requestsPerDatagram }, () => queue.request([getLink('bridge0'), getLink('vxlan0')])));
+  t.equal(answers.filter(([bridge, vxlan]) => bridge?.length === 1 && vxlan?.length === 1).length, requestsPerDatagram);
 });

@@ -7,7 +7,7 @@
  * ones behind it**, so only requests that do not build on each other's success may share a call.
  */
 import { isWeftError, WeftError } from '../errors/weft-error.ts';
-import { bindSocket, closeSocket, openSocket, readSocketName, receiveFrom, sendTo, sendToAside, setSocketOption, int32, SystemCallError, waitReadable } from '../sys/libc.ts';
+import { bindSocket, closeSocket, openSocket, readSocketName, receiveFrom, sendTo, sendToAside, setReceiveBuffer, setSocketOption, int32, SystemCallError, waitReadable } from '../sys/libc.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { decodeAttributes, decodeMessages, decodeString, encodeMessage, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
 import { NetlinkError } from './netlink-error.ts';
@@ -57,10 +57,11 @@ const receiveBufferBytes = 128 * 1024;
 const receiveBuffer = Buffer.allocUnsafeSlow(receiveBufferBytes);
 const dumpAttemptsMax = 5;
 /**
- * The kernel writes all answers to a datagram before the first is read. The receive buffer (net.core.rmem_default, 208 KiB)
- * holds some 90 descriptions of links, and more refusals, which repeat the request.
+ * The kernel writes all answers to a datagram before the first is read, and counts a link's description with up to 4.5 KiB against the
+ * socket's buffer: the default of 208 KiB (net.core.rmem_default) has no room for 64.
  */
 export const requestsPerDatagram = 64;
+const unreadBytesMax = 1024 * 1024;
 
 export type Protocol = 'route' | 'netfilter';
 const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, netfilter: 12 };
@@ -78,6 +79,7 @@ export class NetlinkSocket implements Netlink {
 
   constructor(protocol: Protocol) {
     this.#fd = openSocket(afNetlink, sockRaw, protocolNumbers[protocol]);
+    setReceiveBuffer(this.#fd, unreadBytesMax);
     setSocketOption(this.#fd, { level: solNetlink, name: netlinkExtAck, value: int32(1) });
     if (protocol === 'route') setSocketOption(this.#fd, { level: solNetlink, name: netlinkGetStrictCheck, value: int32(1) });
     // A batch is one datagram, however long. Of its refusals the first matters; those that find the buffer full are no error.

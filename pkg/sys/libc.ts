@@ -119,6 +119,17 @@ export function setSocketOption(fd: number, option: { level: number; name: numbe
   checked('setsockopt', libc().setsockopt(fd, option.level, option.name, option.value, option.value.length));
 }
 
+/** Room for what a socket has not been read of: what is asked for, or, without CAP_NET_ADMIN, as much as net.core.rmem_max allows. */
+export function setReceiveBuffer(fd: number, bytes: number): void {
+  const [solSocket, soReceiveBuffer, soReceiveBufferForce] = [1, 8, 33];
+  const size = { level: solSocket, value: int32(bytes) };
+  try {
+    setSocketOption(fd, { ...size, name: soReceiveBufferForce });
+  } catch {
+    setSocketOption(fd, { ...size, name: soReceiveBuffer });
+  }
+}
+
 /** getsockopt(2) into `value`. */
 export function getSocketOption(fd: number, option: { level: number; name: number; value: Uint8Array }): void {
   checked('getsockopt', libc().getsockopt(fd, option.level, option.name, option.value, int32(option.value.length)));

@@ -31,7 +31,15 @@ export function findLinks(route: Netlink, names: readonly string[]): (Link | und
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
 export function* ensureSegment(kernel: Kernel, segment: Segment): Exchanges<SegmentLinks> {
   const present = yield* findSegmentLinks(segment);
-  return present !== undefined && describeDamage(segment, present) === undefined ? present : makeSegment(kernel, segment);
+  if (isWhole(segment, present)) return present;
+  // Of a burst's first ADDs all find it missing; only one of them makes it.
+  const [bridge, vxlan] = findLinks(kernel.route, [bridgeName(segment.vni), vxlanName(segment.vni)]);
+  const now = bridge === undefined || vxlan === undefined ? undefined : { bridge, vxlan };
+  return isWhole(segment, now) ? now : makeSegment(kernel, segment);
+}
+
+function isWhole(segment: Segment, links: SegmentLinks | undefined): links is SegmentLinks {
+  return links !== undefined && describeDamage(segment, links) === undefined;
 }
 
 function* findSegmentLinks({ vni }: Segment): Exchanges<SegmentLinks | undefined> {
