@@ -31,6 +31,8 @@ export const importRules: readonly ImportRule[] = [
   { path: 'pkg/protocol/client.ts', mayImport: ['pkg/errors'], node: ['node:events', 'node:net'], packages: [], because: 'it is the one place that connects to a daemon' },
   { path: 'pkg/netlink', mayImport: [...ground, 'pkg/sys'], node: 'any', packages: [], because: 'netlink knows nothing of CNI or of tenants' },
   { path: 'pkg/nftables', mayImport: [...ground, 'pkg/sys', 'pkg/netlink'], node: 'any', packages: [], because: 'nf_tables is spoken over netlink and knows no tenants' },
+  { path: 'pkg/ovsdb', mayImport: ['pkg/errors', 'pkg/sys'], node: ['node:net'], packages: [], because: 'OVSDB knows no tenants' },
+  { path: 'pkg/openflow', mayImport: [...ground, 'pkg/sys'], node: ['node:net'], packages: [], because: 'OpenFlow is spoken over a socket and knows no tenants; of the system it needs timers' },
   { path: 'pkg/overlay', mayImport: ground, node: [], packages: [], because: 'the model is pure' },
   { path: 'pkg/ipam', mayImport: [...ground, 'pkg/overlay'], node: [], packages: [], because: 'choosing an address is a pure decision; the ledger remembers it' },
   { path: 'pkg/config', mayImport: [...ground, 'pkg/cni', 'pkg/overlay', 'pkg/ipam'], node: [], packages: ['yaml'], because: 'parsing is pure: text in, typed configuration out' },

@@ -1,0 +1,114 @@
+/**
+ * What is asked of a switch: changes of its flows and groups, lists of what it has, packets.
+ *
+ * The package speaks OpenFlow 1.3 to Open vSwitch itself and does not run `ovs-ofctl`: a process costs an ADD more than the flows do, and its
+ * text has no errors that say which flow was refused. Whatever a switch lists is decoded into the same values that it was made of, so that
+ * what is wanted and what is there compare by flowKey() and flowContent().
+ */
+import { bundleAdd, bundleControl } from './bundle.ts';
+import type { OpenFlowConnection } from './connection.ts';
+import { decodeListedPorts, listPortsRequest, packetOutRequest, type PacketOut, type Port } from './event.ts';
+import type { Outcome } from './exchange.ts';
+import { decodeListedFlows, flowModRequest, listFlowsRequest, type FlowFilter, type FlowMod, type ListedFlow } from './flow.ts';
+import { decodeListedGroups, groupModRequest, listGroupsRequest, type Group, type GroupMod } from './group.ts';
+import { barrierRequest, echoRequest, partOfAnswer, type Request } from './message.ts';
+import { OpenFlowError } from './openflow-error.ts';
+import type { Refusal } from './refusal.ts';
+
+/** A change of the switch. */
+export type Mod = FlowMod | GroupMod;
+
+/** How long something may take. Default: the connection's deadline. */
+export interface Deadline {
+  readonly deadlineMs?: number;
+}
+
+/**
+ * Carries changes out in their order, all of them or none, and no packet sees some of them only: a bundle, in two round trips.
+ * @throws OpenFlowError `refused`, naming the first change that was refused: then nothing has changed; or one of unknown outcome
+ * @throws RangeError when a value does not fit its field; nothing was sent
+ */
+export async function applyMods(connection: OpenFlowConnection, mods: readonly Mod[], { deadlineMs }: Deadline = {}): Promise<void> {
+  if (mods.length === 0) return;
+  const bundle = connection.nextBundle();
+  const requests = [bundleControl('open', bundle), ...mods.map((mod) => bundleAdd(bundle, modRequest(mod))), bundleControl('close', bundle)];
+  // A change that cannot be read is not in the bundle, and a commit would carry out the others. So it comes after all have been answered.
+  const followUp = (refusals: Outcome['refusals']): Request => bundleControl(refusals.size === 0 ? 'commit' : 'discard', bundle);
+  requireAccepted(requests, await connection.exchange(requests, { deadlineMs, followUp }));
+}
+
+/**
+ * Carries changes out in their order, each for itself: in one round trip, for the few changes of one endpoint.
+ * @throws OpenFlowError `refused`, naming the first change that was refused: the others were done; or one of unknown outcome
+ * @throws RangeError when a value does not fit its field; nothing was sent
+ */
+export async function sendMods(connection: OpenFlowConnection, mods: readonly Mod[], { deadlineMs }: Deadline = {}): Promise<void> {
+  if (mods.length === 0) return;
+  const requests = [...mods.map(modRequest), barrierRequest()];
+  requireAccepted(requests, await connection.exchange(requests, { deadlineMs }));
+}
+
+/** Every flow of which all of the filter is true. @throws OpenFlowError */
+export async function listFlows(connection: OpenFlowConnection, filter: FlowFilter = {}, deadline: Deadline = {}): Promise<readonly ListedFlow[]> {
+  return list(connection, { request: listFlowsRequest(filter), decode: decodeListedFlows, deadline });
+}
+
+/** Every group. @throws OpenFlowError */
+export async function listGroups(connection: OpenFlowConnection, deadline: Deadline = {}): Promise<readonly Group[]> {
+  return list(connection, { request: listGroupsRequest(), decode: decodeListedGroups, deadline });
+}
+
+/** Every port, the bridge's own (ports.local) among them. @throws OpenFlowError */
+export async function listPorts(connection: OpenFlowConnection, deadline: Deadline = {}): Promise<readonly Port[]> {
+  return list(connection, { request: listPortsRequest(), decode: decodeListedPorts, deadline });
+}
+
+/** Has the switch send a packet. @throws OpenFlowError `refused` where its actions cannot be; or one of unknown outcome */
+export async function sendPacket(connection: OpenFlowConnection, packet: PacketOut, { deadlineMs }: Deadline = {}): Promise<void> {
+  const requests = [packetOutRequest(packet), barrierRequest()];
+  requireAccepted(requests, await connection.exchange(requests, { deadlineMs }));
+}
+
+/** Asks whether the switch is there and answers. @throws OpenFlowError */
+export async function probe(connection: OpenFlowConnection, { deadlineMs }: Deadline = {}): Promise<void> {
+  const requests = [echoRequest()];
+  requireAccepted(requests, await connection.exchange(requests, { deadlineMs }));
+}
+
+interface Listing<T> {
+  readonly request: Request;
+  readonly decode: (part: Buffer) => readonly T[];
+  readonly deadline: Deadline;
+}
+
+/** Each part is decoded when it comes: a long list does not hold up the event loop. */
+async function list<T>(connection: OpenFlowConnection, { request, decode, deadline }: Listing<T>): Promise<readonly T[]> {
+  const items: T[] = [];
+  const onPart = (body: Buffer): void => {
+    for (const item of decode(partOfAnswer(body))) items.push(item);
+  };
+  requireAccepted([request], await connection.exchange([request], { ...deadline, onPart }));
+  return items;
+}
+
+function modRequest(mod: Mod): Request {
+  switch (mod.kind) {
+    case 'addGroup':
+    case 'modifyGroup':
+    case 'writeGroup':
+    case 'deleteGroup':
+      return groupModRequest(mod);
+    default:
+      return flowModRequest(mod);
+  }
+}
+
+/** @throws OpenFlowError of the first that was refused */
+function requireAccepted(requests: readonly Request[], { refusals }: Outcome): void {
+  if (refusals.size === 0) return;
+  const first = Math.min(...refusals.keys());
+  const refusal = refusals.get(first) as Refusal;
+  const what = requests[first]?.describe() ?? 'commit a bundle of changes';
+  const others = refusals.size > 1 ? ` (and ${refusals.size - 1} more were refused)` : '';
+  throw new OpenFlowError('refused', `Cannot ${what}: the switch refused it, ${refusal.words} (${refusal.name})${others}`, { refusal });
+}
