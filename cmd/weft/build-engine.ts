@@ -18,14 +18,14 @@ import type { Places } from './places.ts';
 
 /** The engine over this machine's kernel, ledger and configuration; each is opened when it is first needed. */
 export function buildEngine(places: Places): CniPlugin {
-  return createEngine(buildParts(places, { kernel: openKernelIn(places), nodeConf: () => readNodeConf(places), warn, isAlone: () => true }));
+  return createEngine(buildParts(places, { kernel: openKernelIn(places), nodeConf: () => readNodeConf(places), warn }));
 }
 
 /** What differs between a process that answers one call and a daemon. */
-export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'isAlone'>;
+export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay' | 'background'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'company'>;
 
 /** The engine's parts. */
-export function buildParts(places: Places, { kernel, underlay, nodeConf, warn: say, ...ledgerOptions }: Surroundings): EngineParts {
+export function buildParts(places: Places, { kernel, underlay, nodeConf, warn: say, background, ...ledgerOptions }: Surroundings): EngineParts {
   let ledger: Ledger | undefined;
   return {
     kernel,
@@ -36,6 +36,7 @@ export function buildParts(places: Places, { kernel, underlay, nodeConf, warn: s
     executor: processExecutor,
     worker: currentWorker(),
     claims: new Claims(),
+    ...(background === undefined ? {} : { background }),
     pendingDirectories: [places.stateDirectory, places.runDirectory],
     now: Date.now,
     warn: say,

@@ -1,6 +1,7 @@
 /** `weft daemon`: the engine, long-lived, behind a socket; and the reconciler. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { Background } from '../../pkg/attachment/background.ts';
 import type { EngineParts } from '../../pkg/attachment/engine-parts.ts';
 import { createEngine } from '../../pkg/attachment/engine.ts';
 import type { Caller } from '../../pkg/attachment/remove.ts';
@@ -23,6 +24,7 @@ import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../p
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
 import { everything } from '../../pkg/reconcile/scope.ts';
 import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
+import { companyOf } from '../../pkg/sys/company.ts';
 import { notifyServiceManager } from '../../pkg/sys/notify.ts';
 import { buildParts, openKernelIn, readNodeConf } from './build-engine.ts';
 import { openLog } from './log-writer.ts';
@@ -58,6 +60,8 @@ class Daemon {
   readonly #places: Places;
   readonly #log: Log;
   readonly #reaper = new LinkReaper({ findIndex: (name) => this.#reconciler?.indexOf(name) });
+  readonly #company = companyOf(() => this.#server?.connections ?? 0);
+  readonly #background = new Background((message) => this.#log.warn({}, message));
   readonly #clock: StepClock | undefined;
   readonly #callLog: CallLog;
   readonly #startedAt = Date.now();
@@ -81,7 +85,7 @@ class Daemon {
   async start(): Promise<void> {
     const { configPath, runDirectory } = this.#places;
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
-    const kernel = openKernelIn(this.#places, { removal: this.#reaper, isAlone: () => this.#isAlone });
+    const kernel = openKernelIn(this.#places, { removal: this.#reaper, company: this.#company });
     const underlay = new UnderlayMemory((settings, family) => findUnderlay(kernel.route, settings, family));
     const parts = this.#buildParts(conf, kernel, underlay);
     // A ledger that cannot be used is found now, and not by the first call.
@@ -111,17 +115,12 @@ class Daemon {
     await this.#reconciler.start();
   }
 
-  /** Whether at most one call is under way: then nobody gains by its waiting for others. */
-  get #isAlone(): boolean {
-    return (this.#server?.connections ?? 0) <= 1;
-  }
-
   #buildParts(conf: LiveNodeConf, kernel: OpenKernel, underlay: UnderlayMemory): EngineParts {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), nodeConf: () => Promise.resolve(conf.current),
       underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
-      isAlone: () => this.#isAlone, deadlineMs: ledgerDeadlineMs,
+      company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
     });
     if (clock === undefined) return parts;
     let timed: Ledger | undefined;
@@ -177,6 +176,7 @@ class Daemon {
     this.#conf?.close();
     const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
     await this.#reconciler?.stop();
+    await this.#background.idle();
     this.#end(left > 0 || this.#hasFailed ? 1 : 0);
     this.#log.info({ callsLeft: left }, 'the daemon has stopped');
   }

@@ -14,7 +14,7 @@ export function timedKernel(kernel: Kernel, clock: StepClock): Kernel {
     withRouteIn: (netnsFd, fn, sysctls) => clock.time('container', () => kernel.withRouteIn(netnsFd, fn, sysctls)),
     requestAside: (requests) => clock.time('links', () => kernel.requestAside(requests)),
     requestAsideIn: (netnsFd, requests, sysctls) => clock.time('container', () => kernel.requestAsideIn(netnsFd, requests, sysctls)),
-    isAlone: () => kernel.isAlone(),
+    company: kernel.company,
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => kernel.setSysctl(parts, value),
     removeLinks: (names) => clock.time('removal', () => kernel.removeLinks(names)),

@@ -5,6 +5,7 @@ import type { Kernel } from '../datapath/kernel.ts';
 import type { UnderlayFinder } from '../datapath/underlay.ts';
 import type { Worker } from '../ledger/boot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Background } from './background.ts';
 import type { Claims } from './claims.ts';
 
 /** What the engine works with; the composition root builds it. */
@@ -22,6 +23,8 @@ export interface EngineParts {
   readonly worker: Worker;
   /** What this process is working on at the moment. */
   readonly claims: Claims;
+  /** Where work is left that no answer waits for; absent: the call waits for it. */
+  readonly background?: Background;
   /** Where DELs that cannot be done now are written down; the first that can be written to is used. */
   readonly pendingDirectories: readonly string[];
   /** Milliseconds since the epoch. */

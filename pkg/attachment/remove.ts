@@ -70,11 +70,15 @@ export async function removeClaimed(parts: EngineParts, { record, segment, isLas
     const goesWithSegment = isLast && !isDelegated(record.ipam);
     if (!goesWithSegment) await parts.datapath.detachSoon(record.port, segment);
     await releaseDelegate(parts, record, caller);
-    await settle(parts, await parts.ledger().writeTogether((tx) => {
+    const removals = await parts.ledger().writeTogether((tx) => {
       // Another DEL of the same attachment may have been faster; what is there under its name by now is not this one's.
       if (!tx.deleteAttachment(record.seq)) return [];
       return [goesWithSegment ? removeWithSegment(parts, tx, record) : dropUnusedSegment(parts, tx, record.vni)];
-    }));
+    });
+    const settled = settle(parts, removals);
+    // The container has lost its network by now: nobody need wait for the tenant's links, which are doomed.
+    if (goesWithSegment || parts.background === undefined) await settled;
+    else parts.background.leave(settled, `removing the segment of VNI ${record.vni}`);
   } finally {
     parts.claims.end(record.seq);
   }

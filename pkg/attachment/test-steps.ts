@@ -69,7 +69,7 @@ export function steppingKernel(kernel: Kernel, stepper: Stepper): Kernel {
     withRouteIn: (netnsFd, fn, sysctls) => kernel.withRouteIn(netnsFd, (route) => fn(steppingNetlink(route, stepper)), sysctls),
     requestAside: async (requests) => steppingNetlink(kernel.route, stepper).request(requests),
     requestAsideIn: async (netnsFd, requests, sysctls) => kernel.withRouteIn(netnsFd, (route) => steppingNetlink(route, stepper).request(requests), sysctls),
-    isAlone: () => kernel.isAlone(),
+    company: kernel.company,
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => stepper.run(`sysctl ${parts.join('.')}`, { fn: () => kernel.setSysctl(parts, value), failure }),
     removeLinks: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),

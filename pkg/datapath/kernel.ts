@@ -4,6 +4,7 @@
 import type { NetlinkMessage, NetlinkRequest } from '../netlink/codec.ts';
 import { NetlinkQueue } from '../netlink/netlink-queue.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
+import { alone, type Company } from '../sys/company.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { openPacketSender, type PacketSender } from '../sys/packet.ts';
 import { readSysctl, setSysctl, trySetSysctl } from '../sys/sysctl.ts';
@@ -17,8 +18,8 @@ export interface Kernel {
   readonly route: Netlink;
   /** nfnetlink in the node's own namespace. */
   readonly netfilter: Netlink;
-  /** Whether no other call is under way: then nobody gains by doing things together or aside. */
-  isAlone(): boolean;
+  /** The calls that are under way. */
+  readonly company: Company;
   /** Runs with an rtnetlink socket of another namespace, which is closed afterwards; before it, sets those of the sysctls there that exist and can be written. */
   withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T, sysctls?: readonly Sysctl[]): T;
   /** As route.request(); where more than one call is under way, beside the event loop and together with the others' requests. */
@@ -58,8 +59,8 @@ export interface LinkRemoval {
 export interface KernelOptions {
   /** Default: within the call. */
   readonly removal?: LinkRemoval;
-  /** Whether no other call is under way, which could use the time that this one spends in the kernel. Default: always. */
-  readonly isAlone?: () => boolean;
+  /** The calls that are under way, which could use the time that one of them spends in the kernel. Default: one. */
+  readonly company?: Company;
 }
 
 /** The kernel weft runs on. Sockets are opened when they are first used. */
@@ -69,15 +70,15 @@ export function openKernel(options: KernelOptions = {}): OpenKernel {
 
 class SocketKernel implements OpenKernel {
   readonly #removal: LinkRemoval;
-  readonly #isAlone: () => boolean;
+  readonly company: Company;
   readonly #queue = new NetlinkQueue(() => openNetlink('route'));
   #route: NetlinkSocket | undefined;
   #netfilter: NetlinkSocket | undefined;
   #packets: PacketSender | undefined;
 
-  constructor({ removal = { remove: removeLinksNow, removeSoon: removeLinksNow }, isAlone = () => true }: KernelOptions) {
+  constructor({ removal = { remove: removeLinksNow, removeSoon: removeLinksNow }, company = alone }: KernelOptions) {
     this.#removal = removal;
-    this.#isAlone = isAlone;
+    this.company = company;
   }
 
   get route(): NetlinkSocket {
@@ -86,10 +87,6 @@ class SocketKernel implements OpenKernel {
 
   get netfilter(): NetlinkSocket {
     return (this.#netfilter ??= openNetlink('netfilter'));
-  }
-
-  isAlone(): boolean {
-    return this.#isAlone();
   }
 
   withRouteIn<T>(netnsFd: number, fn: (route: Netlink) => T, sysctls: readonly Sysctl[] = []): T {
@@ -102,13 +99,13 @@ class SocketKernel implements OpenKernel {
   }
 
   async requestAside(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[][]> {
-    return this.#isAlone() ? this.route.request(requests) : this.#queue.request(requests);
+    return this.company.isAlone() ? this.route.request(requests) : this.#queue.request(requests);
   }
 
   async requestAsideIn(netnsFd: number, requests: readonly NetlinkRequest[], sysctls: readonly Sysctl[] = []): Promise<NetlinkMessage[][]> {
     const socket = openRouteIn(netnsFd, sysctls);
     try {
-      return this.#isAlone() ? socket.request(requests) : await socket.requestAside(requests);
+      return this.company.isAlone() ? socket.request(requests) : await socket.requestAside(requests);
     } finally {
       socket.close();
     }

@@ -3,15 +3,16 @@
  *
  * Deleting a veth takes the kernel 15 to 30 ms, of which all but the first is a wait for its readers after the link is gone from
  * everybody's sight (RTM_DELLINK, some 0.8 ms after the request). So the deletion runs on another thread, and the removal is
- * done when the kernel says that the link is gone. Links that are doomed while a thread is busy go with the next deletion,
- * all in one: 64 together take 30 ms, one by one 1300.
+ * done when the kernel says that the link is gone. Links that are doomed meanwhile go with the next deletion, all in one: 64 together take
+ * 30 ms, one by one 1300. The next one begins when the last one's links are all gone, for until then it would wait for the kernel's
+ * lock, and in a burst not before some more have come, for there are only so many threads to wait on.
  */
 import { describeError } from '../errors/weft-error.ts';
 import type { NetlinkMessage } from '../netlink/codec.ts';
 import { delLinkGroup, getLinkByIndex, setLink, setLinkGroup } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
-import { nextTurn } from '../sys/timer.ts';
+import { nextTurn, pause } from '../sys/timer.ts';
 import { doomedGroup, doomLinks, type DoomedLink } from './link-removal.ts';
 
 /**
@@ -19,6 +20,8 @@ import { doomedGroup, doomLinks, type DoomedLink } from './link-removal.ts';
  * the one before it; the pool's other threads are the file system's.
  */
 const deletionsMax = 3;
+/** A deletion while another one still waits: so many milliseconds behind its beginning. */
+const pauseMs = 5;
 
 /** Requests of one datagram, whose answers must have room in the socket's buffer. */
 const linksPerDeletion = 64;
@@ -47,7 +50,13 @@ export class LinkReaper {
   /** Names that wait for the end of this turn, and what comes of them. */
   readonly #queued: string[] = [];
   #flush: Promise<ReadonlyMap<string, Promise<void>>> | undefined;
+  /** Indexes of links that a deletion under way is about to put out of sight. */
+  readonly #going = new Set<number>();
   #running = 0;
+  #startedAt = 0;
+  #isPausing = false;
+  /** In the node's namespace: whoever asked last gave it. */
+  #route: Netlink | undefined;
   /** Whether a link was doomed since the last deletion began. */
   #isDue = false;
 
@@ -82,14 +91,15 @@ export class LinkReaper {
     this.#toDoom.push(...known.map(({ name }) => name));
     const removals = this.#waitFor(known);
     const unknown = this.#doom(route, links.filter(({ index }) => index === undefined).map(({ name }) => name));
-    this.#start(route);
+    this.#start();
     return new Map([...removals, ...unknown]);
   }
 
   /** Dooms links; by the name of each that is there, what is fulfilled when it is gone. */
   #doom(route: Netlink, names: readonly string[]): ReadonlyMap<string, Promise<void>> {
+    this.#route = route;
     const removals = this.#waitFor(doomLinks(route, names));
-    this.#start(route);
+    this.#start();
     return removals;
   }
 
@@ -108,29 +118,43 @@ export class LinkReaper {
     const waiting = this.#waiting.get(index) ?? [];
     this.#waiting.delete(index);
     for (const { resolve } of waiting) resolve();
+    if (this.#going.delete(index) && this.#going.size === 0) this.#start();
   }
 
   close(): void {
     for (const socket of this.#idle.splice(0)) socket.close();
   }
 
-  #start(route: Netlink): void {
-    if (!this.#isDue || this.#running >= deletionsMax) return;
+  #start(): void {
+    if (!this.#isDue || this.#route === undefined || this.#isPausing || this.#running >= deletionsMax || this.#going.size > 0) return;
+    const restMs = this.#running === 0 ? 0 : this.#startedAt + pauseMs - performance.now();
+    if (restMs > 0) return void this.#startIn(restMs);
     this.#isDue = false;
     this.#running += 1;
-    void this.#delete(route, [...this.#waiting.keys()]);
+    this.#startedAt = performance.now();
+    const indexes = [...this.#waiting.keys()];
+    for (const index of indexes) this.#going.add(index);
+    void this.#delete(this.#route, indexes);
+  }
+
+  async #startIn(ms: number): Promise<void> {
+    this.#isPausing = true;
+    await pause(ms);
+    this.#isPausing = false;
+    this.#start();
   }
 
   /** Never rejects: whoever waits for one of the links is told. */
   async #delete(route: Netlink, indexes: readonly number[]): Promise<void> {
     const error = await this.#deleteDoomed();
+    for (const index of indexes) this.#going.delete(index);
     try {
       this.#check(route, indexes, error);
     } catch (failure) {
       for (const index of indexes) this.#fail(index, failure);
     }
     this.#running -= 1;
-    this.#start(route);
+    this.#start();
   }
 
   /** Why the deletion failed; undefined where it did not. */

@@ -4,6 +4,7 @@
  */
 import t from 'tap';
 import { parseAddress, parseInterfaceAddress } from '../netaddr/netaddr.ts';
+import { companyOf } from '../sys/company.ts';
 import { run, runIn } from '../testing/command.ts';
 import { findLink, readAddresses, readLinks, readRoutes } from '../testing/observe.ts';
 import { conformanceOfCheck } from './test-conformance-check.ts';
@@ -61,7 +62,7 @@ function conformanceOfAttach({ create, skip }: DatapathUnderTest): void {
 
 function conformanceOfMany({ create, skip }: DatapathUnderTest): void {
   void t.test('many at the same time, made and removed', { skip }, async (t) => {
-    const node = createNode(t, create, { isAlone: () => false });
+    const node = createNode(t, create, { company: companyOf(() => 12) });
     const requests = Array.from({ length: 12 }, (_, index) => ({ segment: blue, port: testPort(blue, index + 5), container: createContainer(t) }));
     await Promise.all(requests.map(({ segment, port, container }) => node.datapath.attach({ segment, port, netnsFd: container.fd })));
     for (const { segment, port, container } of requests) t.same(node.datapath.check({ segment, port, netnsFd: container.fd }), []);

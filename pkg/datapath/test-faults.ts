@@ -51,7 +51,7 @@ export function faultyKernel(kernel: Kernel, plan: FaultPlan): Kernel {
     withRouteIn: (netnsFd, fn, sysctls) => kernel.withRouteIn(netnsFd, (route) => fn(faultyNetlink(route, plan)), sysctls),
     requestAside: async (requests) => faultyNetlink(kernel.route, plan).request(requests),
     requestAsideIn: async (netnsFd, requests, sysctls) => kernel.withRouteIn(netnsFd, (route) => faultyNetlink(route, plan).request(requests), sysctls),
-    isAlone: () => kernel.isAlone(),
+    company: kernel.company,
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl(parts, value) {
       const isDue = plan.isDue(`set sysctl ${parts.join('.')}`);

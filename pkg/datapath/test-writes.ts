@@ -21,7 +21,7 @@ export function recordingKernel(kernel: Kernel, writes: string[]): Kernel {
     },
     requestAside: async (requests) => recordingNetlink(kernel.route, writes).request(requests),
     requestAsideIn: async (netnsFd, requests, sysctls) => recorded.withRouteIn(netnsFd, (route) => route.request(requests), sysctls),
-    isAlone: () => kernel.isAlone(),
+    company: kernel.company,
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl(parts, value) {
       writes.push(`set sysctl ${parts.join('.')}`);

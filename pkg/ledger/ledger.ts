@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { WeftError } from '../errors/weft-error.ts';
-import { nextTurn } from '../sys/timer.ts';
+import { alone, type Company } from '../sys/company.ts';
 import { damaged, isBusy, translate } from './failure.ts';
 import { integer, text } from './fields.ts';
 import { checkVersion, ensureLedgerFile, fileIdentity, flushWal, hasLedgerFile, readHeader } from './file.ts';
@@ -46,8 +46,8 @@ export interface LedgerOptions {
    * checkpoint() when there is time can have more. @default 200
    */
   readonly walPagesMax?: number;
-  /** Whether nobody else is about to change the ledger: then writeTogether() waits for nobody. @default never */
-  readonly isAlone?: () => boolean;
+  /** The calls that are under way, for whose changes writeTogether() waits. @default one */
+  readonly company?: Company;
 }
 
 /**
@@ -61,10 +61,10 @@ const openFiles = new Map<string, number>();
  * @throws WeftError ioFailure (directory or disk), tryAgainLater (locked to the deadline), ledgerDamaged, ledgerNewer; in the
  * last two cases the file is as it was.
  */
-export function openLedger({ directory, bootId, deadlineMs = deadlineMsDefault, walPagesMax = walPagesMaxDefault, isAlone = () => false }: LedgerOptions): Ledger {
+export function openLedger({ directory, bootId, deadlineMs = deadlineMsDefault, walPagesMax = walPagesMaxDefault, company = alone }: LedgerOptions): Ledger {
   const path = join(directory, fileName);
   ensureLedgerFile(path, bootId);
-  return openFile({ path, deadlineMs, walPagesMax, isAlone }, bootId);
+  return openFile({ path, deadlineMs, walPagesMax, company }, bootId);
 }
 
 /** A ledger that is only looked at. */
@@ -77,11 +77,11 @@ export type LedgerView = Pick<Ledger, 'read' | 'readBootId' | 'close'>;
  */
 export function observeLedger({ directory, deadlineMs = deadlineMsDefault }: Omit<LedgerOptions, 'bootId'>): LedgerView | undefined {
   const path = join(directory, fileName);
-  return hasLedgerFile(path) ? openFile({ path, deadlineMs, walPagesMax: walPagesMaxDefault, isAlone: () => true }) : undefined;
+  return hasLedgerFile(path) ? openFile({ path, deadlineMs, walPagesMax: walPagesMaxDefault, company: alone }) : undefined;
 }
 
 /** @param bootId absent: an observer's */
-function openFile(settings: Pick<Connection, 'path' | 'deadlineMs' | 'walPagesMax' | 'isAlone'>, bootId?: string): Ledger {
+function openFile(settings: Pick<Connection, 'path' | 'deadlineMs' | 'walPagesMax' | 'company'>, bootId?: string): Ledger {
   const { path, deadlineMs } = settings;
   const file = fileIdentity(path);
   const header = openFiles.has(file) ? { isWal: true } : readHeader(path);
@@ -103,7 +103,7 @@ interface Connection {
   readonly file: string;
   readonly deadlineMs: number;
   readonly walPagesMax: number;
-  readonly isAlone: () => boolean;
+  readonly company: Company;
   readonly isWal: boolean;
 }
 
@@ -112,7 +112,7 @@ type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 /** The open ledger. Its calls are synchronous, and so must be the functions that they are given. */
 export class Ledger {
   #dropped: readonly AttachmentRecord[];
-  /** What waits for the end of this turn, and the end of it. */
+  /** What waits to be written together, and the end of that. */
   readonly #queued: ((tx: LedgerTransaction, isAlone: boolean) => void)[] = [];
   #flush: Promise<void> | undefined;
   readonly #connection: Connection;
@@ -150,16 +150,16 @@ export class Ledger {
   }
 
   /**
-   * As write(), in one transaction with whatever else is asked for so within this turn of the event loop: to begin and to commit
+   * As write(), in one transaction with whatever else is asked for so at about this moment: to begin and to commit
    * costs as much as the statements of an ADD. What one of them throws undoes that one alone. It runs behind this turn.
    */
   async writeTogether<T>(change: (tx: LedgerTransaction) => T): Promise<T> {
-    if (this.#flush === undefined && this.#connection.isAlone()) return this.write(change);
+    if (this.#flush === undefined && this.#connection.company.isAlone()) return this.write(change);
     let outcome: Outcome<T> | undefined;
     this.#queued.push((tx, isAlone) => {
       outcome = isAlone ? { value: change(tx) } : this.#attempt(() => change(tx));
     });
-    this.#flush ??= nextTurn().then(() => this.#writeQueued());
+    this.#flush ??= this.#connection.company.gather().then(() => this.#writeQueued());
     await this.#flush;
     if (outcome === undefined) throw new WeftError('internal', 'a change of the ledger was not carried out');
     if ('error' in outcome) throw outcome.error;

@@ -1,6 +1,7 @@
 /** Records and directories for the tests of this folder. */
 import { parseAddress, parseInterfaceAddress, parseMac, parsePrefix, parseVni, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
+import { companyOf } from '../sys/company.ts';
 import { openLedger, type Ledger } from './ledger.ts';
 import type { Identity, NewAttachment } from './records.ts';
 
@@ -11,7 +12,7 @@ export const bootTwo = '00000000-0000-4000-8000-000000000002';
 
 /** The ledger in a directory of the test's, closed at its end. */
 export function openTestLedger(test: { teardown(undo: () => void): void }, directory: string, bootId: string = bootOne): Ledger {
-  const ledger = openLedger({ directory, bootId, deadlineMs: 20_000 });
+  const ledger = openLedger({ directory, bootId, deadlineMs: 20_000, company: companyOf(() => 2) });
   test.teardown(() => ledger.close());
   return ledger;
 }

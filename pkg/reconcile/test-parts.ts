@@ -13,6 +13,7 @@ import { openTestLedger, testAttachment, testSegment } from '../ledger/test-reco
 import type { Log } from '../log/log.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 import type { Segment } from '../overlay/model.ts';
+import { alone } from '../sys/company.ts';
 import { temporaryDirectory } from '../testing/directory.ts';
 import { Findings } from './findings.ts';
 import type { PassParts } from './pass.ts';
@@ -162,7 +163,7 @@ function playedRepair(calls: string[], answers: Answers): DatapathRepair {
 const netlinkWithoutAnything: Netlink = { request: () => [], tryRequest: () => [], dump: () => [], close: () => undefined };
 const kernelWithoutAnything: Kernel = {
   route: netlinkWithoutAnything, netfilter: netlinkWithoutAnything,
-  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), isAlone: () => true, readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, close: () => undefined,
+  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), company: alone, readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, close: () => undefined,
 };
 
 function unexpected(what: string): never {

@@ -4,6 +4,7 @@ import type { NetlinkRequest } from '../../netlink/codec.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { openNetlinkIn } from '../../netlink/test-socket.ts';
 import { commitBatch } from '../../nftables/nftables.ts';
+import { companyOf } from '../../sys/company.ts';
 import { createNetns } from '../../testing/netns.ts';
 import { nftJson } from '../../testing/observe.ts';
 import { skipUnless } from '../../testing/requirements.ts';
@@ -21,7 +22,7 @@ interface Scene {
   readonly batches: () => number;
 }
 
-function createScene(t: Test, { isAlone = false, hasTables = true } = {}): Scene {
+function createScene(t: Test, { calls = 2, hasTables = true } = {}): Scene {
   const netns = createNetns(t);
   const socket = openNetlinkIn(t, netns, 'netfilter');
   if (hasTables) commitBatch(socket, guardTables());
@@ -33,7 +34,7 @@ function createScene(t: Test, { isAlone = false, hasTables = true } = {}): Scene
     dump: (request) => socket.dump(request),
     close: () => undefined,
   };
-  return { netns, queue: new GuardQueue({ netfilter: counting, isAlone: () => isAlone }), batches: () => count };
+  return { netns, queue: new GuardQueue({ netfilter: counting, company: companyOf(() => calls) }), batches: () => count };
 }
 
 function elementsOf(n: number): GuardElement[] {
@@ -57,7 +58,7 @@ void t.test('what comes together goes together', { skip }, async (t) => {
 });
 
 void t.test('a caller who is alone waits for nobody', { skip }, async (t) => {
-  const { netns, queue } = createScene(t, { isAlone: true });
+  const { netns, queue } = createScene(t, { calls: 1 });
   const added = queue.add(elementsOf(1));
   t.equal(countPorts(netns), 1, 'within the call');
   await added;

@@ -1,10 +1,9 @@
 /**
  * Elements of several callers that go into the guard, or out of it, in one batch.
  *
- * To begin and to commit a batch costs the kernel as much as a dozen elements do. What is asked for within one turn of the event loop goes
- * together; where the whole is refused each goes alone, so that nobody fails for another one's element.
+ * To begin and to commit a batch costs the kernel as much as a dozen elements do. What is asked for at about the same moment goes together;
+ * where the whole is refused each goes alone, so that nobody fails for another one's element.
  */
-import { nextTurn } from '../../sys/timer.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, elementsPerBatch, removeGuard } from './guard.ts';
 import type { GuardElement } from './guard-elements.ts';
@@ -15,31 +14,31 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Additions and removals; those of one turn in any order, so a caller waits for the one before it asks for the other. */
+/** Additions and removals; those of one moment in any order, so a caller waits for the one before it asks for the other. */
 export class GuardQueue {
-  readonly #kernel: Pick<Kernel, 'netfilter' | 'isAlone'>;
+  readonly #kernel: Pick<Kernel, 'netfilter' | 'company'>;
   readonly #additions: Waiting[] = [];
   readonly #removals: Waiting[] = [];
   #isFlushDue = false;
 
-  constructor(kernel: Pick<Kernel, 'netfilter' | 'isAlone'>) {
+  constructor(kernel: Pick<Kernel, 'netfilter' | 'company'>) {
     this.#kernel = kernel;
   }
 
   /** As addGuard(). */
   async add(elements: readonly GuardElement[]): Promise<void> {
-    if (this.#kernel.isAlone()) addGuard(this.#kernel.netfilter, elements);
+    if (this.#kernel.company.isAlone()) addGuard(this.#kernel.netfilter, elements);
     else await this.#queue(this.#additions, elements);
   }
 
   /** As removeGuard(). */
   async remove(elements: readonly GuardElement[]): Promise<void> {
-    if (this.#kernel.isAlone()) removeGuard(this.#kernel.netfilter, elements);
+    if (this.#kernel.company.isAlone()) removeGuard(this.#kernel.netfilter, elements);
     else await this.#queue(this.#removals, elements);
   }
 
   #queue(queue: Waiting[], elements: readonly GuardElement[]): Promise<void> {
-    if (!this.#isFlushDue) void nextTurn().then(() => this.#flush());
+    if (!this.#isFlushDue) void this.#kernel.company.gather().then(() => this.#flush());
     this.#isFlushDue = true;
     return new Promise((resolve, reject) => queue.push({ elements, resolve, reject }));
   }
