@@ -114,10 +114,8 @@ export class OpenFlowConnection {
 
   /** Exchanges greetings and learns what the switch can do. For openConnection(). @throws OpenFlowError */
   async greet(): Promise<void> {
-    const late = (): never => {
-      throw new OpenFlowError('absent', `The switch at ${this.#path} did not greet within ${this.#deadlineMs} ms`);
-    };
-    const greeting = await withDeadline(this.#exchangeGreetings(), { ms: this.#deadlineMs, late });
+    const greeting = await withDeadline(this.#exchangeGreetings(), { ms: this.#deadlineMs, late: () => undefined });
+    if (greeting === undefined) throw new OpenFlowError('absent', `The switch at ${this.#path} did not greet within ${this.#deadlineMs} ms`);
     if (greeting.type !== messageTypes.hello || !speaksOpenFlow13(greeting)) throw new OpenFlowError('absent', `The switch at ${this.#path} does not speak OpenFlow 1.3`);
     const asksForEvents = this.#onEvent === undefined ? [] : [setConfig({ missSendBytes: wholePacket })];
     const { answer } = await this.exchange([...asksForEvents, featuresRequest()]);

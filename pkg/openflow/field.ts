@@ -51,7 +51,7 @@ export const fields = {
   tunnelIpv6Src: { kind: 'address', bits: 128, oxm: ['nxmNx', 109], text: 'tun_ipv6_src' },
   tunnelIpv6Dst: { kind: 'address', bits: 128, oxm: ['nxmNx', 110], text: 'tun_ipv6_dst' },
   metadata: { kind: 'wide', bits: 64, oxm: ['basic', 2], text: 'metadata', base: 16 },
-  inPort: { kind: 'number', bits: 32, oxm: ['basic', 0], text: 'in_port', base: 10 },
+  inPort: { kind: 'number', bits: 32, oxm: ['basic', 0], text: 'in_port', actionText: 'in_port_oxm', base: 10 },
   /** The whole tag, where bit 12 says that there is one. A match on it travels as vlanVid and vlanPcp. */
   vlanTci: { kind: 'number', bits: 16, oxm: ['nxmOf', 4], text: 'vlan_tci', base: 16 },
   /** Bit 12, OFPVID_PRESENT, says that there is a tag; {value: 0, mask: 0x1000} is no tag. */

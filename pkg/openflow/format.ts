@@ -11,7 +11,7 @@ import { etherTypes, ipProtocols, isMasked, type Masked, type Match } from './ma
 export function formatFlow(flow: Flow): string {
   const { cookie = 0n, idleTimeoutSeconds = 0, hardTimeoutSeconds = 0, flags = [] } = flow;
   const settings = [
-    `cookie=${hex(cookie)}`,
+    ...(cookie === 0n ? [] : [`cookie=${hex(cookie)}`]),
     `table=${flow.table}`,
     ...(idleTimeoutSeconds === 0 ? [] : [`idle_timeout=${idleTimeoutSeconds}`]),
     ...(hardTimeoutSeconds === 0 ? [] : [`hard_timeout=${hardTimeoutSeconds}`]),

@@ -5,6 +5,7 @@
  * text has no errors that say which flow was refused. Whatever a switch lists is decoded into the same values that it was made of, so that
  * what is wanted and what is there compare by flowKey() and flowContent().
  */
+import { nextTurn } from '../sys/timer.ts';
 import { bundleAdd, bundleControl } from './bundle.ts';
 import type { OpenFlowConnection } from './connection.ts';
 import { decodeListedPorts, listPortsRequest, packetOutRequest, type PacketOut, type Port } from './event.ts';
@@ -31,7 +32,8 @@ export interface Deadline {
 export async function applyMods(connection: OpenFlowConnection, mods: readonly Mod[], { deadlineMs }: Deadline = {}): Promise<void> {
   if (mods.length === 0) return;
   const bundle = connection.nextBundle();
-  const requests = [bundleControl('open', bundle), ...mods.map((mod) => bundleAdd(bundle, modRequest(mod))), bundleControl('close', bundle)];
+  const additions = (await modRequests(mods)).map((request) => bundleAdd(bundle, request));
+  const requests = [bundleControl('open', bundle), ...additions, bundleControl('close', bundle)];
   // A change that cannot be read is not in the bundle, and a commit would carry out the others. So it comes after all have been answered.
   const followUp = (refusals: Outcome['refusals']): Request => bundleControl(refusals.size === 0 ? 'commit' : 'discard', bundle);
   requireAccepted(requests, await connection.exchange(requests, { deadlineMs, followUp }));
@@ -44,13 +46,15 @@ export async function applyMods(connection: OpenFlowConnection, mods: readonly M
  */
 export async function sendMods(connection: OpenFlowConnection, mods: readonly Mod[], { deadlineMs }: Deadline = {}): Promise<void> {
   if (mods.length === 0) return;
-  const requests = [...mods.map(modRequest), barrierRequest()];
+  const requests = [...(await modRequests(mods)), barrierRequest()];
   requireAccepted(requests, await connection.exchange(requests, { deadlineMs }));
 }
 
 /** Every flow of which all of the filter is true. @throws OpenFlowError */
 export async function listFlows(connection: OpenFlowConnection, filter: FlowFilter = {}, deadline: Deadline = {}): Promise<readonly ListedFlow[]> {
-  return list(connection, { request: listFlowsRequest(filter), decode: decodeListedFlows, deadline });
+  // Asked for the cookie 0 Open vSwitch lists flows of its own as well, in a table that it says it has not.
+  const decode = (part: Buffer): readonly ListedFlow[] => decodeListedFlows(part).filter(({ table }) => table < connection.features.tables);
+  return list(connection, { request: listFlowsRequest(filter), decode, deadline });
 }
 
 /** Every group. @throws OpenFlowError */
@@ -91,6 +95,19 @@ async function list<T>(connection: OpenFlowConnection, { request, decode, deadli
   return items;
 }
 
+/** So many changes are encoded before others have their turn: some milliseconds of work. */
+const modsPerTurn = 500;
+
+/** All are encoded before the first is sent, so that one which cannot be is found in time. */
+async function modRequests(mods: readonly Mod[]): Promise<readonly Request[]> {
+  const requests: Request[] = [];
+  for (const mod of mods) {
+    if (requests.length % modsPerTurn === modsPerTurn - 1) await nextTurn();
+    requests.push(modRequest(mod));
+  }
+  return requests;
+}
+
 function modRequest(mod: Mod): Request {
   switch (mod.kind) {
     case 'addGroup':
@@ -109,6 +126,7 @@ function requireAccepted(requests: readonly Request[], { refusals }: Outcome): v
   const first = Math.min(...refusals.keys());
   const refusal = refusals.get(first) as Refusal;
   const what = requests[first]?.describe() ?? 'commit a bundle of changes';
-  const others = refusals.size > 1 ? ` (and ${refusals.size - 1} more were refused)` : '';
-  throw new OpenFlowError('refused', `Cannot ${what}: the switch refused it, ${refusal.words} (${refusal.name})${others}`, { refusal });
+  // That a bundle cannot be committed follows from the refusal of what is in it.
+  const others = [...refusals.keys()].filter((index) => index !== first && index < requests.length).length;
+  throw new OpenFlowError('refused', `Cannot ${what}: the switch refused it, ${refusal.words} (${refusal.name})${others > 0 ? `; and ${others} more` : ''}`, { refusal });
 }
