@@ -164,7 +164,6 @@ export class OvsdbMonitor<T extends WatchedTables> {
       this.#tell({ isInitial: true, changes });
     } catch (error) {
       reject(error);
-      throw error;
     }
   }
 

@@ -118,7 +118,7 @@ export class OvsdbSession {
   /**
    * Watches tables, also over connections to come, until the monitor is closed.
    * @returns when the tables are there
-   * @throws OvsdbError refused (no such table or column), unavailable when the deadline has passed or the session was closed
+   * @throws OvsdbError refused (no such table or column), garbled (a column is of another type), unavailable when the deadline has passed or the session was closed
    */
   async monitor<T extends WatchedTables>(tables: T, { deadlineMs }: RequestOptions): Promise<OvsdbMonitor<T>> {
     if (this.#isClosed) throw this.#unavailable();
@@ -190,10 +190,10 @@ export class OvsdbSession {
     try {
       await monitor.establish(connection, { deadlineMs: this.#options.connectDeadlineMs ?? connectDeadlineMsDefault });
     } catch (error) {
-      // What was never taken is a fault of who asked for it; all others can go on.
-      if (isOvsdbError(error, 'refused') && !monitor.wasCurrent) {
-        this.#monitors.delete(monitor.id);
-        return monitor.fail(error);
+      // What never worked is a fault of who asked for it; all others can go on.
+      if (isOvsdbError(error, 'refused', 'garbled') && !monitor.wasCurrent) {
+        monitor.fail(error);
+        return this.#forget(monitor.id);
       }
       if (isOvsdbError(error)) connection.close(error);
       throw error;
@@ -279,7 +279,7 @@ export class OvsdbSession {
   }
 }
 
-/** What is left of a deadline, in milliseconds; at least 1. */
+/** What is left of a deadline, in whole milliseconds; at least 1. */
 export function leftOf(deadlineMs: number, startedAt: number): number {
-  return Math.max(1, deadlineMs - (performance.now() - startedAt));
+  return Math.max(1, Math.ceil(deadlineMs - (performance.now() - startedAt)));
 }

@@ -61,6 +61,6 @@ export class SwitchDatabase {
 
   async #realised(configuration: number, deadlineMs: number): Promise<void> {
     const isRealised = (): true | undefined => ((this.currentConfiguration ?? -1) >= configuration ? true : undefined);
-    await this.#monitor.waitFor(isRealised, { what: `ovs-vswitchd to carry out configuration ${configuration}`, deadlineMs: Math.ceil(deadlineMs) });
+    await this.#monitor.waitFor(isRealised, { what: `ovs-vswitchd to carry out configuration ${configuration}`, deadlineMs });
   }
 }
