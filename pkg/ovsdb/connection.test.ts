@@ -118,12 +118,19 @@ t.test('requests that wait have a limit', async (t) => {
   const { connection } = await open(t, (request, socket) => {
     if (request.method === 'set_db_change_aware') answer(request, socket);
   });
+  // Node warns of a socket that gathers listeners.
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  t.teardown(() => process.off('warning', note));
   const asked = Array.from({ length: 4097 }, () => connection.request('echo', [], { deadlineMs }));
   const outcomes = Promise.allSettled(asked);
   await t.rejects(asked.at(-1) as Promise<unknown>, { name: 'WeftError', kind: 'unavailable', message: /4096 requests wait/ });
   connection.close();
   const kinds = (await outcomes).map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as OvsdbError).kind : 'none'));
   t.equal(kinds.filter((kind) => kind === 'outcomeUnknown').length, 4096);
+  await nextTurn();
+  t.same(warnings, []);
 });
 
 t.test('a process ends while a connection is idle, and not before its request is answered', async (t) => {

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import t from 'tap';
-import { collectStates, deadlineMs, openTestSession } from './test-session.ts';
+import { nextTurn } from '../sys/timer.ts';
+import { openSession } from './session.ts';
 import { answer, startTestServer, type Script } from './test-server.ts';
+import { collectStates, deadlineMs, openTestSession } from './test-session.ts';
 
 const uuid = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
 const tables = { T: { columns: { name: 'string' } } } as const;
@@ -89,4 +91,34 @@ t.test('a waiter whose function throws is told, and the others go on', async (t)
   await t.rejects(broken, { message: 'broken' });
   await sound;
   t.ok(session.state.isConnected);
+});
+
+t.test('a connection that ends behind its first answer is none', async (t) => {
+  const { path, sockets } = await startTestServer(t, (request, socket) => {
+    if (sockets.length > 1) return serve(request, socket);
+    return void socket.write(`${JSON.stringify({ id: request.id, result: {}, error: null })}garbage`);
+  });
+  const session = await openTestSession(t, path);
+  const monitors = await Promise.all([session.monitor(tables, { deadlineMs }), session.monitor(tables, { deadlineMs })]);
+  t.same(monitors.map((monitor) => monitor.table('T').size), [1, 1]);
+  t.equal(sockets.length, 2);
+});
+
+t.test('a monitor that is asked for at any moment is established once', async (t) => {
+  const ids: unknown[] = [];
+  const { path } = await startTestServer(t, (request, socket) => {
+    if (request.method === 'monitor_cond') ids.push(request.params[1]);
+    serve(request, socket);
+  });
+  const session = openSession({ path, database: 'db' });
+  t.teardown(() => session.close());
+  const monitors: Promise<unknown>[] = [];
+  // Before the connection stands, while it is greeted, and after.
+  while (!session.state.isConnected || monitors.length < 10) {
+    monitors.push(session.monitor(tables, { deadlineMs }));
+    await nextTurn();
+  }
+  await Promise.all(monitors);
+  t.same(ids, [...new Set(ids)]);
+  t.equal(ids.length, monitors.length);
 });

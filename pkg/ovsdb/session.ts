@@ -59,6 +59,7 @@ export function openSession(options: SessionOptions): OvsdbSession {
 /** The client; made by openSession(). */
 export class OvsdbSession {
   readonly #options: SessionOptions;
+  readonly #patience: RequestOptions;
   readonly #host: MonitorHost;
   readonly #monitors = new Map<number, AnyMonitor>();
   readonly #waiters = new Set<Waiter>();
@@ -67,7 +68,8 @@ export class OvsdbSession {
   #state: SessionState = { isConnected: false, sinceMs: Date.now(), reason: 'not connected yet' };
   /** The connection, or the attempt at one. */
   #connection: OvsdbConnection | undefined;
-  #hasGreeted = false;
+  /** The connection once the server has answered on it, which is when monitors are asked for. */
+  #greeted: OvsdbConnection | undefined;
   #isClosed = false;
   #holders = 0;
   #nextMonitorId = 1;
@@ -75,6 +77,7 @@ export class OvsdbSession {
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#patience = { deadlineMs: options.connectDeadlineMs ?? connectDeadlineMsDefault };
     this.#host = {
       database: options.database,
       hold: () => this.#hold(),
@@ -125,7 +128,7 @@ export class OvsdbSession {
     const monitor = new OvsdbMonitor(this.#nextMonitorId, { host: this.#host, tables });
     this.#nextMonitorId += 1;
     this.#monitors.set(monitor.id, monitor);
-    if (this.#connection !== undefined && this.#hasGreeted) void this.#establish(monitor, this.#connection).catch(() => undefined);
+    if (this.#greeted !== undefined) void this.#establish(monitor, this.#greeted).catch(() => undefined);
     try {
       await monitor.waitFor(() => true, { what: 'the tables', deadlineMs });
       return monitor;
@@ -163,7 +166,6 @@ export class OvsdbSession {
 
   /** One connection from its beginning to its end; never rejects. */
   async #connectOnce(): Promise<void> {
-    const deadlineMs = this.#options.connectDeadlineMs ?? connectDeadlineMsDefault;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const connection = startConnection(this.#options.path, {
       ...(this.#options.probeMs === undefined ? {} : { probeMs: this.#options.probeMs }),
@@ -176,8 +178,10 @@ export class OvsdbSession {
     this.#connection = connection;
     connection.isWanted = this.#holders > 0;
     try {
-      await connection.greet({ deadlineMs });
-      this.#hasGreeted = true;
+      await connection.greet(this.#patience);
+      // It may have ended behind the answer: then #lose() was here already.
+      if (connection.isOpen) this.#greeted = connection;
+      // One that is asked for from now on is established by whoever asks.
       await Promise.all([...this.#monitors.values()].map((monitor) => this.#establish(monitor, connection)));
       if (connection.isOpen) this.#gain(connection);
     } catch (error) {
@@ -188,7 +192,7 @@ export class OvsdbSession {
 
   async #establish(monitor: AnyMonitor, connection: OvsdbConnection): Promise<void> {
     try {
-      await monitor.establish(connection, { deadlineMs: this.#options.connectDeadlineMs ?? connectDeadlineMsDefault });
+      await monitor.establish(connection, this.#patience);
     } catch (error) {
       // What never worked is a fault of who asked for it; all others can go on.
       if (isOvsdbError(error, 'refused', 'garbled') && !monitor.wasCurrent) {
@@ -213,7 +217,7 @@ export class OvsdbSession {
 
   #lose(reason: OvsdbError): void {
     this.#connection = undefined;
-    this.#hasGreeted = false;
+    this.#greeted = undefined;
     for (const monitor of this.#monitors.values()) monitor.drop();
     const lost = { isConnected: false, reason: describeError(reason) } as const;
     if (this.#state.isConnected) this.#setState({ ...lost, sinceMs: Date.now() });
@@ -267,10 +271,8 @@ export class OvsdbSession {
 
   #forget(id: number): void {
     const wasThere = this.#monitors.delete(id);
-    const connection = this.#hasGreeted ? this.#connection : undefined;
-    const deadlineMs = this.#options.connectDeadlineMs ?? connectDeadlineMsDefault;
     // Whether the server knew it, or answers in time, makes no difference: what it reports is not looked at.
-    if (wasThere) void connection?.request('monitor_cancel', [id], { deadlineMs }).catch(() => undefined);
+    if (wasThere) void this.#greeted?.request('monitor_cancel', [id], this.#patience).catch(() => undefined);
   }
 
   #unavailable(): OvsdbError {

@@ -5,7 +5,7 @@
  */
 import type { RequestOptions } from './connection.ts';
 import type { OvsdbMonitor } from './monitor.ts';
-import { mutateRows, selectRows, type Operation } from './operations.ts';
+import { mutateRows, requireRows, selectRows, type Operation } from './operations.ts';
 import { OvsdbError } from './ovsdb-error.ts';
 import { rowsOf, type OperationResult } from './results.ts';
 import { leftOf, type OvsdbSession } from './session.ts';
@@ -15,6 +15,13 @@ export const switchDatabaseName = 'Open_vSwitch';
 
 const table = 'Open_vSwitch';
 const watched = { Open_vSwitch: { columns: { cur_cfg: 'integer' } } } as const;
+
+/** Without the row, which `ovs-vsctl init` makes, nothing may be applied: ovs-vswitchd would never carry it out. */
+const countConfiguration: readonly Operation[] = [
+  requireRows(table, { where: [], columns: ['next_cfg'], until: '!=', rows: [] }),
+  mutateRows(table, [], [['next_cfg', '+=', 1]]),
+  selectRows(table, [], ['next_cfg']),
+];
 
 /** Watches how far ovs-vswitchd is. @throws OvsdbError as OvsdbSession.monitor() does */
 export async function openSwitchDatabase(session: OvsdbSession, options: RequestOptions): Promise<SwitchDatabase> {
@@ -46,10 +53,9 @@ export class SwitchDatabase {
    */
   async transactRealised(operations: readonly Operation[], { deadlineMs }: RequestOptions): Promise<readonly OperationResult[]> {
     const startedAt = performance.now();
-    const counted = [...operations, mutateRows(table, [], [['next_cfg', '+=', 1]]), selectRows(table, [], ['next_cfg'])];
-    const results = await this.#session.transact(counted, { deadlineMs });
+    const results = await this.#session.transact([...operations, ...countConfiguration], { deadlineMs });
     const [row] = rowsOf(results.at(-1), { next_cfg: 'integer' });
-    if (row === undefined) throw new OvsdbError('garbled', `The OVSDB table ${table} has no row`, { details: 'Initialise the database: ovs-vsctl --no-wait init' });
+    if (row === undefined) throw new OvsdbError('garbled', `The OVSDB table ${table} had a row, and does not show it`);
     await this.#realised(row.next_cfg, leftOf(deadlineMs, startedAt));
     return results.slice(0, operations.length);
   }
