@@ -91,6 +91,11 @@ t.test('what stands behind garbage, or behind the end, is not looked at', async 
   sockets[0]?.write('{"method":"one","params":[]}{"id":99,"result":1}{"method":"two","params":[]}');
   await closed;
   t.strictSame(notified, ['one']);
+
+  const closing = await open(t, answer, { onNotification: (method) => (notified.push(method), closing.connection.close()) });
+  closing.sockets[0]?.write('{"method":"three","params":[]}{"method":"four","params":[]}');
+  t.match(await closing.closed, { message: /was closed/ });
+  t.strictSame(notified, ['one', 'three'], 'nor when it was closed in between');
 });
 
 t.test('a server that falls silent is noticed, one that is only idle is not', async (t) => {
@@ -100,13 +105,28 @@ t.test('a server that falls silent is noticed, one that is only idle is not', as
   const { connection, closed } = await open(t, (request, socket) => {
     if (request.method === 'echo' && (echoes += 1) === 3) resolve();
     if (!isSilent) answer(request, socket);
-  }, { probeMs: 40 });
+  }, { probeMs: 100 });
   await isProbed;
   t.ok(connection.isOpen);
   isSilent = true;
   const asked = t.rejects(connection.request('list_dbs', [], { deadlineMs }), { name: 'WeftError', kind: 'outcomeUnknown' });
   t.match(await closed, { kind: 'unavailable', message: /fallen silent/ });
   await asked;
+});
+
+t.test('a client that was held up itself does not take the server for silent', async (t) => {
+  const { connection, sockets } = await open(t, answer, { probeMs: 100 });
+  await once(sockets[0] as Socket, 'data');
+  const { promise: isAnswered, resolve } = Promise.withResolvers<void>();
+  // The server's answer is on its way when nothing moves here for longer than the server has.
+  setImmediate(() => {
+    const end = performance.now() + 250;
+    while (performance.now() < end);
+    resolve();
+  });
+  await isAnswered;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  t.ok(connection.isOpen);
 });
 
 t.test('where nobody listens the greeting fails, with the reason', async (t) => {

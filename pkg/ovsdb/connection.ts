@@ -191,11 +191,17 @@ export class OvsdbConnection {
       this.#isProbed = false;
       return;
     }
-    if (this.#isProbed) return this.#end(new OvsdbError('unavailable', 'The OVSDB server has fallen silent'));
+    if (this.#isProbed) return void this.#endUnlessHeard();
     this.#isProbed = true;
     // Any sign of life will do; the echo is what draws one. It has no deadline of its own, and holds no process.
     this.#write(encodeRequest({ id: this.#nextId, method: 'echo', params: [] }));
     this.#nextId += 1;
+  }
+
+  /** Where this process itself was held up, the sign of life is there and has only not been read. */
+  async #endUnlessHeard(): Promise<void> {
+    await nextTurn();
+    if (!this.#hasHeard) this.#end(new OvsdbError('unavailable', 'The OVSDB server has fallen silent'));
   }
 
   /** Those of one turn of the event loop leave with one system call. */

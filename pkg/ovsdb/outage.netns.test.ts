@@ -73,13 +73,13 @@ t.test('while the connection is lost the tables are empty, and then they are tol
 
 t.test('a stopped server: deadlines hold, and it is found out', { skip }, async (t) => {
   const openVSwitch = await startDatabase(t);
-  const session = await openTestSession(t, openVSwitch.databaseSocket, { probeMs: 100, connectDeadlineMs: 200 });
+  const session = await openTestSession(t, openVSwitch.databaseSocket, { probeMs: 250, connectDeadlineMs: 500 });
   openVSwitch.signal('ovsdb-server', 'SIGSTOP');
   const insert = insertRow('Queue', { external_ids: mapOf({ name: 'late' }) });
   await t.rejects(session.transact([insert], { deadlineMs: 50 }), { name: 'WeftError', kind: 'outcomeUnknown', message: /within 50 ms/ });
   await t.rejects(session.transact([insert], { deadlineMs }), { name: 'WeftError', kind: 'outcomeUnknown', cause: { message: /fallen silent/ } });
   t.match(session.state, { isConnected: false, reason: /fallen silent/ });
-  await t.rejects(session.transact([insert], { deadlineMs: 300 }), { name: 'WeftError', kind: 'unavailable' });
+  await t.rejects(session.transact([insert], { deadlineMs: 700 }), { name: 'WeftError', kind: 'unavailable' });
   openVSwitch.signal('ovsdb-server', 'SIGCONT');
   await session.whenConnected({ deadlineMs });
   const rows = rowsOf((await session.transact([selectRows('Queue', [], ['external_ids'])], { deadlineMs }))[0], queues.Queue.columns);
