@@ -4,8 +4,8 @@ import { faultsInWords } from '../fault.ts';
 import type { Kernel } from '../kernel.ts';
 import { observeNow } from '../observation.ts';
 import { containerFaults } from './container-faults.ts';
-import { describeGuardDamage } from './guard-damage.ts';
-import { portElements, segmentElements } from './guard-elements.ts';
+import { describeGuardDamage } from '../guard/guard-damage.ts';
+import { portElements, segmentElements } from '../guard/guard-elements.ts';
 import { portFaults } from './port-faults.ts';
 import { segmentFaults } from './segment-faults.ts';
 

@@ -4,11 +4,11 @@ import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
 import { bridgeName, bridgePrefix, isPortName, isSegmentName, shaperPrefix, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
-import { bridgeTable, inetTable, bridgeSets, inetSets } from './guard-rules.ts';
-import { gatewaySets, gatewayTable } from './gateway-rules.ts';
-import { knownElements } from './guard-elements.ts';
-import { readSet } from './guard-state.ts';
-import { baseTables, elementsPerBatch, removeTables } from './guard.ts';
+import { bridgeTable, inetTable, bridgeSets, inetSets } from '../guard/guard-rules.ts';
+import { gatewaySets, gatewayTable } from '../guard/gateway-rules.ts';
+import { knownElements } from '../guard/guard-elements.ts';
+import { readSet } from '../guard/guard-state.ts';
+import { baseTables, elementsPerBatch, removeTables } from '../guard/guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
 
 /** Removes the garbage; returns what was removed, in words. */

@@ -19,13 +19,13 @@ import type { Datapath } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
-import { trimGuard } from './guard.ts';
-import { mendGuard } from './guard-mending.ts';
-import { GuardQueue } from './guard-queue.ts';
+import { trimGuard } from '../guard/guard.ts';
+import { mendGuard } from '../guard/guard-mending.ts';
+import { GuardQueue } from '../guard/guard-queue.ts';
 import { attachPortAside, containersMax, detachPort, detachPortSoon, refreshPortGuard } from './port.ts';
 import { linuxBridgeRepair } from './repair.ts';
 import { removeSegment, updateSegment } from './segment.ts';
-import { bridgeTable } from './guard-rules.ts';
+import { bridgeTable } from '../guard/guard-rules.ts';
 
 /** The datapath over a kernel. The caller closes the kernel. */
 export function linuxBridgeDatapath(kernel: Kernel): Datapath {

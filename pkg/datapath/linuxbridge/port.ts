@@ -16,9 +16,9 @@ import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import { exchangeAside, type Exchanges } from '../exchange.ts';
 import type { Kernel, Sysctl } from '../kernel.ts';
 import { hasChosenMac, locationFrame, neighbourFrame } from './announcement.ts';
-import { addGuard, removeGuard } from './guard.ts';
-import { portElements, type GuardElement } from './guard-elements.ts';
-import type { GuardQueue } from './guard-queue.ts';
+import { addGuard, removeGuard } from '../guard/guard.ts';
+import { portElements, type GuardElement } from '../guard/guard-elements.ts';
+import type { GuardQueue } from '../guard/guard-queue.ts';
 import { ensureSegment, findLinks } from './segment.ts';
 import type { SegmentLinks } from './segment-faults.ts';
 

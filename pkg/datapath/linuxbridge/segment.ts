@@ -15,8 +15,8 @@ import { shapersOf } from '../bandwidth.ts';
 import type { Exchanges } from '../exchange.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
-import { addGuard, ensureTables, removeGuard } from './guard.ts';
-import { portElements, segmentElements, type GuardElement } from './guard-elements.ts';
+import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
+import { portElements, segmentElements, type GuardElement } from '../guard/guard-elements.ts';
 import { gatewaySysctls, linkFaults, type SegmentLinks } from './segment-faults.ts';
 
 /** Reads links by name in one go; undefined for those that are not there. */
