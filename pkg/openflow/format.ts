@@ -72,6 +72,7 @@ const transportWords = {
 
 function matchText(name: FieldName, value: FieldValue | Masked<FieldValue>): string {
   const { text } = fieldShapes[name];
+  if (name === 'inPort' && value === ports.local) return `${text}=LOCAL`;
   if (name === 'vlanVid') return vlanText(value as number | Masked<number>);
   if (!isMasked(value)) return `${text}=${formatValue(name, value)}`;
   if (fieldShapes[name].kind === 'address') return `${text}=${addressText(value as Masked<Address>)}`;

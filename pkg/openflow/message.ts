@@ -3,6 +3,9 @@
 /** The version on the wire: OpenFlow 1.3. */
 export const openFlow13 = 4;
 
+/** OpenFlow 1.5, which a switch may greet with. */
+const newestVersion = 6;
+
 /** enum ofp_type. */
 export const messageTypes = {
   hello: 0,
@@ -73,9 +76,12 @@ export class MessageDecoder {
     let at = 0;
     while (at + headerBytes <= bytes.length) {
       const length = bytes.readUInt16BE(at + 2);
+      // What is no OpenFlow at all is seen at once, and not waited for to the end of a length that is none.
+      const version = bytes.readUInt8(at);
+      if (version === 0 || version > newestVersion) throw new RangeError(`An OpenFlow message must be of a version up to ${newestVersion}: current value is ${version}`);
       if (length < headerBytes) throw new RangeError(`An OpenFlow message must be at least ${headerBytes} bytes long: current value is ${length}`);
       if (at + length > bytes.length) break;
-      messages.push({ version: bytes.readUInt8(at), type: bytes.readUInt8(at + 1), xid: bytes.readUInt32BE(at + 4), body: bytes.subarray(at + headerBytes, at + length) });
+      messages.push({ version, type: bytes.readUInt8(at + 1), xid: bytes.readUInt32BE(at + 4), body: bytes.subarray(at + headerBytes, at + length) });
       at += length;
     }
     this.#rest = bytes.subarray(at);

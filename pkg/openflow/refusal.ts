@@ -19,7 +19,7 @@ const standard: Readonly<Record<number, { readonly prefix: string; readonly code
       ['BAD_VERSION', 'it does not speak this version'], ['BAD_TYPE', 'it does not know this message'], ['BAD_MULTIPART', 'it does not know this question'],
       ['BAD_EXPERIMENTER', 'it does not know this extension'], ['BAD_EXP_TYPE', 'it does not know this message of the extension'], ['EPERM', 'it does not allow it'],
       ['BAD_LEN', 'the message has a wrong length'], ['BUFFER_EMPTY', 'the buffer is used already'], ['BUFFER_UNKNOWN', 'there is no such buffer'],
-      ['BAD_TABLE_ID', 'there is no such table'], ['IS_SLAVE', 'another controller is in charge'], ['BAD_PORT', 'there is no such port'],
+      ['BAD_TABLE_ID', 'there is no such table'], ['IS_SECONDARY', 'another controller is in charge'], ['BAD_PORT', 'there is no such port'],
       ['BAD_PACKET', 'the packet is none'], ['MULTIPART_BUFFER_OVERFLOW', 'the question is too long'],
     ],
   },
