@@ -1,5 +1,5 @@
 /** Bundles: changes that are prepared one by one and take effect together, or not at all (ONF EXT-230, for OpenFlow 1.3). Pure. */
-import { messageTypes, type Message, type Request } from './message.ts';
+import { messageTypes, type Request } from './message.ts';
 
 /** The experimenter ONF, and its messages. */
 const onf = 0x4f4e4600;
@@ -30,10 +30,4 @@ function writeHead(body: Buffer, { subtype, bundle }: { subtype: number; bundle:
   body.writeUInt32BE(onf, 0);
   body.writeUInt32BE(subtype, 4);
   body.writeUInt32BE(bundle, 8);
-}
-
-/** Whether a message is the answer to a step of a bundle. */
-export function isBundleReply({ type, body }: Pick<Message, 'type' | 'body'>): boolean {
-  if (type !== messageTypes.experimenter || body.length < 16) return false;
-  return body.readUInt32BE(0) === onf && body.readUInt32BE(4) === subtypes.control && (body.readUInt16BE(12) & 1) === 1;
 }

@@ -11,7 +11,7 @@ import { connect, type Socket } from 'node:net';
 import { startTimer, withDeadline } from '../sys/timer.ts';
 import { decodeEvent, type SwitchEvent } from './event.ts';
 import { Exchange, type ExchangeSettings, type Outcome } from './exchange.ts';
-import { decodeFeatures, encodeRequest, featuresRequest, hello, MessageDecoder, messageTypes, openFlow13, setConfig, speaksOpenFlow13, type Message, type Request, type SwitchFeatures } from './message.ts';
+import { decodeFeatures, encodeRequest, featuresRequest, hello, MessageDecoder, messageTypes, openFlow13, requireSendable, setConfig, speaksOpenFlow13, type Message, type Request, type SwitchFeatures } from './message.ts';
 import { OpenFlowError } from './openflow-error.ts';
 import { wholePacket } from './action.ts';
 
@@ -41,8 +41,6 @@ interface Greeting {
 
 /** A connection; see openConnection(). */
 export class OpenFlowConnection {
-  /** What the switch said of itself. */
-  features: SwitchFeatures = { datapathId: 0n, tables: 0 };
   /** Fulfilled with the reason when the connection has ended, whoever ended it. */
   readonly ended: Promise<OpenFlowError>;
   readonly #path: string;
@@ -52,6 +50,7 @@ export class OpenFlowConnection {
   readonly #decoder = new MessageDecoder();
   readonly #exchanges = new Set<Exchange>();
   readonly #resolveEnded: (reason: OpenFlowError) => void;
+  #features: SwitchFeatures = { datapathId: 0n, tables: 0 };
   #greeting: Greeting | undefined;
   #reason: OpenFlowError | undefined;
   #nextXid = 1;
@@ -74,6 +73,11 @@ export class OpenFlowConnection {
     socket.on('close', () => this.#end(new OpenFlowError('lost', `The switch at ${path} closed the connection`)));
   }
 
+  /** What the switch said of itself. */
+  get features(): SwitchFeatures {
+    return this.#features;
+  }
+
   /** A number that no other bundle of this connection has. */
   nextBundle(): number {
     return this.#nextBundle++;
@@ -82,10 +86,13 @@ export class OpenFlowConnection {
   /**
    * Sends requests in their order and waits for the answer to the last, which must be one that is answered.
    * @returns also where requests were refused: the others were done
-   * @throws OpenFlowError of which `isOutcomeUnknown` holds, when the connection ends first, the deadline passes, or the answer cannot be read
+   * @throws OpenFlowError of which `isOutcomeUnknown` holds, when the connection ends first, the deadline passes, or the answer cannot be
+   * read; `absent`, and nothing was sent, when the connection had ended before
+   * @throws RangeError, and nothing was sent, when a request is longer than a message can be
    */
   async exchange(requests: readonly Request[], { deadlineMs = this.#deadlineMs, onPart, followUp }: ExchangeOptions = {}): Promise<Outcome> {
-    if (this.#reason !== undefined) throw this.#reason;
+    if (this.#reason !== undefined) throw new OpenFlowError('absent', `Cannot ${requests[0]?.describe()}: ${lowerFirst(this.#reason.message)} before`, { cause: this.#reason.cause });
+    requests.forEach(requireSendable);
     const firstXid = this.#takeXids(requests.length + 1);
     const send = (request: Request, xid: number): void => void this.#writeNow(encodeRequest(request, xid));
     const exchange = new Exchange(requests, { firstXid, onPart, followUp, send });
@@ -94,7 +101,7 @@ export class OpenFlowConnection {
     const stop = startTimer(deadlineMs, late);
     try {
       // A failure to write ends the connection, and so the exchange.
-      void this.#write(requests, firstXid);
+      void this.#write(requests, { firstXid, exchange });
       return await exchange.outcome;
     } finally {
       stop();
@@ -120,7 +127,7 @@ export class OpenFlowConnection {
     const asksForEvents = this.#onEvent === undefined ? [] : [setConfig({ missSendBytes: wholePacket })];
     const { answer } = await this.exchange([...asksForEvents, featuresRequest()]);
     if (answer === undefined) throw new OpenFlowError('absent', `The switch at ${this.#path} does not say what it can do`);
-    this.features = decodeFeatures(answer.body);
+    this.#features = decodeFeatures(answer.body);
   }
 
   #exchangeGreetings(): Promise<Message> {
@@ -138,8 +145,11 @@ export class OpenFlowConnection {
     return first;
   }
 
-  /** Writes no more than the socket takes: what a slow switch has not read is not kept in memory, and other exchanges get in between. */
-  async #write(requests: readonly Request[], firstXid: number): Promise<void> {
+  /**
+   * Writes no more than the socket takes: what a slow switch has not read is not kept in memory, and other exchanges get in between.
+   * What nobody waits for any more is not sent: it would come into force when its sender has long done something else.
+   */
+  async #write(requests: readonly Request[], { firstXid, exchange }: { readonly firstXid: number; readonly exchange: Exchange }): Promise<void> {
     let piece: Buffer[] = [];
     let bytes = 0;
     for (const [index, request] of requests.entries()) {
@@ -148,7 +158,7 @@ export class OpenFlowConnection {
       bytes += encoded.length;
       if (bytes < writeBytes) continue;
       if (!this.#writeNow(Buffer.concat(piece))) await this.#drained();
-      if (this.#reason !== undefined) return;
+      if (exchange.isOver) return;
       [piece, bytes] = [[], 0];
     }
     this.#writeNow(Buffer.concat(piece));

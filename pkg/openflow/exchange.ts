@@ -36,6 +36,7 @@ export class Exchange {
   readonly #settle: { readonly resolve: (outcome: Outcome) => void; readonly reject: (error: Error) => void };
   #mayFollowUp: boolean;
   #answerBytes = 0;
+  #isOver = false;
 
   constructor(requests: readonly Request[], settings: ExchangeSettings) {
     this.#requests = [...requests];
@@ -51,6 +52,11 @@ export class Exchange {
     return xid >= this.#settings.firstXid && xid < this.#settings.firstXid + this.#requests.length;
   }
 
+  /** Nobody waits for it any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** What it is about, for errors. */
   describe(): string {
     const [first, ...rest] = this.#requests;
@@ -59,6 +65,7 @@ export class Exchange {
 
   /** Takes a message with one of its xids. @returns whether the exchange is over */
   take(message: Message): boolean {
+    if (this.#isOver) return true;
     try {
       return message.type === messageTypes.error ? this.#takeRefusal(message) : this.#takeAnswer(message);
     } catch (error) {
@@ -69,6 +76,7 @@ export class Exchange {
 
   /** Ends it without an answer. */
   fail(error: OpenFlowError): void {
+    this.#isOver = true;
     this.#settle.reject(error);
   }
 
@@ -100,6 +108,7 @@ export class Exchange {
       send(next, this.#lastXid);
       return false;
     }
+    this.#isOver = true;
     this.#settle.resolve({ refusals: this.#refusals, answer });
     return true;
   }

@@ -51,7 +51,20 @@ export interface Message {
   readonly body: Buffer;
 }
 
-/** The message on the wire. @throws RangeError when it is longer than a message can be, 65535 bytes */
+/** The header has 16 bits for the length. */
+const messageBytesMax = 65_535;
+
+/** @throws RangeError when the request is longer than a message can be: a group of some thousand buckets is */
+export function requireSendable(request: Request): void {
+  const length = requestBytes(request);
+  if (length > messageBytesMax) throw new RangeError(`Cannot ${request.describe()}: an OpenFlow message must be at most ${messageBytesMax} bytes long: current value is ${length}`);
+}
+
+function requestBytes({ body, inner }: Request): number {
+  return headerBytes + body.length + (inner === undefined ? 0 : requestBytes(inner));
+}
+
+/** The message on the wire; it must be sendable. */
 export function encodeRequest(request: Request, xid: number): Buffer {
   const inner = request.inner === undefined ? Buffer.alloc(0) : encodeRequest(request.inner, xid);
   const length = headerBytes + request.body.length + inner.length;

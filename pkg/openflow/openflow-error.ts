@@ -5,7 +5,7 @@ import type { Refusal } from './refusal.ts';
 export type OpenFlowFailure =
   /** The switch said no. */
   | 'refused'
-  /** Nobody listens, or not for OpenFlow 1.3. Nothing was sent. */
+  /** Nobody listens, or not for OpenFlow 1.3, or the connection has ended before. Nothing was sent. */
   | 'absent'
   /** The connection ended first. */
   | 'lost'

@@ -138,6 +138,9 @@ t.test('a bundle is carried out as a whole or not at all', { skip }, async (t) =
     t.match(error, { failure: 'refused', isOutcomeUnknown: false, message: new RegExp(`^Cannot add flow ${escape(formatFlow(bad))}: the switch refused it, [a-z ]+ \\(${name}\\)$`) });
     t.same((await listFlows(connection)).map(flowKey), before.map(flowKey), 'nothing has changed');
   }
+  const unsendable: Flow = { ...plain(4), match: { inPort: -1 } };
+  for (const carryOut of [applyMods, sendMods]) await t.rejects(carryOut(connection, add([plain(2), unsendable])), { name: 'RangeError' });
+  t.same((await listFlows(connection)).map(flowKey), before.map(flowKey), 'what cannot be encoded is found before anything is sent');
   await applyMods(connection, [{ kind: 'delete', filter: {} }, ...add([plain(2), plain(3)])]);
   t.same((await listFlows(connection)).map(({ priority }) => priority).sort(), [2, 3], 'and the next one is');
 });
@@ -218,7 +221,7 @@ t.test('a switch that is killed rejects what is under way, and a new one is empt
   await openVSwitch.kill('ovs-vswitchd');
   for (const outcome of await outcomes) t.match(outcome, { status: 'rejected', reason: { failure: 'lost', isOutcomeUnknown: true, code: 'tryAgainLater' } });
   t.match(await connection.ended, { failure: 'lost' });
-  await t.rejects(probe(connection), { name: 'WeftError', failure: 'lost' }, 'it stays so');
+  await t.rejects(probe(connection), { failure: 'absent', message: /^Cannot ask the switch for an echo: the .* before$/ }, 'it stays so');
   await t.rejects(openConnection(openVSwitch.managementSocket(bridge)), { name: 'WeftError', failure: 'absent' });
 
   await openVSwitch.start('ovs-vswitchd');

@@ -28,6 +28,8 @@ export interface TestSwitch {
   send(bytes: Buffer): void;
   /** Reads no more of what comes. */
   stopReading(): void;
+  /** Reads on. */
+  startReading(): void;
   /** Ends every connection. */
   hangUp(): void;
 }
@@ -96,6 +98,7 @@ export async function startTestSwitch(scope: TeardownScope, { behaviour = answer
     received,
     send: (bytes) => sockets.forEach((socket) => socket.write(bytes)),
     stopReading: () => sockets.forEach((socket) => socket.pause()),
+    startReading: () => sockets.forEach((socket) => socket.resume()),
     hangUp,
   };
 }
