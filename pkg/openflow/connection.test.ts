@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import t from 'tap';
 import { output } from './action.ts';
 import { openConnection, type ConnectionOptions, type OpenFlowConnection } from './connection.ts';
@@ -189,4 +191,16 @@ t.test('echoes are answered, events are passed on, the rest is left alone', asyn
   t.match(peer.received.filter(({ type }) => type === messageTypes.echoReply), [{ xid: 77, body: Buffer.from('still there?') }]);
   t.match(events, [{ kind: 'flowRemoved', reason: 'idleTimeout', table: 3, priority: 5, cookie: 9n, packets: 2n, bytes: 128n, match: {} }]);
   t.equal(events.length, 1);
+});
+
+t.test('an idle connection keeps no process alive, if it is told so', async (t) => {
+  const peer = await startTestSwitch(t);
+  const source = `
+    import { openConnection } from ${JSON.stringify(new URL('connection.ts', import.meta.url).href)};
+    (await openConnection(${JSON.stringify(peer.path)})).unref();
+    console.log('connected');`;
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill());
+  const [[text], [status]] = await Promise.all([once(child.stdout, 'data'), once(child, 'exit')]);
+  t.same([String(text).trim(), status], ['connected', 0]);
 });
