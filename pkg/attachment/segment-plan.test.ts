@@ -2,7 +2,9 @@ import t from 'tap';
 import { noEndpointArgs } from '../config/endpoint-args.ts';
 import { parseNetConf, type NetConf } from '../config/net-conf.ts';
 import { emptyNodeConf } from '../config/node-model.ts';
+import { decodeSegment, encodeSegment } from '../ledger/codec.ts';
 import { formatAddress, formatInterfaceAddress, parseAddress } from '../netaddr/netaddr.ts';
+import type { Segment } from '../overlay/model.ts';
 import { describeConflict, describeGatewayConflict, planSegment } from './segment-plan.ts';
 
 function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
@@ -13,6 +15,9 @@ function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
 const underlay4 = { vtepAddress: parseAddress('192.0.2.1'), mtu: 1500 };
 const underlay6 = { vtepAddress: parseAddress('2001:db8::1'), mtu: 1500 };
 
+const ovs = { datapath: 'ovs' };
+const geneve = { ...ovs, encapsulation: 'geneve' };
+
 t.test('planSegment() derives the MTU from the underlay', (t) => {
   const rows = [
     { name: 'IPv4', underlay: underlay4, fields: {}, mtu: 1450 },
@@ -20,6 +25,8 @@ t.test('planSegment() derives the MTU from the underlay', (t) => {
     { name: 'jumbo frames', underlay: { ...underlay4, mtu: 9000 }, fields: {}, mtu: 8950 },
     { name: 'less than there is room for', underlay: underlay4, fields: { mtu: 1400 }, mtu: 1400 },
     { name: 'just what there is room for', underlay: underlay4, fields: { mtu: 1450 }, mtu: 1450 },
+    { name: 'Geneve over IPv4', underlay: underlay4, fields: geneve, mtu: 1450 },
+    { name: 'Geneve over IPv6', underlay: underlay6, fields: geneve, mtu: 1430 },
   ];
   for (const { name, underlay, fields, mtu } of rows) t.equal(planSegment(confOf(fields), underlay).overlayMtu, mtu, name);
   t.end();
@@ -29,7 +36,9 @@ t.test('planSegment() refuses what cannot work, and says what can', (t) => {
   const rows = [
     { name: 'an MTU too large by one', underlay: underlay4, fields: { mtu: 1451 }, message: /mtu must be at most 1450.*1500.*50.*1451/ },
     { name: 'an MTU too large for IPv6', underlay: underlay6, fields: { mtu: 1450 }, message: /mtu must be at most 1430/ },
-    { name: 'an underlay without room', underlay: { ...underlay4, mtu: 100 }, fields: {}, message: /must leave room for VXLAN/ },
+    { name: 'an underlay without room', underlay: { ...underlay4, mtu: 100 }, fields: {}, message: /must leave room for VXLAN: 100 does not/ },
+    { name: 'an underlay without room for Geneve', underlay: { ...underlay4, mtu: 100 }, fields: geneve, message: /must leave room for Geneve: 100 does not/ },
+    { name: 'an MTU too large for Geneve', underlay: underlay4, fields: { ...geneve, mtu: 1451 }, message: /mtu must be at most 1450, which is the underlay's 1500 less Geneve's 50: current value is 1451/ },
     { name: 'peers of the other family', underlay: underlay6, fields: { peers: ['192.0.2.2'] }, message: /peers must be of the VTEP's family, IPv6: 192\.0\.2\.2/ },
   ];
   for (const { name, underlay, fields, message } of rows) {
@@ -42,6 +51,27 @@ t.test('planSegment() leaves the own address out of the peers, whoever wrote it 
   const segment = planSegment(confOf({ peers: ['192.0.2.1', '192.0.2.2'] }), underlay4);
   t.same(segment.peers.map(formatAddress), ['192.0.2.2']);
   t.equal(segment.gateway, undefined);
+  t.end();
+});
+
+t.test('planSegment() says how the tenant is wired, and nothing where it is as ever', (t) => {
+  for (const fields of [{}, { datapath: 'bridge', encapsulation: 'vxlan' }]) {
+    const keys = Object.keys(planSegment(confOf(fields), underlay4));
+    t.same(keys, ['tenant', 'vni', 'vtepAddress', 'vtepPort', 'underlayMtu', 'overlayMtu', 'peers'], 'no key that an earlier version does not write');
+  }
+  const onlyOvs = planSegment(confOf({ ...ovs, encapsulation: 'vxlan' }), underlay4);
+  t.match(onlyOvs, { datapath: 'ovs', vtepPort: 4789 });
+  t.notOk('encapsulation' in onlyOvs);
+  t.match(planSegment(confOf(geneve), underlay4), { datapath: 'ovs', encapsulation: 'geneve', vtepPort: 6081 });
+  t.match(planSegment(confOf({ ...geneve, vtep: { port: 6082 } }), underlay4), { vtepPort: 6082 });
+  t.end();
+});
+
+t.test('planSegment() has the order of the ledger: ADD compares the two as text', (t) => {
+  for (const fields of [{}, ovs, geneve]) {
+    const segment = planSegment(confOf({ ...fields, isGateway: true, ipam: { type: 'weft', ranges: [[{ subnet: '10.1.1.0/24' }]] } }), underlay4);
+    t.same(Object.keys(decodeSegment({ vni: segment.vni, segment: encodeSegment(segment) }).segment), Object.keys(segment), JSON.stringify(fields));
+  }
   t.end();
 });
 
@@ -73,5 +103,16 @@ t.test('describeConflict() tells a change from a contradiction', (t) => {
   t.match(describeConflict(planSegment(confOf({ vni: 1002 }), underlay4), present), /tenant blue has VNI 1001 on this node, not 1002/);
   t.match(describeConflict(planSegment(confOf({}), { ...underlay4, vtepAddress: parseAddress('192.0.2.9') }), present), /uses the VTEP 192\.0\.2\.1/);
   t.match(describeConflict(planSegment(confOf({ vtep: { port: 8472 } }), underlay4), present), /uses UDP port 4789 on this node, not 8472/);
+  t.end();
+});
+
+t.test('describeConflict() keeps a tenant to one datapath and one encapsulation', (t) => {
+  const [onBridges, onOvs, inGeneve] = [{}, ovs, geneve].map((fields) => planSegment(confOf(fields), underlay4)) as [Segment, Segment, Segment];
+  t.equal(describeConflict(onOvs, onBridges), 'tenant blue uses datapath bridge on this node, not ovs');
+  t.equal(describeConflict(onBridges, onOvs), 'tenant blue uses datapath ovs on this node, not bridge');
+  t.equal(describeConflict(inGeneve, onOvs), 'tenant blue uses encapsulation vxlan on this node, not geneve');
+  t.equal(describeConflict(onOvs, inGeneve), 'tenant blue uses encapsulation geneve on this node, not vxlan');
+  t.equal(describeConflict(inGeneve, planSegment(confOf({ ...geneve, peers: ['192.0.2.2'] }), underlay4)), undefined);
+  t.equal(describeConflict(planSegment(confOf({ datapath: 'bridge' }), underlay4), onBridges), undefined, 'the default in words is no change');
   t.end();
 });

@@ -3,7 +3,7 @@ import type { NetConf } from '../config/net-conf.ts';
 import type { Underlay } from '../datapath/underlay.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { RangeSet } from '../ipam/pool.ts';
-import { ipv4MinimumMtuBytes, overlayMtuBytes } from '../mtu/overhead.ts';
+import { ipv4MinimumMtuBytes, overlayMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
 import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { Gateway, Segment } from '../overlay/model.ts';
 
@@ -18,22 +18,27 @@ export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress
   return {
     tenant: conf.tenant,
     vni: conf.vni,
+    ...(conf.datapath === 'ovs' ? { datapath: conf.datapath } : {}),
+    ...(conf.encapsulation === 'geneve' ? { encapsulation: conf.encapsulation } : {}),
     vtepAddress,
     vtepPort: conf.vtep.port,
     underlayMtu: underlay.mtu,
-    overlayMtu: planMtu(conf.mtu, underlay),
+    overlayMtu: planMtu(conf, underlay),
     peers: conf.peers.filter((peer) => !addressesEqual(peer, vtepAddress)),
     ...(gateway === undefined ? {} : { gateway }),
   };
 }
 
+const properNames: Readonly<Record<Encapsulation, string>> = { vxlan: 'VXLAN', geneve: 'Geneve' };
+
 /** The containers' MTU: as configured where it fits through the tunnel, else what does. */
-function planMtu(configured: number | undefined, { mtu, vtepAddress }: Pick<Underlay, 'vtepAddress' | 'mtu'>): number {
-  const largest = overlayMtuBytes(mtu, vtepAddress.family);
-  if (largest < ipv4MinimumMtuBytes) throw new WeftError('invalidConfiguration', `The underlay's MTU must leave room for VXLAN: ${mtu} does not`);
+function planMtu({ mtu: configured, encapsulation }: Pick<NetConf, 'mtu' | 'encapsulation'>, { mtu, vtepAddress }: Pick<Underlay, 'vtepAddress' | 'mtu'>): number {
+  const largest = overlayMtuBytes(mtu, { encapsulation, underlay: vtepAddress.family });
+  const carrier = properNames[encapsulation];
+  if (largest < ipv4MinimumMtuBytes) throw new WeftError('invalidConfiguration', `The underlay's MTU must leave room for ${carrier}: ${mtu} does not`);
   if (configured === undefined) return largest;
   if (configured <= largest) return configured;
-  throw new WeftError('invalidConfiguration', `mtu must be at most ${largest}, which is the underlay's ${mtu} less VXLAN's ${mtu - largest}: current value is ${configured}`, {
+  throw new WeftError('invalidConfiguration', `mtu must be at most ${largest}, which is the underlay's ${mtu} less ${carrier}'s ${mtu - largest}: current value is ${configured}`, {
     details: 'leave mtu out to have it derived, or raise the underlay interface’s MTU',
   });
 }
@@ -67,7 +72,18 @@ export function describeGatewayConflict(wanted: Segment, others: readonly Segmen
 export function describeConflict(wanted: Segment, present: Segment): string | undefined {
   if (wanted.tenant !== present.tenant) return `VNI ${wanted.vni} belongs to tenant ${present.tenant} on this node, not to ${wanted.tenant}`;
   if (wanted.vni !== present.vni) return `tenant ${wanted.tenant} has VNI ${present.vni} on this node, not ${wanted.vni}`;
+  const wiring = describeWiringConflict(wanted, present);
+  if (wiring !== undefined) return wiring;
   if (!addressesEqual(wanted.vtepAddress, present.vtepAddress)) return `tenant ${wanted.tenant} uses the VTEP ${formatAddress(present.vtepAddress)} on this node, not ${formatAddress(wanted.vtepAddress)}`;
   if (wanted.vtepPort !== present.vtepPort) return `tenant ${wanted.tenant} uses UDP port ${present.vtepPort} on this node, not ${wanted.vtepPort}`;
+  return undefined;
+}
+
+/** Frames of one tenant cannot go through two datapaths, nor to a node in two encapsulations. */
+function describeWiringConflict(wanted: Segment, present: Segment): string | undefined {
+  for (const [key, byDefault] of [['datapath', 'bridge'], ['encapsulation', 'vxlan']] as const) {
+    const [now, then] = [present[key] ?? byDefault, wanted[key] ?? byDefault];
+    if (now !== then) return `tenant ${wanted.tenant} uses ${key} ${now} on this node, not ${then}`;
+  }
   return undefined;
 }

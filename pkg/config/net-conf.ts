@@ -9,9 +9,10 @@ import type { JsonObject } from '../cni/json-value.ts';
 import type { CniDns } from '../cni/result.ts';
 import { requireVersion, type CniVersion } from '../cni/versions.ts';
 import { WeftError } from '../errors/weft-error.ts';
-import { ipv6MinimumMtuBytes } from '../mtu/overhead.ts';
+import { ipv6MinimumMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
 import { formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { Bandwidth } from '../overlay/model.ts';
+import { defaultPort, findWiringFaults, type DatapathName } from './datapath-conf.ts';
 import { noEndpointArgs, type EndpointArgs, type Pod } from './endpoint-args.ts';
 import type { IpamConf } from './ipam-conf.ts';
 import type { NodeConf } from './node-model.ts';
@@ -29,7 +30,9 @@ export interface NetConf {
   readonly network: string;
   readonly tenant: string;
   readonly vni: Vni;
-  readonly datapath: 'bridge';
+  readonly datapath: DatapathName;
+  /** geneve only with the datapath ovs. */
+  readonly encapsulation: Encapsulation;
   /** This node's tunnel end point. Without interface and address it is where the default route goes. */
   readonly vtep: VtepConf & { readonly port: number };
   /** The other VTEPs, each once, all of one family; vtep.address is not among them. */
@@ -56,9 +59,6 @@ export interface NetConfContext {
   readonly node: NodeConf;
   readonly args: EndpointArgs;
 }
-
-/** IANA, "vxlan". */
-const vxlanPort = 4789;
 
 /**
  * Reads a network configuration for one container.
@@ -96,7 +96,7 @@ interface Sources extends NetConfContext {
 
 function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
   const settings = mergeSettings([plugin, choice.conf ?? {}, node]);
-  const { vni, datapath = 'bridge', vtep = {}, peers = [], mtu, isGateway = false, ipMasq = false, ipam = { type: 'none' } } = settings;
+  const { vni, datapath = 'bridge', encapsulation = 'vxlan', vtep = {}, peers = [], mtu, isGateway = false, ipMasq = false, ipam = { type: 'none' } } = settings;
   if (vni === undefined) throw missingVni(choice, { node, args });
   const { addresses, mac } = mergeRequests([plugin.runtimeConfig ?? {}, plugin.args?.cni ?? {}, requestOfArgs(args)]);
   const conf: NetConf = {
@@ -105,7 +105,8 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
     tenant: choice.name,
     vni,
     datapath,
-    vtep: { port: vxlanPort, ...vtep },
+    encapsulation,
+    vtep: { port: defaultPort(encapsulation), ...vtep },
     peers: othersOf(peers, vtep.address),
     isGateway,
     ipMasq,
@@ -150,7 +151,7 @@ function findVniFaults(vni: Vni, { plugin, choice, node }: Pick<Sources, 'plugin
 }
 
 function findContradictions(conf: NetConf): readonly string[] {
-  return [...findGatewayFaults(conf), ...findMtuFaults(conf), ...findPeerFaults(conf), ...findRequestFaults(conf)];
+  return [...findWiringFaults(conf), ...findGatewayFaults(conf), ...findMtuFaults(conf), ...findPeerFaults(conf), ...findRequestFaults(conf)];
 }
 
 function findGatewayFaults({ isGateway, ipMasq, ipam }: NetConf): readonly string[] {

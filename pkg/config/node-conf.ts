@@ -2,6 +2,7 @@
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { isAbsent, showValue } from '../cni/json-value.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
+import { ovs } from './datapath-conf.ts';
 import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
 import { isNamespacePattern } from './namespaces.ts';
 import type { NodeConf, TenantConf } from './node-model.ts';
@@ -62,6 +63,7 @@ interface NodeFields extends Required<Omit<NodeConf, 'path'>> {
 const readNode = objectOf<NodeFields>({
   ...nodeReaders,
   node: identifier,
+  ovs,
   controlPlane: objectOf<{ readonly type: 'static' }, 'type'>({ type: controlPlaneType }, { required: ['type'] }),
   tenants: listOf('tenants', tenant),
 });

@@ -1,4 +1,5 @@
 /** The node configuration as values. Apart from its parser, so that a node without the file does not load YAML. */
+import type { OvsConf } from './datapath-conf.ts';
 import type { NodeSettings, TenantSettings } from './settings.ts';
 
 /** A tenant of the node configuration. */
@@ -14,6 +15,8 @@ export interface NodeConf extends NodeSettings {
   readonly path?: string;
   /** The node's name; absent: the host's. */
   readonly node?: string;
+  /** As it is written; completeOvs() has the defaults. */
+  readonly ovs?: Partial<OvsConf>;
   readonly tenants: readonly TenantConf[];
 }
 

@@ -1,12 +1,13 @@
 /** The keys that a plugin configuration and a tenant of the node configuration share. */
 import { identifierRule, isIdentifier } from '../cni/identifier.ts';
 import { showValue } from '../cni/json-value.ts';
-import { WeftError } from '../errors/weft-error.ts';
 import { ipv4MinimumMtuBytes } from '../mtu/overhead.ts';
 import { parseVni, type Address, type Vni } from '../netaddr/netaddr.ts';
 import { vtepAddress } from './addresses.ts';
+import { wiringReaders, type WiringSettings } from './datapath-conf.ts';
+import { interfaceName } from './interface-name.ts';
 import { ipam, type IpamConf } from './ipam-conf.ts';
-import { boolean, listOf, malformed, objectOf, scalar, text, wholeNumber, withoutAbsent, type Reader, type Readers } from './readers.ts';
+import { boolean, listOf, objectOf, scalar, text, wholeNumber, withoutAbsent, type Reader, type Readers } from './readers.ts';
 
 /** This node's tunnel end point as it is written; what is missing is found on the node. */
 export interface VtepConf {
@@ -17,8 +18,7 @@ export interface VtepConf {
 }
 
 /** What may be said of a whole node. */
-export interface NodeSettings {
-  readonly datapath?: 'bridge';
+export interface NodeSettings extends WiringSettings {
   readonly vtep?: VtepConf;
   /** The other VTEPs, perhaps this node's own among them. */
   readonly peers?: readonly Address[];
@@ -45,23 +45,10 @@ export const identifier: Reader<string> = text('a string', (value, name) => {
   throw new SyntaxError(`${name} ${identifierRule}: current value is ${showValue(value)}`);
 });
 
-/** The datapaths that this version has. */
-const datapath: Reader<'bridge'> = scalar((value, name) => {
-  if (value === 'bridge') return value;
-  const message = `${name} must be "bridge", the one datapath of this version: current value is ${showValue(value)}`;
-  throw value === 'ovs' ? new WeftError('unsupportedField', message) : new SyntaxError(message);
-});
-
-/** IFNAMSIZ − 1 characters, and no sign that the kernel refuses (net/core/dev.c dev_valid_name). */
-const interfaceName: Reader<string> = text('the name of an interface', (value, name) => {
-  if (/^[!-~]{1,15}$/.test(value) && !/[/:%]/.test(value) && value !== '.' && value !== '..') return value;
-  throw malformed(name, 'the name of an interface, at most 15 characters without "/", ":", "%" and spaces', value);
-});
-
 const vtep: Reader<VtepConf> = objectOf<Required<VtepConf>>({ interface: interfaceName, address: vtepAddress, port: wholeNumber(1, portMax) });
 
 export const nodeReaders: Readers<Required<NodeSettings>> = {
-  datapath,
+  ...wiringReaders,
   vtep,
   peers: listOf("addresses of other nodes' VTEPs", vtepAddress),
   mtu: wholeNumber(ipv4MinimumMtuBytes, mtuMax),

@@ -1,6 +1,9 @@
 import t from 'tap';
 import { compareAddresses, formatAddress, parseAddress } from '../netaddr/netaddr.ts';
-import { addressFromKey, addressKey } from './codec.ts';
+import type { Segment } from '../overlay/model.ts';
+import { addressFromKey, addressKey, decodeAttachment, decodeSegment, encodeAttachment, encodeSegment } from './codec.ts';
+import type { Fields } from './fields.ts';
+import { blueVni, testAttachment, testSegment } from './test-records.ts';
 
 /** In the order of family and value. */
 const ascending = [
@@ -20,4 +23,34 @@ t.test('addressFromKey() refuses what is no key', async (t) => {
   for (const hex of ['', '04', '06', '0a010101', '060a010101', '040a01010101', `04${'00'.repeat(16)}`, `06${'00'.repeat(15)}`]) {
     t.throws(() => addressFromKey(Buffer.from(hex, 'hex')), Error, hex);
   }
+});
+
+/** The row of a segment whose JSON has these fields as well. */
+function segmentRow(fields: Fields = {}): Fields {
+  return { vni: blueVni, segment: JSON.stringify({ ...JSON.parse(encodeSegment(testSegment())), ...fields }) };
+}
+
+/** The row of an attachment whose port's JSON has these fields as well. */
+function attachmentRow(fields: Fields = {}): Fields {
+  const columns = encodeAttachment(testAttachment(1));
+  return { ...columns, seq: 1, port: JSON.stringify({ ...JSON.parse(String(columns.port)), ...fields }) };
+}
+
+t.test('datapath and encapsulation are kept, and what is written without them is as before', async (t) => {
+  const wired: readonly Partial<Segment>[] = [{}, { datapath: 'ovs' }, { datapath: 'ovs', encapsulation: 'geneve' }];
+  for (const overrides of wired) {
+    const segment = testSegment(overrides);
+    t.strictSame(decodeSegment({ vni: blueVni, segment: encodeSegment(segment) }).segment, segment, JSON.stringify(overrides));
+  }
+  t.notMatch(encodeSegment(testSegment()), /datapath|encapsulation/);
+  const { port } = testAttachment(1);
+  t.strictSame(decodeAttachment(attachmentRow()).port, port);
+  t.strictSame(decodeAttachment({ ...encodeAttachment(testAttachment(1, { port: { ...port, datapath: 'ovs' } })), seq: 1 }).port, { ...port, datapath: 'ovs' });
+});
+
+t.test('a datapath or an encapsulation of a newer version is refused', async (t) => {
+  t.throws(() => decodeSegment(segmentRow({ datapath: 'ebpf' })), { name: 'SyntaxError', message: 'datapath must be ovs or absent: current value is ebpf' });
+  t.throws(() => decodeSegment(segmentRow({ encapsulation: 'gre' })), { name: 'SyntaxError', message: 'encapsulation must be geneve or absent: current value is gre' });
+  t.throws(() => decodeSegment(segmentRow({ datapath: 7 })), { name: 'SyntaxError', message: 'datapath must be text: current value is 7' });
+  t.throws(() => decodeAttachment(attachmentRow({ datapath: 'ebpf' })), { name: 'SyntaxError', message: 'datapath must be ovs or absent: current value is ebpf' });
 });

@@ -79,9 +79,11 @@ function encodePort(port: AttachmentPort): string {
 }
 
 function decodePort(port: Fields): AttachmentPort {
+  const datapath = optionalWord(port, 'datapath', 'ovs');
   const bandwidth = optionalObject(port, 'bandwidth', decodeBandwidth);
   return {
     vni: parseVni(port['vni']),
+    ...(datapath === undefined ? {} : { datapath }),
     hostIf: text(port, 'hostIf'),
     containerIf: text(port, 'containerIf'),
     mac: parseMac(text(port, 'mac')),
@@ -91,6 +93,14 @@ function decodePort(port: Fields): AttachmentPort {
     alias: text(port, 'alias'),
     ...(bandwidth === undefined ? {} : { bandwidth }),
   };
+}
+
+/** A field that is left out for the default: any other word is a newer version's, and to take it for the default would be wrong. */
+function optionalWord<Word extends string>(fields: Fields, key: string, word: Word): Word | undefined {
+  const value = optionalText(fields, key);
+  if (value === undefined) return undefined;
+  if (value === word) return word;
+  throw new SyntaxError(`${key} must be ${word} or absent: current value is ${value}`);
 }
 
 function decodeBandwidth(fields: Fields): Bandwidth {
@@ -128,10 +138,14 @@ export function decodeSegment(row: Fields): SegmentRecord {
 }
 
 function decodeSegmentJson(segment: Fields): Segment {
+  const datapath = optionalWord(segment, 'datapath', 'ovs');
+  const encapsulation = optionalWord(segment, 'encapsulation', 'geneve');
   const gateway = optionalObject(segment, 'gateway', decodeGateway);
   return {
     tenant: text(segment, 'tenant'),
     vni: parseVni(segment['vni']),
+    ...(datapath === undefined ? {} : { datapath }),
+    ...(encapsulation === undefined ? {} : { encapsulation }),
     vtepAddress: parseAddress(text(segment, 'vtepAddress')),
     vtepPort: integer(segment, 'vtepPort'),
     underlayMtu: integer(segment, 'underlayMtu'),

@@ -1,8 +1,8 @@
 /**
  * The model: what a node should have for its tenants. Plain values without behaviour; no I/O, no policy.
  *
- * A tenant has one VXLAN segment (VNI). On a node the segment is a bridge and a VXLAN device, made with the tenant's
- * first attachment and removed with its last. An attachment is one network configuration applied to one container.
+ * A tenant has one segment (VNI). On a node the segment is a bridge and a VXLAN device, or flows of the one bridge of
+ * Open vSwitch, made with the tenant's first attachment and removed with its last. An attachment is one network configuration applied to one container.
  */
 import type { Address, InterfaceAddress, Mac, Prefix, Vni } from '../netaddr/netaddr.ts';
 
@@ -42,6 +42,10 @@ export interface Gateway {
 export interface Segment {
   readonly tenant: string;
   readonly vni: Vni;
+  /** What wires the tenant here; absent: Linux bridges, as in all that earlier versions wrote. */
+  readonly datapath?: 'ovs';
+  /** How its frames travel between nodes; absent: VXLAN, as in all that earlier versions wrote. */
+  readonly encapsulation?: 'geneve';
   /** This node's tunnel end point. */
   readonly vtepAddress: Address;
   /** UDP port, the same on every VTEP of the tenant. */
@@ -72,6 +76,8 @@ export interface Bandwidth {
 /** An attached interface as the datapath makes it. */
 export interface AttachmentPort {
   readonly vni: Vni;
+  /** The segment's; here too, so that a port can be removed when the segment is not known any more. Absent: Linux bridges. */
+  readonly datapath?: 'ovs';
   /** Name of the host interface: `weft-p` and a digest of the attachment (see names.ts). */
   readonly hostIf: string;
   /** Name of the interface inside the container, CNI_IFNAME. */

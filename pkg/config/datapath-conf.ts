@@ -1,0 +1,90 @@
+/** How endpoints are wired and frames are carried between nodes: `datapath`, `encapsulation`, and the node's `ovs`. */
+import { showValue } from '../cni/json-value.ts';
+import type { Encapsulation } from '../mtu/overhead.ts';
+import { bridgePrefix, isPortName, portPrefix, shaperPrefix, vxlanPrefix } from '../overlay/names.ts';
+import { interfaceName } from './interface-name.ts';
+import { malformed, objectOf, scalar, text, type Reader, type Readers } from './readers.ts';
+
+/** What wires the endpoints of a tenant: Linux bridges, or Open vSwitch. */
+export type DatapathName = 'bridge' | 'ovs';
+
+/** `datapath` and `encapsulation` as one configuration or several together say them; absent: the default. */
+export interface WiringSettings {
+  readonly datapath?: DatapathName;
+  readonly encapsulation?: Encapsulation;
+}
+
+/** The node's Open vSwitch. */
+export interface OvsConf {
+  /** Path of the unix socket where ovsdb-server listens. */
+  readonly database: string;
+  /** The integration bridge, which is weft's alone. */
+  readonly bridge: string;
+  /** Who forwards: the kernel's module, or ovs-vswitchd itself. */
+  readonly datapathType: 'system' | 'netdev';
+}
+
+const ovsDefaults: OvsConf = { database: '/var/run/openvswitch/db.sock', bridge: 'weft-int', datapathType: 'system' };
+
+/** IANA, "vxlan" and "geneve". */
+const defaultPorts: Readonly<Record<Encapsulation, number>> = { vxlan: 4789, geneve: 6081 };
+
+/** One of a few words. */
+function wordOf<Word extends string>(...words: readonly Word[]): Reader<Word> {
+  const noun = words.map((word) => showValue(word)).join(' or ');
+  return scalar((value, name) => {
+    const found = words.find((word) => word === value);
+    if (found === undefined) throw malformed(name, noun, value);
+    return found;
+  });
+}
+
+/** The readers of WiringSettings. */
+export const wiringReaders: Readers<Required<WiringSettings>> = {
+  datapath: wordOf<DatapathName>('bridge', 'ovs'),
+  encapsulation: wordOf<Encapsulation>('vxlan', 'geneve'),
+};
+
+/** sun_path with its NUL (include/uapi/linux/un.h), bytes. */
+const socketPathBytesMax = 108 - 1;
+
+const socketPath: Reader<string> = text('the path of a unix socket', (value, name) => {
+  if (value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= socketPathBytesMax) return value;
+  throw malformed(name, `the absolute path of a unix socket, at most ${socketPathBytesMax} bytes`, value);
+});
+
+/** The guard and the collection of what is left over know weft's interfaces by their names: the bridge must not pass for one. */
+const integrationBridge: Reader<string> = (value, site) => {
+  const bridge = interfaceName(value, site);
+  return bridge === undefined ? undefined : apartFromOwnNames(bridge, site);
+};
+
+const ownPrefixes = [portPrefix, bridgePrefix, vxlanPrefix] as const;
+
+const apartFromOwnNames: Reader<string> = text('the name of a bridge', (value, name) => {
+  if (!ownPrefixes.some((prefix) => value.startsWith(prefix)) && !isPortName(value, shaperPrefix)) return value;
+  throw malformed(name, `a name that weft gives to no other interface, so none that begins with ${ownPrefixes.join(', ')} or is ${shaperPrefix} with nine more`, value);
+});
+
+/** Reads the node's `ovs`. */
+export const ovs: Reader<Partial<OvsConf>> = objectOf<OvsConf>({
+  database: socketPath,
+  bridge: integrationBridge,
+  datapathType: wordOf<OvsConf['datapathType']>('system', 'netdev'),
+});
+
+/** The node's Open vSwitch, with the defaults for what is not written. */
+export function completeOvs(written: Partial<OvsConf> = {}): OvsConf {
+  return { ...ovsDefaults, ...written };
+}
+
+/** The UDP port of an encapsulation where no configuration names one. */
+export function defaultPort(encapsulation: Encapsulation): number {
+  return defaultPorts[encapsulation];
+}
+
+/** What is wrong with the two together. */
+export function findWiringFaults({ datapath, encapsulation }: WiringSettings): readonly string[] {
+  if (encapsulation !== 'geneve' || datapath === 'ovs') return [];
+  return ['encapsulation "geneve" needs datapath "ovs": set datapath to "ovs", or encapsulation to "vxlan"'];
+}
