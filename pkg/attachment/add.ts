@@ -166,7 +166,7 @@ function reserveSegment(parts: EngineParts, tx: LedgerTransaction, segment: Segm
     return undefined;
   }
   const conflict = describeConflict(segment, present);
-  if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${segment.tenant}: ${conflict}`, { details: 'use the same tenant, vni and vtep in every configuration of the tenant; a change takes effect when its last container is gone' });
+  if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${segment.tenant}: ${conflict}`, { details: 'use the same tenant, vni, datapath, encapsulation and vtep in every configuration of the tenant; a change takes effect when its last container is gone' });
   if (tx.countAttachments(segment.vni) >= parts.datapath.portsMax) throw portsExhausted(segment.vni, parts.datapath.portsMax);
   if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return undefined;
   tx.putSegment({ vni: segment.vni, segment });
@@ -198,6 +198,7 @@ function describeAttachment(parts: EngineParts, { request, conf, key, segment }:
   const hostIf = portName(key);
   const port: AttachmentPort = {
     vni: conf.vni,
+    ...(segment.datapath === undefined ? {} : { datapath: segment.datapath }),
     hostIf,
     containerIf: request.ifName,
     mac: given.mac,
