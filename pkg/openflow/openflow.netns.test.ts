@@ -220,6 +220,7 @@ t.test('a switch that is killed rejects what is under way, and a new one is empt
   const outcomes = Promise.allSettled(pending);
   await openVSwitch.kill('ovs-vswitchd');
   for (const outcome of await outcomes) t.match(outcome, { status: 'rejected', reason: { failure: 'lost', isOutcomeUnknown: true, code: 'tryAgainLater' } });
+  t.match((await outcomes)[0], { reason: { message: /^Cannot add flow table=0, priority=2 actions=drop and what goes with it: the / } });
   t.match(await connection.ended, { failure: 'lost' });
   await t.rejects(probe(connection), { failure: 'absent', message: /^Cannot ask the switch for an echo: the .* before$/ }, 'it stays so');
   await t.rejects(openConnection(openVSwitch.managementSocket(bridge)), { name: 'WeftError', failure: 'absent' });

@@ -33,8 +33,11 @@ export async function applyMods(connection: OpenFlowConnection, mods: readonly M
   if (mods.length === 0) return;
   const bundle = connection.nextBundle();
   const additions = (await modRequests(mods)).map((request) => bundleAdd(bundle, request));
-  const requests = [bundleControl('open', bundle), ...additions, bundleControl('close', bundle)];
-  // A change that cannot be read is not in the bundle, and a commit would carry out the others. So it comes after all have been answered.
+  // Of a bundle that came to nothing as a whole, its first change says most.
+  const open: Request = { ...bundleControl('open', bundle), describe: () => (additions[0] as Request).describe() };
+  const requests = [open, ...additions, bundleControl('close', bundle)];
+  // A change that cannot be read is not in the bundle, and a commit would carry out the others: so it is sent when all have been looked at.
+  // A bundle that is never committed, because the deadline has passed, Open vSwitch forgets after 10 s.
   const followUp = (refusals: Outcome['refusals']): Request => bundleControl(refusals.size === 0 ? 'commit' : 'discard', bundle);
   requireAccepted(requests, await connection.exchange(requests, { deadlineMs, followUp }));
 }
