@@ -1,16 +1,16 @@
 /**
  * Telling the others where a new container is. Frames as they go onto the wire. Pure.
  *
- * The other nodes' VXLAN devices learn from one frame, and one is enough: it goes out of the VXLAN device to the gateway's MAC, which
- * every node's bridge has for its own. There it ends, and is flooded to nobody. (What the container's kernel would say, by
+ * The other nodes learn from one frame, VXLAN devices and switches alike, and one is enough: it goes through the tunnel to the gateway's
+ * MAC, which every node has for its own. There it ends, and is flooded to nobody. (What the container's kernel would say, by
  * `arp_notify` and the like, comes before its bridge port forwards, and would be handled by every container of the tenant: with 900
  * on a node that took longer than the rest of an ADD.)
  *
  * Neighbours need not be told, for an address has a MAC made from it. Where the MAC was asked for, or is kept for an endpoint,
  * they may remember another one, and are told by gratuitous ARP and unsolicited neighbour advertisements.
  */
-import { addressBytes, macBytes, macFromAddress, type Address, type Mac } from '../../netaddr/netaddr.ts';
-import type { AttachmentPort } from '../../overlay/model.ts';
+import { addressBytes, macBytes, macFromAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
+import type { AttachmentPort } from '../overlay/model.ts';
 
 /** Without the checksum; shorter frames are padded (IEEE 802.3). */
 const frameBytesMin = 60;
@@ -23,7 +23,7 @@ const allNodesMac = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 const operations = { request: 1, requestReverse: 3 } as const;
 
 /** Whether neighbours may remember another MAC for one of the port's addresses. */
-export function hasChosenMac({ mac, addresses }: AttachmentPort): boolean {
+export function hasChosenMac({ mac, addresses }: Pick<AttachmentPort, 'mac' | 'addresses'>): boolean {
   const first = addresses[0];
   return first === undefined || mac !== macFromAddress(first.address);
 }

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { parseAddress, parseInterfaceAddress, parseMac, parseVni } from '../../netaddr/netaddr.ts';
-import { gatewayMac } from '../../overlay/gateway-mac.ts';
-import { blue, testPort } from '../test-node.ts';
+import { parseAddress, parseInterfaceAddress, parseMac, parseVni } from '../netaddr/netaddr.ts';
+import { gatewayMac } from '../overlay/gateway-mac.ts';
+import { blue, testPort } from './test-node.ts';
 import { hasChosenMac, locationFrame, neighbourFrame } from './announcement.ts';
 
 const mac = parseMac('02:00:00:00:00:05');
