@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { formatSpan } from '../ipam/ranges.ts';
 import { isJsonObject } from '../cni/json-value.ts';
-import { parseEndpointArgs } from './endpoint-args.ts';
+import { completeOvs } from './datapath-conf.ts';
+import { noEndpointArgs, parseEndpointArgs } from './endpoint-args.ts';
 import { emptyNodeConf, parseNodeConf } from './node-conf.ts';
 import { parseNetConf, type NetConf } from './net-conf.ts';
 
@@ -27,7 +28,7 @@ t.test('10-weft.conflist', (t) => {
   for (const version of ['1.0.0', '1.1.0']) {
     const conf = parseNetConf(pluginOf(read('10-weft.conflist'), version), { node: emptyNodeConf, args: parseEndpointArgs(new Map()) });
     t.equal(conf.cniVersion, version);
-    t.match(conf, { network: 'blue', tenant: 'blue', vni: 1001, vtep: { interface: 'eth0', port: 4789 }, isGateway: false });
+    t.match(conf, { network: 'blue', tenant: 'blue', vni: 1001, datapath: 'bridge', encapsulation: 'vxlan', vtep: { interface: 'eth0', port: 4789 }, isGateway: false });
     t.same(describeRanges(conf), ['10.1.1.10-10.1.1.99', 'fd00:1::10-fd00:1::99']);
   }
   t.end();
@@ -42,5 +43,32 @@ t.test('weft.yaml', (t) => {
   const green = parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft' }, { node, args: parseEndpointArgs(new Map([['K8S_POD_NAMESPACE', 'green']])) });
   t.match(green, { tenant: 'green', vni: 1002, isGateway: false });
   t.same(describeRanges(green), ['10.1.1.10-10.1.1.99']);
+  t.end();
+});
+
+t.test('10-weft-ovs.conflist', (t) => {
+  const conf = parseNetConf(pluginOf(read('10-weft-ovs.conflist'), '1.0.0'), { node: emptyNodeConf, args: noEndpointArgs });
+  t.match(conf, { network: 'blue', tenant: 'blue', vni: 1001, datapath: 'ovs', encapsulation: 'geneve', vtep: { interface: 'eth0', port: 6081 } });
+  t.equal(conf.peers.length, 2);
+  t.same(describeRanges(conf), ['10.1.1.10-10.1.1.99', 'fd00:1::10-fd00:1::99']);
+  t.end();
+});
+
+t.test('weft-ovs.yaml', (t) => {
+  const node = parseNodeConf(read('weft-ovs.yaml'), '/etc/weft/weft.yaml');
+  t.same(node.ovs, completeOvs(), 'what it calls the defaults are the defaults');
+  const wiring = (keys: Readonly<Record<string, unknown>>): unknown => {
+    const { datapath, encapsulation, vtep } = parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft', ...keys }, { node, args: noEndpointArgs });
+    return { datapath, encapsulation, port: vtep.port };
+  };
+  t.same(wiring({ tenant: 'blue' }), { datapath: 'ovs', encapsulation: 'vxlan', port: 4789 });
+  t.same(wiring({ tenant: 'green' }), { datapath: 'ovs', encapsulation: 'geneve', port: 6081 });
+  t.same(wiring({ tenant: 'blue', datapath: 'bridge' }), { datapath: 'bridge', encapsulation: 'vxlan', port: 4789 }, "a plugin's configuration may say otherwise");
+  t.end();
+});
+
+t.test('every example is looked at here', (t) => {
+  const examples = readdirSync(new URL('../../conf/', import.meta.url)).filter((name) => !name.endsWith('.service'));
+  t.same(examples.toSorted(), ['10-weft-ovs.conflist', '10-weft.conflist', 'weft-ovs.yaml', 'weft.yaml']);
   t.end();
 });
