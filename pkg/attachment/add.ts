@@ -225,18 +225,18 @@ function rememberIdentity(parts: EngineParts, tx: LedgerTransaction, { vni, endp
 
 async function connect(parts: EngineParts, { request, segment, netnsFd }: AddPlan, reservation: Reservation): Promise<CniResult> {
   const { record, assignment, previous } = reservation;
-  if (previous !== undefined) changeSegment(parts, segment, previous);
+  if (previous !== undefined) await changeSegment(parts, segment, previous);
   const { hostMac } = await parts.datapath.attach({ segment, port: record.port, netnsFd });
   await confirm(parts, record);
   return attachmentResult({ segment, port: record.port, assignment, netns: request.netns, hostMac });
 }
 
-function changeSegment(parts: EngineParts, segment: Segment, previous: Segment): void {
+async function changeSegment(parts: EngineParts, segment: Segment, previous: Segment): Promise<void> {
   const { others, ports } = parts.ledger().read((tx) => ({
     others: tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== segment.vni),
     ports: tx.listAttachments({ vni: segment.vni, state: 'attached' }).map((record) => record.port),
   }));
-  parts.datapath.updateSegment({ segment, previous, others, ports });
+  await parts.datapath.updateSegment({ segment, previous, others, ports });
 }
 
 /** A DEL may have come in the meantime and taken the row: then the container is not wanted any more. */

@@ -15,7 +15,7 @@ export async function check(parts: EngineParts, request: CniRequest): Promise<vo
   const { record, segment } = findAttached(parts, request);
   const netnsFd = openNetns(request.netns);
   try {
-    const faults = [...comparePrevResult(record, request), ...parts.datapath.check({ segment, port: record.port, netnsFd })];
+    const faults = [...comparePrevResult(record, request), ...await parts.datapath.check({ segment, port: record.port, netnsFd })];
     if (faults.length > 0) throw new WeftError('checkFailed', `Container ${request.containerId}, ${request.ifName}: ${faults.join('; ')}`, { details: 'delete the container and create it again' });
   } finally {
     closeSync(netnsFd);

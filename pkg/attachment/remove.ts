@@ -138,11 +138,11 @@ export async function settle(parts: EngineParts, removals: readonly (Promise<voi
   const running = removals.filter((removal) => removal !== undefined);
   if (running.length === 0) return;
   await Promise.all(running);
-  trimGuard(parts);
+  await trimGuard(parts);
 }
 
-function trimGuard(parts: EngineParts): void {
-  parts.ledger().write((tx) => parts.datapath.trimGuard(tx.listSegments().map((entry) => entry.segment)));
+function trimGuard(parts: EngineParts): Promise<void> {
+  return parts.ledger().write((tx) => parts.datapath.trimGuard(tx.listSegments().map((entry) => entry.segment)));
 }
 
 /** Removes what an earlier call could not remove, or did not live to: segments without attachments, the guard of a node without any. */
@@ -154,5 +154,5 @@ export async function dropUnusedSegments(parts: EngineParts): Promise<void> {
   if (segments.length > 0 && unused.length === 0) return;
   const removals = parts.ledger().write((tx) => unused.map(({ vni }) => dropUnusedSegment(parts, tx, vni)));
   await Promise.all(removals);
-  trimGuard(parts);
+  await trimGuard(parts);
 }

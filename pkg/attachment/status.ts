@@ -17,7 +17,7 @@ import { describeConflict, planSegment } from './segment-plan.ts';
 export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
   const confs = parsePossibleNetConfs(request.conf, await parts.nodeConf());
   try {
-    const obstacle = parts.datapath.findObstacle();
+    const obstacle = await parts.datapath.findObstacle();
     if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
     for (const conf of confs) await requireWorking(parts, request, conf);
     // A read-only or full file system lets reading through and stops an ADD.

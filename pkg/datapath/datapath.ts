@@ -1,7 +1,9 @@
 /**
  * What every datapath does for the engine. One attachment at a time on the fast path; the whole node when collecting.
- * All methods but attach() and detachSoon() do their work within the call, for some run inside the ledger's transaction: only the kernel's
- * deletion of links is waited for afterwards, by the promise that is returned. Those two may be under way for many containers at once.
+ *
+ * Some methods are called inside the ledger's transaction, which is over when they return. What the kernel does at once they have done by then,
+ * and throw where it refuses; what takes longer (deleting a link, a switch daemon's part) they have put in train by then, in an order that
+ * nothing which is asked for later can overtake, and the promise is for whoever wants to know how it ended.
  */
 import { WeftError } from '../errors/weft-error.ts';
 import type { Mac, Vni } from '../netaddr/netaddr.ts';
@@ -64,26 +66,26 @@ export interface Datapath extends DatapathRepair {
   attach(request: PortRequest): Promise<AttachedLink>;
   /**
    * Removes an attachment's port, wherever attach() got to; no error where parts are gone already. Quicker when the segment is
-   * known. The port is closed when the call returns, and gone when the promise is fulfilled.
+   * known. The port is closed when the call returns, and gone when the promise is fulfilled. In a transaction.
    */
   detach(port: AttachmentPort, segment?: Segment): Promise<void>;
   /** As detach(), together with whatever else is removed at this moment: the port is closed and gone when the promise is fulfilled. */
   detachSoon(port: AttachmentPort, segment?: Segment): Promise<void>;
-  /** Brings a segment that is in place in line with changed settings: peers, gateway. */
-  updateSegment(change: SegmentChange): void;
-  /** Removes a segment that has no attachment left but those that go with it. Its links are gone when the promise is fulfilled; from the call's return on nobody may use them. */
+  /** Brings a segment that is in place in line with changed settings: peers, gateway. In a transaction. */
+  updateSegment(change: SegmentChange): Promise<void>;
+  /** Removes a segment that has no attachment left but those that go with it. Its links are gone when the promise is fulfilled; from the call's return on nobody may use them. In a transaction. */
   removeSegment(removal: SegmentRemoval): Promise<void>;
-  /** Removes what all attachments of the node share and these segments do not need. Links of the others must be gone by then. */
-  trimGuard(segments: readonly Segment[]): void;
+  /** Removes what all attachments of the node share and these segments do not need. Links of the others must be gone by then. In a transaction. */
+  trimGuard(segments: readonly Segment[]): Promise<void>;
   /** What is wrong with an attachment in the kernel, in words; empty when it is whole. */
-  check(request: PortRequest): string[];
-  /** Removes what is weft's by name and belongs to nothing in `known`; answers with what was removed, in words. What belongs to nothing is found within the call. */
+  check(request: PortRequest): Promise<string[]>;
+  /** Removes what is weft's by name and belongs to nothing in `known`; answers with what was removed, in words. What belongs to nothing is found within the call. In a transaction. */
   collect(known: KnownState): Promise<string[]>;
   /**
    * Makes the guard anew where its tables, rules or elements are not what `settled` needs; returns what was wrong, in words.
-   * Where tables must be made anew they get what `all` needs: attachments that an ADD is making may have elements already.
+   * Where tables must be made anew they get what `all` needs: attachments that an ADD is making may have elements already. In a transaction.
    */
   mendGuard(settled: KnownState, all?: KnownState): string[];
   /** Why an ADD could not work on this node whatever its configuration; undefined when it could. */
-  findObstacle(): string | undefined;
+  findObstacle(): Promise<string | undefined>;
 }

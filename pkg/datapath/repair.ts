@@ -17,11 +17,11 @@ export interface PortToRepair {
  * Each method compares and writes only where something is wrong. With an observation, what looks whole in it is taken for
  * whole and costs no request; what does not is looked at again before anything is written, so that an observation may be as
  * old as it takes to go through a node. Whoever calls makes sure that what is repaired is still wanted: a port that is being
- * removed would be made anew.
+ * removed would be made anew. All but observe() are called in a transaction, and have done their work when they return.
  */
 export interface DatapathRepair {
-  /** The node as it is now, for a pass over many segments and ports. */
-  observe(): Observation;
+  /** The node as it is now, for a pass over many segments and ports; these are the segments it is to have. */
+  observe(segments: readonly Segment[]): Promise<Observation>;
   /** The tenant's segment: links, settings, flood list, gateway. Ports of a bridge that was made anew are put back by repairPort(). */
   repairSegment(segment: Segment, seen?: Observation): Repair;
   /** The host's end of a port; where that is missing, the port as a whole. */

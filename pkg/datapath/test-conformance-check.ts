@@ -28,9 +28,9 @@ export function conformanceOfCheck({ create, skip }: DatapathUnderTest): void {
     const request = { segment: withGateway(blue), port: testPort(blue, 5), netnsFd: container.fd };
     for (const { what, lines, faults } of containerDamages) {
       await node.datapath.attach(request);
-      t.same(node.datapath.check(request), [], 'whole before');
+      t.same(await node.datapath.check(request), [], 'whole before');
       for (const line of lines) run('ip', ['-n', container.netns, ...line.split(' ')]);
-      t.same(node.datapath.check(request), faults, what);
+      t.same(await node.datapath.check(request), faults, what);
       node.datapath.detach(request.port);
     }
   });
@@ -40,12 +40,12 @@ export function conformanceOfCheck({ create, skip }: DatapathUnderTest): void {
     const request = { segment: blue, port: testPort(blue, 5), netnsFd: container.fd };
     await node.datapath.attach(request);
     run('ip', ['-n', container.netns, 'link', 'set', 'eth0', 'down']);
-    t.ok(node.datapath.check(request).includes("the container's interface eth0 is down"));
+    t.ok((await node.datapath.check(request)).includes("the container's interface eth0 is down"));
     run('ip', ['-n', container.netns, 'link', 'del', 'eth0']);
-    t.same(node.datapath.check(request), [`the host interface ${request.port.hostIf} is missing`, "the container's interface eth0 is missing"]);
+    t.same(await node.datapath.check(request), [`the host interface ${request.port.hostIf} is missing`, "the container's interface eth0 is missing"]);
     node.datapath.detach(request.port);
     removeSegment(node.datapath, { segment: blue, remaining: [] });
-    t.ok(node.datapath.check(request).length > 2, 'of one that is not attached at all');
+    t.ok((await node.datapath.check(request)).length > 2, 'of one that is not attached at all');
   });
 
   conformanceOfCollect({ create, skip });

@@ -23,11 +23,11 @@ export function toRepair(segment: Segment, port: AttachmentPort, { netns }: Test
 }
 
 /** Goes through segments and their ports as the reconciler does. */
-export function repairAll(node: TestNode, ports: readonly PortToRepair[]): Pass {
+export async function repairAll(node: TestNode, ports: readonly PortToRepair[]): Promise<Pass> {
   const writes: string[] = [];
   const datapath = node.withKernel((kernel) => recordingKernel(kernel, writes));
-  const seen = datapath.observe();
   const segments = [...new Set(ports.map(({ segment }) => segment))];
+  const seen = await datapath.observe(segments);
   const repairs = [...segments.map((segment) => datapath.repairSegment(segment, seen)), ...ports.flatMap((port) => [datapath.repairPort(port, seen), datapath.repairContainer(port)])];
   return { ...joinRepairs(...repairs), writes };
 }
@@ -38,9 +38,9 @@ interface Stage {
   readonly node: TestNode;
   readonly container: TestContainer;
   readonly request: PortToRepair;
-  pass(): Pass;
+  pass(): Promise<Pass>;
   inside(...lines: readonly string[]): void;
-  faults(): readonly string[];
+  faults(): Promise<readonly string[]>;
 }
 
 /** One attachment of blue, with its gateway on the node. */
@@ -72,14 +72,14 @@ export function conformanceOfRepair(subject: DatapathUnderTest): void {
   const { skip } = subject;
   void t.test('a repair puts right what is damaged in the container, says so, and then writes nothing', { skip }, async (t) => {
     const { container, pass, inside, faults } = await createStage(t, subject);
-    t.same(pass(), whole, 'whole before');
+    t.same(await pass(), whole, 'whole before');
     for (const { what, lines, faults: expected } of containerDamages.filter((damage) => damage.what !== 'another MTU')) {
       inside(...lines);
-      const { repaired, left, failed } = pass();
+      const { repaired, left, failed } = await pass();
       t.same({ left, failed }, { left: [], failed: [] }, what);
       t.same(repaired.map((text) => text.slice(0, text.lastIndexOf(': '))), expected, what);
-      t.same(faults(), [], `${what}: whole again`);
-      t.same(pass(), whole, `${what}: nothing more to do`);
+      t.same(await faults(), [], `${what}: whole again`);
+      t.same(await pass(), whole, `${what}: nothing more to do`);
       t.ok(canPing(container, '10.1.1.1'), what);
     }
     t.same(readAddresses(container.netns, 'eth0').filter(({ scope }) => scope === 'global').map(({ local, prefixlen }) => `${local}/${prefixlen}`).sort(), ['10.1.1.5/24', '10.1.1.5/32', 'fd00:1::5/64'], 'the other length, which the container was given, stays');
@@ -89,17 +89,17 @@ export function conformanceOfRepair(subject: DatapathUnderTest): void {
   void t.test('an IPv6 address with another length is replaced', { skip }, async (t) => {
     const { container, pass, inside } = await createStage(t, subject);
     inside('address del fd00:1::5/64 dev eth0', 'address add fd00:1::5/128 dev eth0 nodad');
-    t.same(pass().repaired, ['the container lacks the address fd00:1::5/64: added']);
+    t.same((await pass()).repaired, ['the container lacks the address fd00:1::5/64: added']);
     t.same(readAddresses(container.netns, 'eth0').filter(({ scope, family }) => scope === 'global' && family === 'inet6').map(({ prefixlen }) => prefixlen), [64]);
-    t.same(pass(), whole);
+    t.same(await pass(), whole);
   });
 
   void t.test('a larger MTU in the container is lowered', { skip }, async (t) => {
     const { container, pass, inside } = await createStage(t, subject);
     inside('link set eth0 mtu 1500');
-    t.same(pass().repaired, ["the container's interface eth0 has MTU 1500 instead of 1450: lowered"]);
+    t.same((await pass()).repaired, ["the container's interface eth0 has MTU 1500 instead of 1450: lowered"]);
     t.equal(findLink(container.netns, 'eth0')?.mtu, 1450);
-    t.same(pass(), whole);
+    t.same(await pass(), whole);
   });
 
   conformanceOfLeaving(subject);
@@ -112,31 +112,31 @@ function conformanceOfLeaving(subject: DatapathUnderTest): void {
     const { pass, inside, faults } = await createStage(t, subject);
     for (const { what, lines, left, back } of choices) {
       inside(...lines);
-      const before = faults();
-      t.same(pass(), { ...whole, left }, what);
-      t.same(faults(), before, `${what}: as it was`);
+      const before = await faults();
+      t.same(await pass(), { ...whole, left }, what);
+      t.same(await faults(), before, `${what}: as it was`);
       inside(...back);
-      pass();
-      t.same(faults(), [], `${what}: taken back`);
+      await pass();
+      t.same(await faults(), [], `${what}: taken back`);
     }
   });
 
   void t.test('an interface that is down is left so; when it is up again, what it lost comes back', { skip }, async (t) => {
     const { container, pass, inside, faults } = await createStage(t, subject);
     inside('link set eth0 down');
-    const down = pass();
+    const down = await pass();
     t.same([down.repaired, down.failed, down.writes], [[], [], []]);
     t.ok(down.left.includes("the container's interface eth0 is down"));
     inside('link set eth0 up');
-    t.same(pass().repaired, ['the container lacks the address fd00:1::5/64: added', 'the container lacks the route to 0.0.0.0/0: added', 'the container lacks the route to ::/0: added']);
-    t.same(faults(), []);
+    t.same((await pass()).repaired, ['the container lacks the address fd00:1::5/64: added', 'the container lacks the route to 0.0.0.0/0: added', 'the container lacks the route to ::/0: added']);
+    t.same(await faults(), []);
     t.ok(canPing(container, '10.1.1.1'));
   });
 
   void t.test('a container that has switched IPv6 off keeps it so', { skip }, async (t) => {
     const { container, pass } = await createStage(t, subject);
     run('ip', ['netns', 'exec', container.netns, 'sysctl', '-q', '-w', 'net.ipv6.conf.eth0.disable_ipv6=1']);
-    const { repaired, left, failed } = pass();
+    const { repaired, left, failed } = await pass();
     t.same([repaired, failed], [[], []]);
     t.match(left, [/^the container lacks the address fd00:1::5\/64: Cannot add address/, /^the container lacks the route to ::\/0: Cannot add route/]);
     t.ok(canPing(container, '10.1.1.1'));
@@ -148,13 +148,13 @@ function conformanceOfNewPorts(subject: DatapathUnderTest): void {
   void t.test('a port that is gone is made anew while its container lives', { skip }, async (t) => {
     const { node, container, request, pass, inside, faults } = await createStage(t, subject);
     inside('link del eth0');
-    t.same(pass().repaired, [`the host interface ${request.port.hostIf} is missing: made anew`]);
-    t.same(faults(), []);
+    t.same((await pass()).repaired, [`the host interface ${request.port.hostIf} is missing: made anew`]);
+    t.same(await faults(), []);
     t.ok(canPing(container, '10.1.1.1'));
-    t.same(pass(), whole);
+    t.same(await pass(), whole);
     run('ip', ['-n', node.netns, 'link', 'del', request.port.hostIf]);
     inside('link add eth0 type bridge');
-    const taken = pass();
+    const taken = await pass();
     t.match(taken.failed, [/is missing: CNI_IFNAME must be a name that is free in the container: eth0 exists$/], 'its name is taken');
     t.match(findLink(container.netns, 'eth0'), { linkinfo: { info_kind: 'bridge' } });
   });
@@ -162,11 +162,11 @@ function conformanceOfNewPorts(subject: DatapathUnderTest): void {
   void t.test('of a container that is gone, or has another one in its place, nothing is repaired', { skip }, async (t) => {
     const { node, request, pass, faults } = await createStage(t, subject);
     const other = { ...request, netnsId: '4:1' };
-    t.match(repairAll(node, [other]), { ...whole, isGone: true }, 'another namespace under the path');
-    t.same(faults(), []);
+    t.match(await repairAll(node, [other]), { ...whole, isGone: true }, 'another namespace under the path');
+    t.same(await faults(), []);
     run('ip', ['-n', node.netns, 'link', 'del', request.port.hostIf]);
-    t.match(repairAll(node, [other]), { ...whole, isGone: true }, 'with its port gone too');
-    t.match(repairAll(node, [{ ...request, netns: `${request.netns}-gone` }]), { ...whole, isGone: true }, 'no namespace under the path');
-    t.match(pass().repaired, [/made anew$/]);
+    t.match(await repairAll(node, [other]), { ...whole, isGone: true }, 'with its port gone too');
+    t.match(await repairAll(node, [{ ...request, netns: `${request.netns}-gone` }]), { ...whole, isGone: true }, 'no namespace under the path');
+    t.match((await pass()).repaired, [/made anew$/]);
   });
 }

@@ -128,7 +128,7 @@ function conformanceOfFaults({ create, skip }: DatapathUnderTest): void {
         for (; at <= requestsMax; at += 1) {
           const plan = new FaultPlan(kind, at);
           const isRefused = await failsToAttach(node, request, plan);
-          if (!isRefused) t.same(node.datapath.check(request), [], 'an attach() that takes a refusal for an answer is whole');
+          if (!isRefused) t.same(await node.datapath.check(request), [], 'an attach() that takes a refusal for an answer is whole');
           node.datapath.detach(request.port);
           removeSegment(node.datapath, { segment: request.segment, remaining: others });
           t.same([observeNode(node), observeNode(container)], before, `request ${at}: ${plan.failed ?? 'none'}`);

@@ -65,13 +65,13 @@ function conformanceOfMany({ create, skip }: DatapathUnderTest): void {
     const node = createNode(t, create, { company: companyOf(() => 12) });
     const requests = Array.from({ length: 12 }, (_, index) => ({ segment: blue, port: testPort(blue, index + 5), container: createContainer(t) }));
     await Promise.all(requests.map(({ segment, port, container }) => node.datapath.attach({ segment, port, netnsFd: container.fd })));
-    for (const { segment, port, container } of requests) t.same(node.datapath.check({ segment, port, netnsFd: container.fd }), []);
+    for (const { segment, port, container } of requests) t.same(await node.datapath.check({ segment, port, netnsFd: container.fd }), []);
     const [first, second, ...others] = requests as [typeof requests[0], typeof requests[0], ...typeof requests];
     t.ok(canPing(first.container, '10.1.1.6'));
     await Promise.all(others.map(({ port, segment }) => node.datapath.detachSoon(port, segment)));
     for (const { container } of others) t.same(readLinks(container.netns).map((link) => link.ifname), ['lo']);
     t.ok(canPing(first.container, '10.1.1.6'), 'those that stay are as they were');
-    for (const { segment, port, container } of [first, second]) t.same(node.datapath.check({ segment, port, netnsFd: container.fd }), []);
+    for (const { segment, port, container } of [first, second]) t.same(await node.datapath.check({ segment, port, netnsFd: container.fd }), []);
     t.same(await node.datapath.collect({ segments: [blue], ports: [first.port, second.port] }), [], 'nothing is left of the others');
   });
 }
@@ -148,7 +148,7 @@ function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
   });
 
   void t.test('findObstacle() finds none here', { skip }, async (t) => {
-    t.equal(createNode(t, create).datapath.findObstacle(), undefined);
+    t.equal(await createNode(t, create).datapath.findObstacle(), undefined);
   });
 
   void t.test('a gateway of several tenants: one leaves, the other’s stays', { skip }, async (t) => {
@@ -176,10 +176,10 @@ function conformanceOfUpdates({ create, skip }: DatapathUnderTest): void {
     for (const address of gateways) t.ok(isSilent(container, address), `${address} does not answer yet`);
     node.datapath.updateSegment({ segment: withGateway(blue), previous: blue, others: [], ports: [port] });
     for (const address of gateways) t.ok(canPing(container, address), `${address} answers`);
-    t.same(node.datapath.check({ segment: withGateway(blue), port, netnsFd: container.fd }), []);
+    t.same(await node.datapath.check({ segment: withGateway(blue), port, netnsFd: container.fd }), []);
     node.datapath.updateSegment({ segment: blue, previous: withGateway(blue), others: [], ports: [port] });
     for (const address of gateways) t.ok(isSilent(container, address), `${address} answers no longer`);
-    t.same(node.datapath.check({ segment: blue, port, netnsFd: container.fd }), []);
+    t.same(await node.datapath.check({ segment: blue, port, netnsFd: container.fd }), []);
   });
 
   void t.test('updateSegment() adds peers and takes them away', { skip }, async (t) => {

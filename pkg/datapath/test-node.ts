@@ -103,7 +103,7 @@ export function testPort(segment: Segment, n: number, overrides: Partial<Attachm
 /** Removes a segment, and what the node then no longer needs, as the engine does. */
 export function removeSegment(datapath: Datapath, removal: SegmentRemoval): void {
   void datapath.removeSegment(removal);
-  datapath.trimGuard(removal.remaining);
+  void datapath.trimGuard(removal.remaining);
 }
 
 /** Everything of a namespace that a datapath could change, read with the system's tools. */

@@ -49,7 +49,7 @@ export async function runPass(parts: PassParts, scope: Scope): Promise<boolean> 
   // First of all: without its guard a port is open.
   const isGuardWhole = !(scope.everything || scope.guard) || repairGuard(parts);
   // For a whole node all tables are read once, behind the snapshot: what the ledger had by then must be in the kernel.
-  const seen = scope.everything ? parts.engine.datapath.observe() : undefined;
+  const seen = scope.everything ? await parts.engine.datapath.observe(snapshot.segments) : undefined;
   const remade = repairSegments(parts, snapshot.segments.filter(({ vni }) => scope.everything || scope.vnis.has(vni)), seen);
   const chosen = snapshot.attached.filter(({ hostIf }) => scope.everything || scope.hostIfs.has(hostIf));
   const others = remade.vnis.size === 0 ? [] : listPortsOf(parts.engine, remade.vnis).filter((record) => !chosen.some(({ seq }) => seq === record.seq));
@@ -103,7 +103,7 @@ async function replanSegments(parts: PassParts, { segments, attached }: Snapshot
     if (newest === undefined) continue;
     const others = segments.filter((other) => other.vni !== present.vni);
     const replanned = replanSegment(engine.kernel, node, { present, newest, others });
-    const refusal = 'segment' in replanned ? tryPlan(parts, present, replanned.segment) : undefined;
+    const refusal = 'segment' in replanned ? await tryPlan(parts, present, replanned.segment) : undefined;
     findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : refusal ?? []);
     areDone &&= refusal === undefined;
   }
@@ -111,29 +111,29 @@ async function replanSegments(parts: PassParts, { segments, attached }: Snapshot
 }
 
 /** Why the kernel did not take the plan, in words; what it refuses to one tenant must not stop the pass. */
-function tryPlan(parts: PassParts, present: Segment, wanted: Segment): string[] | undefined {
+async function tryPlan(parts: PassParts, present: Segment, wanted: Segment): Promise<string[] | undefined> {
   try {
-    applyPlan(parts, present, wanted);
+    await applyPlan(parts, present, wanted);
     return undefined;
   } catch (error) {
     return [`tenant ${present.tenant} stays as it is: ${describeError(error)}`];
   }
 }
 
-function applyPlan({ engine, findings }: PassParts, present: Segment, wanted: Segment): void {
+async function applyPlan({ engine, findings }: PassParts, present: Segment, wanted: Segment): Promise<void> {
   const change = describeChange(present, wanted);
   if (change.length === 0) return;
-  const isApplied = engine.ledger().write((tx) => {
+  const applied = engine.ledger().write((tx) => {
     // An ADD may have brought it up to date in the meantime.
     const current = tx.findSegment(present.vni)?.segment;
-    if (current === undefined || describeChange(current, present).length > 0) return false;
+    if (current === undefined || describeChange(current, present).length > 0) return undefined;
     tx.putSegment({ vni: wanted.vni, segment: wanted });
     const others = tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== wanted.vni);
     const ports = tx.listAttachments({ vni: wanted.vni, state: 'attached' }).map((record) => record.port);
-    engine.datapath.updateSegment({ segment: wanted, previous: current, others, ports });
-    return true;
+    return engine.datapath.updateSegment({ segment: wanted, previous: current, others, ports });
   });
-  if (isApplied) findings.noteRepairs(`plan of ${wanted.tenant}`, change);
+  await applied;
+  if (applied !== undefined) findings.noteRepairs(`plan of ${wanted.tenant}`, change);
 }
 
 /** Repairs segments; `vnis` are those whose ports must be looked at afresh. */

@@ -109,7 +109,7 @@ function wholeAnswers(): Answers {
 }
 
 /** What a pass does not ask of a datapath. */
-const unasked = { portsMax: 1022, attach: () => unexpected('attach'), check: () => unexpected('check'), findObstacle: () => undefined };
+const unasked = { portsMax: 1022, attach: () => unexpected('attach'), check: () => unexpected('check'), findObstacle: () => Promise.resolve(undefined) };
 
 function playedDatapath(calls: string[], answers: Answers): Datapath {
   const detach: Datapath['detach'] = (port) => {
@@ -124,12 +124,16 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
     updateSegment({ segment }) {
       calls.push(`update ${segment.vni}`);
       answers.update();
+      return Promise.resolve();
     },
     removeSegment({ segment, ports = [] }) {
       calls.push(['remove', segment.vni, ...ports.map(({ hostIf }) => hostIf)].join(' '));
       return Promise.resolve();
     },
-    trimGuard: (segments) => void calls.push(`trim ${segments.length}`),
+    trimGuard(segments) {
+      calls.push(`trim ${segments.length}`);
+      return Promise.resolve();
+    },
     collect(known) {
       calls.push(`collect beside ${known.ports.length}`);
       return Promise.resolve(answers.collect(known));
@@ -146,7 +150,7 @@ function playedRepair(calls: string[], answers: Answers): DatapathRepair {
   return {
     observe() {
       calls.push('observe');
-      return observed;
+      return Promise.resolve(observed);
     },
     repairSegment(segment, seen) {
       calls.push(`segment ${segment.vni} ${seenOrNow(seen)}`);

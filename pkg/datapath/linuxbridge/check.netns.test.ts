@@ -51,10 +51,10 @@ void t.test('check() says in words just the damage done to the node', { skip }, 
   const request = { segment, port, netnsFd: container.fd };
   for (const { command, faults } of damages) {
     await node.datapath.attach(request);
-    t.same(node.datapath.check(request), [], 'whole before');
+    t.same(await node.datapath.check(request), [], 'whole before');
     const [tool = '', ...args] = command.split(' ');
     runIn(node.netns, tool, ...args);
-    t.same(node.datapath.check(request), faults, command);
+    t.same(await node.datapath.check(request), faults, command);
     if (command.endsWith('name gone')) run('ip', ['-n', node.netns, 'link', 'del', 'gone']);
     node.datapath.detach(port);
     removeSegment(node.datapath, { segment, remaining: [] });
@@ -74,7 +74,7 @@ void t.test('check() of an attachment that somebody else’s VXLAN device replac
     await node.datapath.attach(request);
     run('ip', ['-n', node.netns, 'link', 'del', vxlan]);
     run('ip', ['-n', node.netns, 'link', 'add', vxlan, 'type', 'vxlan', ...settings.split(' ')]);
-    t.same(node.datapath.check(request), [fault], settings);
+    t.same(await node.datapath.check(request), [fault], settings);
     node.datapath.detach(port);
   }
 });
@@ -86,7 +86,7 @@ void t.test('what CHECK finds on the node, the next attachment repairs: links, f
     await node.datapath.attach(request);
     run('ip', ['-n', node.netns, ...line.split(' ')]);
     await node.datapath.attach({ segment, port: testPort(segment, 6), netnsFd: other.fd });
-    t.same(node.datapath.check(request), [], line);
+    t.same(await node.datapath.check(request), [], line);
     for (const each of [port, testPort(segment, 6)]) node.datapath.detach(each);
   }
 });

@@ -55,7 +55,7 @@ void t.test('over IPv6, and for a layer 2 attachment', { skip }, async (t) => {
   t.match(findLink(node.netns, vxlan), { mtu: 1500, linkinfo: { info_data: { local6: '2001:db8:ffff::1' } } });
   t.same(floodList(node), ['2001:db8:ffff::2', '2001:db8:ffff::3']);
   t.same(elementCounts(node), { 'bridge weft ports': 1, 'bridge weft open': 1, 'inet weft segments': 1, 'inet weft vteps6': 2 });
-  t.same(node.datapath.check(request), []);
+  t.same(await node.datapath.check(request), []);
 });
 
 void t.test('updateSegment() changes the flood list and the guard, and nothing of another tenant', { skip }, async (t) => {
@@ -109,7 +109,7 @@ void t.test('a VXLAN device of other settings is replaced, one that is merely da
   for (const line of [`link set ${vxlan} nomaster down`, `link set ${bridge} down`]) run('ip', ['-n', node.netns, ...line.split(' ')]);
   await node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: createContainer(t).fd });
   t.equal(findLink(node.netns, vxlan)?.ifindex, index, 'the same device');
-  t.same(node.datapath.check(request), []);
+  t.same(await node.datapath.check(request), []);
 });
 
 void t.test('a segment whose removal was interrupted is used again, and no later removal takes it along', { skip }, async (t) => {
@@ -128,7 +128,7 @@ void t.test('a segment whose removal was interrupted is used again, and no later
     await node.datapath.attach(request);
     await node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
     removeSegment(node.datapath, { segment: red, remaining: [blue], ports: [testPort(red, 6)] });
-    t.same(node.datapath.check(request), [], `after request ${at}: ${plan.failed ?? 'none'}`);
+    t.same(await node.datapath.check(request), [], `after request ${at}: ${plan.failed ?? 'none'}`);
     node.datapath.detach(request.port);
   }
 });

@@ -39,13 +39,17 @@ export function linuxBridgeDatapath(kernel: Kernel): Datapath {
     updateSegment(change) {
       updateSegment(kernel, change);
       for (const port of change.ports) refreshPortGuard(kernel, port, change.segment);
+      return Promise.resolve();
     },
     removeSegment: (removal) => removeSegment(kernel, removal),
-    trimGuard: (segments) => trimGuard(kernel.netfilter, segments),
-    check: (request) => checkPort(kernel, request),
+    trimGuard(segments) {
+      trimGuard(kernel.netfilter, segments);
+      return Promise.resolve();
+    },
+    check: async (request) => checkPort(kernel, request),
     collect: (known) => collectGarbage(kernel, known),
     mendGuard: (settled, all) => mendGuard(kernel.netfilter, settled, all),
-    findObstacle: () => findObstacle(kernel),
+    findObstacle: async () => findObstacle(kernel),
   };
 }
 

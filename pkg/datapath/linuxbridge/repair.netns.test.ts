@@ -144,7 +144,7 @@ interface Stage {
   readonly node: TestNode;
   readonly containers: readonly [TestContainer, TestContainer];
   /** Repairs everything; what was said, and what was written. */
-  pass(): { readonly said: readonly string[]; readonly unmended: readonly string[]; readonly writes: readonly string[] };
+  pass(): Promise<{ readonly said: readonly string[]; readonly unmended: readonly string[]; readonly writes: readonly string[] }>;
 }
 
 async function createStage(scope: Parameters<typeof createNode>[0]): Promise<Stage> {
@@ -154,11 +154,11 @@ async function createStage(scope: Parameters<typeof createNode>[0]): Promise<Sta
   const requests = [toRepair(segment, limited, containers[0]), toRepair(segment, plain, containers[1])];
   return {
     node, containers,
-    pass() {
+    async pass() {
       // First the guard, so that nothing is put back unguarded.
       const guardWrites: string[] = [];
       const guard = node.withKernel((kernel) => recordingKernel(kernel, guardWrites)).mendGuard(known);
-      const { repaired, left, failed, writes } = repairAll(node, requests);
+      const { repaired, left, failed, writes } = await repairAll(node, requests);
       return { said: [...guard, ...repaired], unmended: [...left, ...failed], writes: [...guardWrites, ...writes] };
     },
   };
@@ -173,16 +173,16 @@ for (const [what, damages] of [['links', linkDamages], ['tables', tableDamages],
   void t.test(`what is damaged in ${what} is put right, named, and then left alone`, { skip }, async (t) => {
     const { node, containers, pass } = await createStage(t);
     const before = describe(node, containers);
-    t.same(pass(), { said: [], unmended: [], writes: [] }, 'whole before');
+    t.same(await pass(), { said: [], unmended: [], writes: [] }, 'whole before');
     for (const { command, repaired } of damages) {
       const [tool = '', ...args] = argumentsOf(command);
       runIn(node.netns, tool, ...args);
       t.strictNotSame(describe(node, containers), before, `${command}: is damage`);
-      const { said, unmended } = pass();
+      const { said, unmended } = await pass();
       t.same(said, repaired, command);
       t.same(unmended, [], command);
       t.strictSame(describe(node, containers), before, `${command}: as it was`);
-      t.same(pass(), { said: [], unmended: [], writes: [] }, `${command}: nothing more to say or to write`);
+      t.same(await pass(), { said: [], unmended: [], writes: [] }, `${command}: nothing more to say or to write`);
     }
     for (const container of containers) for (const address of ['10.1.1.1', 'fd00:1::1']) t.ok(canPing(container, address), address);
     t.ok(canPing(containers[0], '10.1.1.6'));
@@ -196,11 +196,11 @@ void t.test('much damage at once', { skip }, async (t) => {
   run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);
   runIn(node.netns, 'nft', 'flush', 'ruleset');
   run('ip', ['-n', containers[1].netns, 'route', 'del', 'default']);
-  const { said, unmended } = pass();
+  const { said, unmended } = await pass();
   t.equal(said.length, 10, said.join('\n'));
   t.same(unmended, []);
   t.strictSame(describe(node, containers), before);
-  t.same(pass().writes, []);
+  t.same((await pass()).writes, []);
 });
 
 void t.test('a VXLAN device of other settings is replaced, somebody else’s link under a name of weft’s left', { skip }, async (t) => {
@@ -208,16 +208,16 @@ void t.test('a VXLAN device of other settings is replaced, somebody else’s lin
   const before = describe(node, containers);
   run('ip', ['-n', node.netns, 'link', 'del', vxlan]);
   run('ip', ['-n', node.netns, 'link', 'add', vxlan, 'type', 'vxlan', 'id', '1001', 'dstport', '4790', 'local', '192.0.2.1']);
-  t.same(pass().said, [`${vxlan} has UDP port 4790 instead of 4789: replaced`]);
+  t.same((await pass()).said, [`${vxlan} has UDP port 4790 instead of 4789: replaced`]);
   t.strictSame(describe(node, containers), before);
   for (const { name, said } of [{ name: vxlan, said: `${vxlan} is no VXLAN device` }, { name: plain.hostIf, said: `${plain.hostIf} is a bridge that weft did not make` }]) {
     run('ip', ['-n', node.netns, 'link', 'del', name]);
     run('ip', ['-n', node.netns, 'link', 'add', name, 'type', 'bridge']);
-    const { said: repaired, unmended, writes } = pass();
+    const { said: repaired, unmended, writes } = await pass();
     t.same([repaired, writes], [[], []], name);
     t.ok(unmended.includes(said), unmended.join('; '));
     run('ip', ['-n', node.netns, 'link', 'del', name]);
-    pass();
+    await pass();
   }
   t.strictSame(describe(node, containers), before);
 });
@@ -226,20 +226,20 @@ void t.test('another device with the VNI in the way: said, and worth another try
   const { node, pass } = await createStage(t);
   run('ip', ['-n', node.netns, 'link', 'del', vxlan]);
   run('ip', ['-n', node.netns, 'link', 'add', 'other', 'type', 'vxlan', 'id', '1001', 'dstport', '4789', 'local', '192.0.2.1']);
-  t.match(pass().unmended, [new RegExp(`^the tenant's VXLAN device ${vxlan} is missing: Cannot make the VXLAN device of tenant blue: another device`)]);
+  t.match((await pass()).unmended, [new RegExp(`^the tenant's VXLAN device ${vxlan} is missing: Cannot make the VXLAN device of tenant blue: another device`)]);
   run('ip', ['-n', node.netns, 'link', 'del', 'other']);
-  t.same(pass().said, [`the tenant's VXLAN device ${vxlan} is missing: made anew`]);
+  t.same((await pass()).said, [`the tenant's VXLAN device ${vxlan} is missing: made anew`]);
 });
 
 void t.test('what waits to be deleted: a port is left to go, a segment is made anew', { skip }, async (t) => {
   const { node, pass } = await createStage(t);
   const doomed = String(0x77656674);
   run('ip', ['-n', node.netns, 'link', 'set', hostIf, 'group', doomed]);
-  t.same(pass(), { said: [], unmended: [`${hostIf} waits to be deleted`], writes: [] });
+  t.same(await pass(), { said: [], unmended: [`${hostIf} waits to be deleted`], writes: [] });
   run('ip', ['-n', node.netns, 'link', 'set', hostIf, 'group', 'default']);
   run('ip', ['-n', node.netns, 'link', 'set', bridge, 'group', doomed]);
-  t.ok(pass().said.includes(`${bridge} waits to be deleted: made anew`));
-  t.same(pass(), { said: [], unmended: [], writes: [] });
+  t.ok((await pass()).said.includes(`${bridge} waits to be deleted: made anew`));
+  t.same(await pass(), { said: [], unmended: [], writes: [] });
 });
 
 void t.test('an observation may be old: what was repaired or removed since is not done twice, and what is another tenant’s not at all', { skip }, async (t) => {
@@ -250,7 +250,7 @@ void t.test('an observation may be old: what was repaired or removed since is no
   const writes: string[] = [];
   const datapath = node.withKernel((kernel) => recordingKernel(kernel, writes));
   run('ip', ['-n', node.netns, 'link', 'set', hostIf, 'down']);
-  const seen = datapath.observe();
+  const seen = await datapath.observe([blue, red]);
   t.equal(seen.findLink(hostIf)?.isUp, false);
   run('ip', ['-n', node.netns, 'link', 'set', hostIf, 'up']);
   t.same(datapath.repairPort(request, seen).repaired, [], 'somebody was quicker');

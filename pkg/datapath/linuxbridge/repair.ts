@@ -17,7 +17,7 @@ import { segmentFaults, type SegmentHands } from './segment-faults.ts';
 /** The repairs of the Linux bridge datapath over a kernel. */
 export function linuxBridgeRepair(kernel: Kernel): DatapathRepair {
   return {
-    observe: () => observeOnce(kernel),
+    observe: async () => observeOnce(kernel),
     repairSegment: (segment, seen) => repairSegment(kernel, segment, seen),
     repairPort: (request, seen) => repairPort(kernel, request, seen),
     repairContainer: (request) => repairContainer(kernel, request),
