@@ -150,8 +150,8 @@ export function addVxlan(options: VxlanOptions): NetlinkRequest {
 export interface VethOptions {
   readonly name: string;
   readonly mtu: number;
-  /** Index of its bridge. */
-  readonly master: number;
+  /** Index of its bridge; absent: it is a port of none. */
+  readonly master?: number;
   readonly peer: { readonly name: string; readonly mac: Mac; readonly netnsFd: number };
 }
 
@@ -171,7 +171,7 @@ export function addVeth(options: VethOptions): NetlinkRequest {
     linkHeader(),
     attributeString(ifla.ifName, options.name),
     attributeU32(ifla.mtu, options.mtu),
-    attributeU32(ifla.master, options.master),
+    ...(options.master === undefined ? [] : [attributeU32(ifla.master, options.master)]),
     attributeNested(ifla.linkInfo, [attributeString(infoKind, 'veth'), attributeNested(infoData, [attribute(vethInfoPeer, peer)])]),
   ]);
 }

@@ -3,7 +3,7 @@ import type { PortRequest } from '../datapath.ts';
 import { faultsInWords } from '../fault.ts';
 import type { Kernel } from '../kernel.ts';
 import { observeNow } from '../observation.ts';
-import { containerFaults } from './container-faults.ts';
+import { containerFaults } from '../container-faults.ts';
 import { describeGuardDamage } from '../guard/guard-damage.ts';
 import { portElements, segmentElements } from '../guard/guard-elements.ts';
 import { portFaults } from './port-faults.ts';

@@ -1,13 +1,8 @@
 /** A container's port: a veth pair, the container's end made straight into its namespace under its final name. */
-import { WeftError } from '../../errors/weft-error.ts';
-import type { Mac } from '../../netaddr/netaddr.ts';
-import { addAddress } from '../../netlink/address.ts';
-import type { NetlinkMessage, NetlinkRequest } from '../../netlink/codec.ts';
-import { addVeth, decodeLink, getLink, setLink, setNoLinkLocal } from '../../netlink/link.ts';
+import type { NetlinkRequest } from '../../netlink/codec.ts';
+import { setLink, setNoLinkLocal } from '../../netlink/link.ts';
 import { replacePortFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
-import type { Netlink } from '../../netlink/netlink-socket.ts';
-import { addRoute } from '../../netlink/route.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { SystemCallError } from '../../sys/libc.ts';
@@ -15,11 +10,12 @@ import { hasChosenMac, locationFrame, neighbourFrame } from '../announcement.ts'
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import { exchangeAside, type Exchanges } from '../exchange.ts';
-import type { Kernel, Sysctl } from '../kernel.ts';
+import type { Kernel } from '../kernel.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { portElements, type GuardElement } from '../guard/guard-elements.ts';
 import type { GuardQueue } from '../guard/guard-queue.ts';
-import { ensureSegment, findLinks } from './segment.ts';
+import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
+import { ensureSegment } from './segment.ts';
 import type { SegmentLinks } from './segment-faults.ts';
 
 /** BR_MAX_PORTS is 1 << 10, and port number 0 is not used (net/bridge/br_private.h). One port is the VXLAN device's. */
@@ -49,42 +45,23 @@ function guardOf({ port, segment }: PortRequest): GuardElement[] {
 
 /** The part behind the guard. */
 function* plugPort(kernel: Kernel, request: PortRequest, { bridge, vxlan }: SegmentLinks): Exchanges<AttachedLink> {
-  const { port, netnsFd } = request;
-  const host = yield* makeVeth(kernel, request, bridge.index);
+  const { port } = request;
+  const host = yield* plugVeth(kernel, request, bridge.index);
   limitBandwidth(kernel.route, port, host.index);
   yield { requests: hostEndSettings(port, host.index) };
-  yield { requests: containerEndSettings(port, host.peerIndex), inside: { netnsFd, sysctls: sysctlsOf(port) } };
+  yield containerEnd(request, host.peerIndex);
   announce(kernel, request, { bridge, vxlan });
   return { hostMac: host.mac };
 }
 
-/** The host's end of a new veth pair. */
-interface HostEnd {
-  readonly index: number;
-  readonly mac: Mac;
-  /** The container's end, as its namespace numbers it. */
-  readonly peerIndex: number;
-}
-
-function* makeVeth(kernel: Kernel, { port, netnsFd }: PortRequest, master: number): Exchanges<HostEnd> {
-  const peer = { name: port.containerIf, mac: port.mac, netnsFd };
+function* plugVeth(kernel: Kernel, request: PortRequest, bridge: number): Exchanges<HostEnd> {
   try {
-    const [, read] = yield { requests: [addVeth({ name: port.hostIf, mtu: port.mtu, master, peer }), getLink(port.hostIf)] };
-    const { index, mac, lower = index } = decodeLink(read?.[0] as NetlinkMessage);
-    return { index, mac: mac as Mac, peerIndex: lower };
+    return yield* makeVeth(kernel, request, bridge);
   } catch (error) {
-    if (isRefusal(error, 'EEXIST')) throw interfaceExists(kernel.route, port, error);
     // The bridge says EXFULL (br_if.c, br_add_if) when it has no port number left.
-    if (isRefusal(error, 'EXFULL')) throw portsExhausted(port.vni, containersMax);
+    if (isRefusal(error, 'EXFULL')) throw portsExhausted(request.port.vni, containersMax);
     throw error;
   }
-}
-
-function interfaceExists(route: Netlink, port: AttachmentPort, cause: unknown): WeftError {
-  if (findLinks(route, [port.hostIf])[0] === undefined) {
-    return new WeftError('interfaceExists', `CNI_IFNAME must be a name that is free in the container: ${port.containerIf} exists`, { cause });
-  }
-  return new WeftError('tryAgainLater', `The host interface ${port.hostIf} of this attachment still exists`, { cause, details: 'an earlier ADD was interrupted: call DEL, then ADD again' });
 }
 
 /**
@@ -97,30 +74,6 @@ function hostEndSettings({ hostIf, mac, alias }: AttachmentPort, index: number):
     setNoLinkLocal(hostIf),
     replacePortFdb(index, mac),
     setLink(hostIf, { alias, port: { learning: false, unicastFlood: false }, isUp: true, isArpOff: true }),
-  ];
-}
-
-function hasIp6({ addresses }: AttachmentPort): boolean {
-  return addresses.some(({ address }) => address.family === 6);
-}
-
-/** The link-local address is made from a MAC that nobody else may use: it need not be looked for (RFC 4862 §5.1, DupAddrDetectTransmits). */
-function sysctlsOf(port: AttachmentPort): Sysctl[] {
-  return hasIp6(port) ? [[['ipv6', 'conf', port.containerIf, 'dad_transmits'], '0']] : [];
-}
-
-/**
- * Addresses before the link is up, routes after (they need it up), in their order: the gateway of one may be reachable by an
- * earlier one only. A container with IPv4 alone has no link-local IPv6 address: detection, listener reports and router
- * solicitations of each would be flooded to all.
- */
-function containerEndSettings(port: AttachmentPort, index: number): NetlinkRequest[] {
-  const name = port.containerIf;
-  return [
-    ...(port.addresses.length > 0 && !hasIp6(port) ? [setNoLinkLocal(name)] : []),
-    ...port.addresses.map((address) => addAddress(index, address)),
-    setLink(name, { isUp: true }),
-    ...port.routes.map((settings) => addRoute(index, settings)),
   ];
 }
 

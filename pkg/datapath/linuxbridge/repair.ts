@@ -5,12 +5,13 @@ import type { Segment } from '../../overlay/model.ts';
 import { findNetnsId, openNetnsById } from '../../sys/netns.ts';
 import { exchangeNow } from '../exchange.ts';
 import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
+import type { PortHands } from '../host-end-faults.ts';
 import type { Kernel } from '../kernel.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
-import { containerFaults } from './container-faults.ts';
+import { containerFaults } from '../container-faults.ts';
 import { attachPort } from './port.ts';
-import { portFaults, type PortHands } from './port-faults.ts';
+import { portFaults } from './port-faults.ts';
 import { ensureSegment } from './segment.ts';
 import { segmentFaults, type SegmentHands } from './segment-faults.ts';
 

@@ -12,7 +12,7 @@ import { minor, type Fault } from '../fault.ts';
 import type { Kernel } from '../kernel.ts';
 import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
-import { changed, differing, linkLocalFaults, portOptionFaults, strayEntries } from './link-faults.ts';
+import { changed, differing, linkLocalFaults, portOptionFaults, strayEntries } from '../link-faults.ts';
 
 /** The links of a segment that is in place. */
 export interface SegmentLinks {

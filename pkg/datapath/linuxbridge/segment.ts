@@ -3,7 +3,7 @@ import { addressesEqual, formatInterfaceAddress, type Address } from '../../neta
 import { addAddress, decodeAddress, delAddress, listAddresses } from '../../netlink/address.ts';
 import { addBridge, addVxlan, decodeLink, delLink, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { appendFlood, decodeFdb, delFlood, floodMac, listFdb } from '../../netlink/neighbour.ts';
-import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
+import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { NetlinkMessage } from '../../netlink/codec.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
@@ -13,20 +13,12 @@ import { WeftError } from '../../errors/weft-error.ts';
 import type { SegmentRemoval } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Exchanges } from '../exchange.ts';
+import { findLinks } from '../find-links.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
 import { portElements, segmentElements, type GuardElement } from '../guard/guard-elements.ts';
 import { gatewaySysctls, linkFaults, type SegmentLinks } from './segment-faults.ts';
-
-/** Reads links by name in one go; undefined for those that are not there. */
-export function findLinks(route: Netlink, names: readonly string[]): (Link | undefined)[] {
-  return route.tryRequest(names.map(getLink)).map((outcome) => {
-    if (!(outcome instanceof NetlinkError)) return outcome[0] === undefined ? undefined : decodeLink(outcome[0]);
-    if (outcome.errnoCode === 'ENODEV') return undefined;
-    throw outcome;
-  });
-}
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
 export function* ensureSegment(kernel: Kernel, segment: Segment): Exchanges<SegmentLinks> {

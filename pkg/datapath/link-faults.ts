@@ -1,8 +1,8 @@
 /** What can be wrong with a single link of weft's, whichever it is. */
-import type { BridgePortOptions } from '../../netlink/bridge-options.ts';
-import { setLink, setNoLinkLocal, type Link, type LinkChange } from '../../netlink/link.ts';
-import type { FdbEntry } from '../../netlink/neighbour.ts';
-import { minor, type Fault, type RouteHands } from '../fault.ts';
+import type { BridgePortOptions } from '../netlink/bridge-options.ts';
+import { setLink, setNoLinkLocal, type Link, type LinkChange } from '../netlink/link.ts';
+import type { FdbEntry } from '../netlink/neighbour.ts';
+import { minor, type Fault, type RouteHands } from './fault.ts';
 
 /** A fault that a change of the link puts right. */
 export function changed(name: string, fault: { what: string; done: string; change: LinkChange }): Fault<RouteHands> {

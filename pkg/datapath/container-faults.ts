@@ -3,16 +3,16 @@
  * network is put back (addresses, routes, the MAC without which its guard drops everything); what it may have chosen (an
  * interface that is down, renamed or moved, a smaller MTU, a route by another interface) is said and left.
  */
-import { addressesEqual, formatInterfaceAddress, formatPrefix, type InterfaceAddress } from '../../netaddr/netaddr.ts';
-import { addAddress, decodeAddress, delAddress, listAddresses } from '../../netlink/address.ts';
-import type { Link } from '../../netlink/link.ts';
-import { isRefusal } from '../../netlink/netlink-error.ts';
-import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
-import { addRoute, decodeRoute, listRoutes, replaceRoute, tableMain, type KernelRoute } from '../../netlink/route.ts';
-import type { AttachmentPort, Route } from '../../overlay/model.ts';
-import type { Fault, RouteHands } from '../fault.ts';
+import { addressesEqual, formatInterfaceAddress, formatPrefix, type InterfaceAddress } from '../netaddr/netaddr.ts';
+import { addAddress, decodeAddress, delAddress, listAddresses } from '../netlink/address.ts';
+import type { Link } from '../netlink/link.ts';
+import { isRefusal } from '../netlink/netlink-error.ts';
+import { requestTolerating, type Netlink } from '../netlink/netlink-socket.ts';
+import { addRoute, decodeRoute, listRoutes, replaceRoute, tableMain, type KernelRoute } from '../netlink/route.ts';
+import type { AttachmentPort, Route } from '../overlay/model.ts';
+import type { Fault, RouteHands } from './fault.ts';
 import { changed } from './link-faults.ts';
-import { findLinks } from './segment.ts';
+import { findLinks } from './find-links.ts';
 
 type ContainerFault = Fault<RouteHands>;
 
