@@ -39,6 +39,7 @@ export const importRules: readonly ImportRule[] = [
   { path: 'pkg/ledger', mayImport: [...ground, 'pkg/sys', 'pkg/overlay'], node: 'any', packages: [], because: 'it keeps what it is given and decides nothing' },
   { path: 'pkg/datapath', mayImport: [...ground, ...kernel, 'pkg/overlay'], node: 'any', packages: [], because: 'the interface stands above every backend' },
   { path: 'pkg/datapath/linuxbridge', mayImport: [...ground, ...kernel, 'pkg/overlay', 'pkg/datapath'], node: 'any', packages: [], because: 'a backend never imports a sibling' },
+  { path: 'pkg/datapath/ovs', mayImport: [...ground, ...kernel, 'pkg/openflow', 'pkg/ovsdb', 'pkg/overlay', 'pkg/datapath'], node: 'any', packages: [], because: 'a backend never imports a sibling' },
   { path: 'pkg/report', mayImport: [...ground, 'pkg/cni', 'pkg/overlay', 'pkg/ipam', 'pkg/config', 'pkg/ledger'], node: [], packages: [], because: 'reports are pure: what is known of a node in, rows and text out; the verbs are not its business' },
   { path: 'pkg/log', mayImport: [], node: [], packages: [], because: 'what is said and how it is written are two things' },
   { path: 'pkg/attachment', mayImport: [...ground, ...kernel, ...model], node: 'any', packages: [], because: 'the verbs see the interface of the datapath, never a backend' },

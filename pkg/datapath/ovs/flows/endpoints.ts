@@ -1,0 +1,29 @@
+/** The flows of one endpoint, on this node or elsewhere; how many others there are makes no difference. Pure. */
+import { output } from '../../../openflow/action.ts';
+import type { Flow } from '../../../openflow/flow.ts';
+import { cookieOf } from './cookies.ts';
+import { guardFlows } from './guard.ts';
+import { localNeighbourFlows, remoteNeighbourFlows } from './neighbours.ts';
+import { ofTenant, toVtep, type LocalPort, type RemoteEndpoint, type TenantNetwork } from './network.ts';
+import { priorities, tables } from './tables.ts';
+
+/** A container's: the guard at the source, what is for its MAC, and questions for its addresses. @throws RangeError when the port is none that an interface can have */
+export function portFlows(local: LocalPort): Flow[] {
+  const { ofport, port: { vni, mac, addresses } } = local;
+  const cookie = cookieOf({ kind: 'port', vni, ofport });
+  return [
+    ...guardFlows(local),
+    ...localNeighbourFlows({ vni, ofport, mac, addresses: addresses.map(({ address }) => address), cookie }),
+    { table: tables.local, priority: priorities.local.known, match: { ...ofTenant(vni), ethDst: mac }, instructions: { apply: [output(ofport)] }, cookie },
+  ];
+}
+
+/** An endpoint's elsewhere. They win over what the switch has learned of its MAC, and give way to an endpoint of this node. */
+export function remoteFlows(network: TenantNetwork, endpoint: RemoteEndpoint): Flow[] {
+  const { vni } = network.segment;
+  const cookie = cookieOf({ kind: 'remotes', vni });
+  return [
+    ...remoteNeighbourFlows(network, endpoint, cookie),
+    { table: tables.remote, priority: priorities.remote.programmed, match: { ...ofTenant(vni), ethDst: endpoint.mac }, instructions: { apply: toVtep(network.tunnel, endpoint.vtep) }, cookie },
+  ];
+}
