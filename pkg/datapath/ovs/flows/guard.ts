@@ -3,7 +3,9 @@
  *
  * The semantics are those of the guard of Linux bridges (guard-rules.ts), with one difference: what the switch does not parse it cannot
  * check. So router solicitations, which may carry a link-layer address, are dropped; hosts learn from advertisements that come unasked.
- * Of neighbour discovery the switch sees one address option; it zeroes all fields where an option is malformed or comes twice.
+ * Of a solicitation or an advertisement the switch sees the one address option that receivers heed; it zeroes all fields where that comes
+ * twice. It stops at an option of length 0, and one that is cut off; for those receivers discard the message (RFC 4861 §4.6). So they do
+ * with fragments of neighbour discovery (RFC 6980), which the switch cannot look into.
  */
 import { eui64LinkLocal, type Address } from '../../../netaddr/netaddr.ts';
 import type { Flow } from '../../../openflow/flow.ts';

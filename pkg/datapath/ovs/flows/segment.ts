@@ -22,7 +22,7 @@ export function segmentFlows(network: TenantNetwork): Flow[] {
  * Broadcast and multicast to every port of the tenant, but never back to the one it came by; from this node it goes on to the peers.
  * A flow holds about 4000 ports (64 KiB of OpenFlow).
  */
-export function floodFlows({ segment, gateway }: TenantNetwork, ports: readonly LocalPort[]): Flow[] {
+export function floodFlows({ segment, gateway }: TenantNetwork, ports: readonly Pick<LocalPort, 'ofport'>[]): Flow[] {
   const receivers = [...ports.map(({ ofport }) => ofport), ...(gateway === undefined ? [] : [gateway])];
   return [{
     table: tables.local,

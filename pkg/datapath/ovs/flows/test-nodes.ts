@@ -123,6 +123,12 @@ export class SwitchNode {
     await applyMods(this.connection, flows.map((flow) => ({ kind: 'add', flow })));
   }
 
+  /** Waits until what the datapath has cached is what the flows say, as it is some milliseconds after a change. */
+  settle(): void {
+    // The pass that is waited for may have begun before the change: the next has not.
+    for (let pass = 0; pass < 2; pass += 1) this.openVSwitch.appctl('ovs-vswitchd', 'revalidator/wait');
+  }
+
   /** The tenant on this node; with a gateway, its interface has the addresses. */
   async addTenant(vni: Vni, peers: readonly Address[], gateway?: Gateway): Promise<TenantNetwork> {
     const segment = { vni, vtepAddress: this.vtep, peers };
