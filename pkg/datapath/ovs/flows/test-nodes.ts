@@ -257,3 +257,8 @@ export function canPing({ netns }: Container, address: string, { waitSeconds = 2
     return false;
   }
 }
+
+/** What comes to a container, and what it sends. */
+export async function captureAt(scope: TeardownScope, { netns }: Container): Promise<Capture> {
+  return startCapture(scope, netns, 'eth0');
+}
