@@ -231,7 +231,7 @@ export class BridgeNode {
   /** A bridge and a VXLAN device that learns, as weft makes them. */
   addTenant(vni: Vni, peers: readonly Address[]): void {
     const lines = [
-      `link add br${vni} type bridge mcast_snooping 0`, `link set br${vni} addrgenmode none up`,
+      `link add br${vni} address ${gatewayMac(vni)} type bridge mcast_snooping 0`, `link set br${vni} addrgenmode none up`,
       // The switch verifies an outer checksum, which on a veth is never filled in.
       `link add vx${vni} type vxlan id ${vni} local ${formatAddress(this.vtep)} dstport ${vxlanUdpPort} noudpcsum udp6zerocsumtx udp6zerocsumrx`,
       `link set vx${vni} master br${vni} addrgenmode none up`,
