@@ -63,7 +63,7 @@ function refusals(tunnelUdpPorts: readonly number[]): readonly Pick<Flow, 'table
 /**
  * Before it gives a packet to an interface that has addresses, such as a gateway's, the userspace datapath looks whether it is for one of
  * its tunnels, and takes it for one that has come from a VTEP (ofproto-dpif-xlate.c, terminate_native_tunnel): with an outer source of
- * the container's choice it would be in another tenant.
+ * the container's choice it would be in another tenant. (A tunnel with `local_ip` would refuse it; this must not hang on an option.)
  */
 function tunnelInTunnel(udpDst: number): readonly Pick<Flow, 'table' | 'priority' | 'match'>[] {
   return [etherTypes.ipv4, etherTypes.ipv6].map((ethType) => ({ table: tables.host, priority: priorities.host.tunnelInTunnel, match: { ethType, ipProto: ipProtocols.udp, udpDst } }));

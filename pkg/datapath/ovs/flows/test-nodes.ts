@@ -181,11 +181,6 @@ export class SwitchNode {
   async captureUnderlay(scope: TeardownScope): Promise<Capture> {
     return startCapture(scope, this.netns, 'u0');
   }
-
-  /** What the switch would do with a packet, as `ofproto/trace` tells it: the actions of the datapath. */
-  trace(flow: string): string {
-    return /Datapath actions: (.*)/.exec(this.openVSwitch.appctl('ovs-vswitchd', 'ofproto/trace', bridge, flow))?.[1] ?? '';
-  }
 }
 
 /** Keeps the kernel of a namespace from handling what comes in by an interface. */
