@@ -58,7 +58,7 @@ export class BridgeKeeper {
         await this.#configuration.transact(removeBridge(found.uuid), deadline);
         return;
       } catch (error) {
-        if (!isOvsdbError(error, 'outcomeUnknown', 'unavailable') || deadline.isOver) throw error;
+        if (!isOvsdbError(error, 'outcomeUnknown') || deadline.isOver) throw error;
       }
     }
   }

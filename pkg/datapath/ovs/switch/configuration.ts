@@ -19,6 +19,7 @@ interface Opened {
 export class SwitchConfiguration {
   readonly #path: string;
   readonly #options: Pick<SwitchOptions, 'backOffMaxMs' | 'probeMs'>;
+  /** Told also that the copy is there for the first time; of an initial batch the tables say more than its changes. */
   readonly #onChange: (batch: ChangeBatch<Watched>) => void;
   #session: OvsdbSession | undefined;
   #opening: Promise<Opened> | undefined;
@@ -96,6 +97,7 @@ export class SwitchConfiguration {
     const opened = await watch(this.#session, deadline);
     this.#opened = opened;
     opened.monitor.onChange(this.#onChange);
+    this.#onChange({ isInitial: true, changes: [] });
     return opened;
   }
 }

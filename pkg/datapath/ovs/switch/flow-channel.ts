@@ -46,12 +46,14 @@ export interface PerformOptions {
   readonly deadlineMs?: number;
 }
 
-/** How the channel is used; see SwitchOptions. */
+/** How the channel is used; see SwitchOptions. The functions must not throw. */
 export interface FlowChannelOptions {
   readonly path: string;
   readonly deadlineMs: number;
   readonly backOffMaxMs: number;
   readonly onEvent: SwitchOptions['onEvent'] | undefined;
+  /** Calls wait while the channel is at rest: start() or fail() is to come. */
+  readonly onNeeded: () => void;
   /** The connection is back, after it was lost: the switch may have been restarted, and have no flows. Calls that waited have left already. */
   readonly onRegained: () => void;
 }
@@ -64,6 +66,7 @@ export class FlowChannel {
   #isBarred = false;
   #nextOrder = 1;
   #isStarted = false;
+  #isClosed = false;
   #isRunning = false;
   #running: Promise<void> = Promise.resolve();
   #socket: Socket | undefined;
@@ -92,14 +95,17 @@ export class FlowChannel {
     this.#isStarted = false;
     this.#wasUp = false;
     this.#connection?.close();
+    this.#connection = undefined;
     this.#socket?.destroy();
     this.#wake();
+    this.#ask();
   }
 
   /** Ends it, for good; who still waits is told. */
   async close(): Promise<void> {
-    this.rest();
+    this.#isClosed = true;
     this.fail(new WeftError('internal', 'The switch was closed'));
+    this.rest();
     await this.#running;
   }
 
@@ -121,7 +127,7 @@ export class FlowChannel {
       this.#nextOrder += 1;
       this.#waiting.push(call);
       this.#pump();
-      if (this.#waiting.includes(call)) this.#wake();
+      if (this.#waiting.includes(call)) this.#ask();
       this.#holdProcess();
     });
   }
@@ -150,7 +156,9 @@ export class FlowChannel {
       },
       (error: unknown) => {
         end();
-        if (isLost(error) && this.#isStarted && !call.deadline.isOver) this.#putBack(call);
+        // It is heard of here before the connection itself says so.
+        if (isLost(error) && this.#connection === connection) this.#connection = undefined;
+        if (isLost(error) && !this.#isClosed && !call.deadline.isOver) this.#putBack(call);
         else this.#settle(call, () => call.settle.reject(error));
       },
     );
@@ -161,8 +169,14 @@ export class FlowChannel {
     const again: Call = { ...call, stopTimer };
     const index = this.#waiting.findIndex(({ order }) => order > call.order);
     this.#waiting.splice(index < 0 ? this.#waiting.length : index, 0, again);
-    this.#wake();
+    this.#ask();
     this.#pump();
+  }
+
+  /** Somebody waits: what is put off is done at once. */
+  #ask(): void {
+    this.#wake();
+    if (!this.#isStarted && this.#waiting.length > 0) this.#options.onNeeded();
   }
 
   #settle(call: Call, settle: () => void): void {

@@ -4,6 +4,8 @@ import type { WatchedRow } from '../../../ovsdb/replica.ts';
 import { roleOf, type SwitchRows, type Watched } from './rows.ts';
 
 type InterfaceRow = WatchedRow<Watched, 'Interface'>;
+/** What matters of a port. Whether its link is up does not: containers do as they like with theirs. */
+type Content = Pick<InterfaceRow, 'ofport' | 'ifindex'> & { readonly rest: string };
 
 /** Told the names of ports that are gone, or are not what they were. */
 export type PortsListener = (names: ReadonlySet<string>) => void;
@@ -13,7 +15,7 @@ export class PortChanges {
   readonly #isBusy: (name: string) => boolean;
   readonly #listeners = new Set<PortsListener>();
   /** What every port was when it was last heard of. */
-  readonly #known = new Map<string, string>();
+  readonly #known = new Map<string, Content>();
 
   /** @param isBusy whether somebody here is at work on the port, who will see for himself */
   constructor(isBusy: (name: string) => boolean) {
@@ -38,8 +40,8 @@ export class PortChanges {
   #renew(rows: SwitchRows): readonly string[] {
     const before = new Map(this.#known);
     this.#known.clear();
-    for (const row of rows.table('Interface').values()) if (isPort(row)) this.#known.set(row.name, contentOf(row));
-    return [...before].filter(([name, content]) => this.#known.get(name) !== content).map(([name]) => name);
+    for (const row of rows.table('Interface').values()) if (isPort(row)) this.#known.set(row.name, contentOf(row, before.get(row.name)));
+    return [...before].filter(([name, content]) => differs(content, this.#known.get(name))).map(([name]) => name);
   }
 
   /** @returns which of those that were known are different or gone */
@@ -58,10 +60,10 @@ export class PortChanges {
   /** @returns whether it was known, and is another now */
   #replace(name: string, row: InterfaceRow | undefined): boolean {
     const before = this.#known.get(name);
-    const after = row !== undefined && isPort(row) ? contentOf(row) : undefined;
+    const after = row !== undefined && isPort(row) ? contentOf(row, before) : undefined;
     if (after === undefined) this.#known.delete(name);
     else this.#known.set(name, after);
-    return before !== undefined && before !== after;
+    return before !== undefined && differs(before, after);
   }
 }
 
@@ -70,6 +72,13 @@ function isPort({ external_ids }: InterfaceRow): boolean {
   return role === 'port' || role === 'tunnel';
 }
 
-function contentOf({ type, ofport, error, ifindex, link_state, external_ids, options }: InterfaceRow): string {
-  return JSON.stringify([type, ofport, error, ifindex, link_state, [...external_ids], [...options]]);
+/** The number of the device is not on disk: where the row has none it counts as it was, until ovs-vswitchd has looked again. */
+function contentOf({ type, ofport, error, ifindex, external_ids, options }: InterfaceRow, before: Content | undefined): Content {
+  return { ofport, ifindex: ifindex ?? before?.ifindex, rest: JSON.stringify([type, error ?? '', [...external_ids], [...options]]) };
+}
+
+/** That ovs-vswitchd has got round to a number is no change. */
+function differs(before: Content, after: Content | undefined): boolean {
+  if (after === undefined || before.rest !== after.rest) return true;
+  return (['ofport', 'ifindex'] as const).some((column) => before[column] !== undefined && before[column] !== after[column]);
 }

@@ -7,14 +7,13 @@
 import { WeftError } from '../../../errors/weft-error.ts';
 import { isOvsdbError } from '../../../ovsdb/ovsdb-error.ts';
 import type { Uuid } from '../../../ovsdb/values.ts';
-import { withDeadline } from '../../../sys/timer.ts';
 import type { SwitchConfiguration } from './configuration.ts';
 import { Deadline } from './deadline.ts';
 import { findBridge, findByToken, findOccupant, isPortNumber, ownPortRows, type OwnBridge, type SwitchRows } from './rows.ts';
 import { insertPorts, removePorts, type NewPort } from './transactions.ts';
 import { NameTurns, TurnBatch } from './turn.ts';
 
-/** So long who could not add a port waits for the row to be gone; what is not by then collect() finds. */
+/** So long, in milliseconds, who could not add a port waits for the row to be gone. */
 const undoMs = 1000;
 /** So often something else may come in between, such as another process that takes the name. */
 const attemptsMax = 5;
@@ -26,6 +25,8 @@ interface Settlement<R> {
 
 interface Addition extends Settlement<number> {
   readonly port: NewPort;
+  /** Whether a transaction with it has left: from then on there may be a row. */
+  wasSent: boolean;
 }
 
 interface Removal extends Settlement<void> {
@@ -50,6 +51,7 @@ export class PortQueue {
   readonly #turns = new NameTurns();
   readonly #additions = new TurnBatch<Addition>((batch) => void this.#addAll(batch, new Deadline(this.#parts.deadlineMs)));
   readonly #removals = new TurnBatch<Removal>((batch) => void this.#removeAll(batch, new Deadline(this.#parts.deadlineMs)));
+  readonly #undos = new TurnBatch<Removal>((batch) => void this.#removeAll(batch, new Deadline(undoMs)));
 
   constructor(parts: PortQueueParts) {
     this.#parts = parts;
@@ -68,7 +70,7 @@ export class PortQueue {
   /** Removes what is weft's of these names. Fulfilled when ovs-vswitchd has closed them; no error where nothing is. @throws OvsdbError */
   remove(names: Iterable<string>): Promise<void> {
     const all = new Set(names);
-    return all.size === 0 ? Promise.resolve() : this.#turns.run([...all], () => this.#removeSoon(all));
+    return all.size === 0 ? Promise.resolve() : this.#turns.run([...all], () => new Promise((resolve, reject) => this.#removals.push({ names: all, resolve, reject })));
   }
 
   /** Whether somebody is at work on the name. */
@@ -83,7 +85,7 @@ export class PortQueue {
 
   /** As add(), for whoever has the name's turn. */
   addInTurn(port: NewPort): Promise<number> {
-    return new Promise((resolve, reject) => this.#additions.push({ port, resolve, reject }));
+    return new Promise((resolve, reject) => this.#additions.push({ port, wasSent: false, resolve, reject }));
   }
 
   async #addAll(batch: readonly Addition[], deadline: Deadline, attempt = 1): Promise<void> {
@@ -103,11 +105,13 @@ export class PortQueue {
   /** Inserts what is not there yet. A port that is dead looks alive, so what had the name goes first, all the way. */
   async #insert(open: readonly Addition[], bridge: OwnBridge, deadline: Deadline): Promise<void> {
     const { configuration } = this.#parts;
-    const found = open.map(({ port }) => ({ port, occupant: findOccupant(configuration.rows, bridge, port.name) }));
-    const missing = found.filter(({ port, occupant }) => occupant.kind !== 'own' || occupant.token !== port.token);
+    const found = open.map((addition) => ({ addition, occupant: findOccupant(configuration.rows, bridge, addition.port.name) }));
+    const missing = found.filter(({ addition: { port }, occupant }) => occupant.kind !== 'own' || occupant.token !== port.token);
     const stale = missing.flatMap(({ occupant }) => (occupant.kind === 'own' ? [occupant.port] : []));
     if (stale.length > 0) await configuration.transact(removePorts(bridge.uuid, stale), deadline);
-    if (missing.length > 0) await configuration.transact(insertPorts(bridge.uuid, missing.map(({ port }) => port)), deadline);
+    if (missing.length === 0) return;
+    for (const { addition } of missing) addition.wasSent = true;
+    await configuration.transact(insertPorts(bridge.uuid, missing.map(({ addition }) => addition.port)), deadline);
   }
 
   /** Settles an addition whose row is there. */
@@ -125,15 +129,10 @@ export class PortQueue {
     }
   }
 
-  async #giveUp({ port, reject }: Addition, error: unknown): Promise<void> {
-    // The reason is the one that matters; a row that cannot be removed now is found by collect().
-    const undone = this.#removeSoon(new Set([port.name]), port.token).catch(() => undefined);
-    await withDeadline(undone, { ms: undoMs, late: () => undefined });
+  /** The reason is what matters to the caller; a row that cannot be removed now is found by collect(). */
+  async #giveUp({ port: { name, token }, wasSent, reject }: Addition, error: unknown): Promise<void> {
+    if (wasSent) await new Promise<void>((resolve) => this.#undos.push({ names: new Set([name]), token, resolve, reject: () => resolve() }));
     reject(error);
-  }
-
-  #removeSoon(names: ReadonlySet<string>, token?: string): Promise<void> {
-    return new Promise((resolve, reject) => this.#removals.push({ names, resolve, reject, ...(token === undefined ? {} : { token }) }));
   }
 
   async #removeAll(batch: readonly Removal[], deadline: Deadline): Promise<void> {

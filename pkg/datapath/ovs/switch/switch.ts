@@ -4,6 +4,7 @@
  * It knows the names and external_ids of weft's rows and nothing of tenants. A daemon uses it for months; a plugin for one call, and ends
  * without closing it. Whatever is lost meanwhile, ovsdb-server or ovs-vswitchd, is connected to again; each call has its deadline.
  */
+import { WeftError } from '../../../errors/weft-error.ts';
 import type { ChangeBatch } from '../../../ovsdb/monitor.ts';
 import type { Mac } from '../../../netaddr/netaddr.ts';
 import type { PacketOut } from '../../../openflow/event.ts';
@@ -61,6 +62,8 @@ export class OvsSwitch {
   readonly #channel: FlowChannel;
   readonly #changes: PortChanges;
   readonly #flowListeners = new Set<() => void>();
+  /** How many removeBridge() are under way. */
+  #removals = 0;
   /** Ports whose network device was gone when collect() looked last. */
   #dead: ReadonlySet<string> = new Set();
 
@@ -73,7 +76,8 @@ export class OvsSwitch {
     this.#keeper = new BridgeKeeper(this.#configuration, place);
     this.#queue = new PortQueue({ configuration: this.#configuration, requireBridge: (deadline) => this.#requireBridge(deadline), bridge: place.bridge, deadlineMs });
     const onRegained = (): void => [...this.#flowListeners].forEach((listener) => listener());
-    this.#channel = new FlowChannel({ path: place.managementSocket, deadlineMs, backOffMaxMs, onEvent, onRegained });
+    const onNeeded = (): void => this.#connectFlows();
+    this.#channel = new FlowChannel({ path: place.managementSocket, deadlineMs, backOffMaxMs, onEvent, onNeeded, onRegained });
   }
 
   /**
@@ -83,8 +87,9 @@ export class OvsSwitch {
    * tryAgainLater (a program of Open vSwitch does not answer); OvsdbError
    */
   async ready(): Promise<{ readonly datapathType: DatapathType }> {
-    const { datapathType } = await this.#requireBridge(new Deadline(this.#deadlineMs));
-    await this.#channel.perform((connection, deadline) => probe(connection, deadline));
+    const deadline = new Deadline(this.#deadlineMs);
+    const { datapathType } = await this.#requireBridge(deadline);
+    await this.#channel.perform((connection, left) => probe(connection, left), { deadlineMs: deadline.deadlineMs });
     return { datapathType };
   }
 
@@ -149,28 +154,28 @@ export class OvsSwitch {
    */
   apply(mods: readonly Mod[]): Promise<void> {
     if (mods.length === 0) return Promise.resolve();
-    return this.#perform((connection, deadline) => applyMods(connection, mods, deadline), { isBarrier: true });
+    return this.#channel.perform((connection, deadline) => applyMods(connection, mods, deadline), { isBarrier: true });
   }
 
   /** Carries changes out each for itself, in one round trip. Calls keep their order. @throws as apply() does; where one is refused the others are done */
   send(mods: readonly Mod[]): Promise<void> {
     if (mods.length === 0) return Promise.resolve();
-    return this.#perform((connection, deadline) => sendMods(connection, mods, deadline), { isBarrier: mods.length > modsAtOnceMax });
+    return this.#channel.perform((connection, deadline) => sendMods(connection, mods, deadline), { isBarrier: mods.length > modsAtOnceMax });
   }
 
   /** Every flow of which all of the filter is true. @throws as apply() does */
   listFlows(filter: FlowFilter = {}): Promise<readonly ListedFlow[]> {
-    return this.#perform((connection, deadline) => listFlows(connection, filter, deadline));
+    return this.#channel.perform((connection, deadline) => listFlows(connection, filter, deadline));
   }
 
   /** Every group. @throws as apply() does */
   listGroups(): Promise<readonly Group[]> {
-    return this.#perform((connection, deadline) => listGroups(connection, deadline));
+    return this.#channel.perform((connection, deadline) => listGroups(connection, deadline));
   }
 
   /** Has the switch send a packet; where the connection is lost meanwhile, perhaps twice. @throws as apply() does */
   sendPacket(packet: PacketOut): Promise<void> {
-    return this.#perform((connection, deadline) => sendPacket(connection, packet, deadline));
+    return this.#channel.perform((connection, deadline) => sendPacket(connection, packet, deadline));
   }
 
   /**
@@ -187,9 +192,14 @@ export class OvsSwitch {
     return this.#changes.onChange(listener);
   }
 
-  /** Removes the bridge with everything on it; nothing where it is not there. @throws WeftError foreignObject; OvsdbError */
+  /** Removes the bridge with everything on it; nothing where it is not there. Flows that are being changed then are not. @throws WeftError foreignObject; OvsdbError */
   async removeBridge(): Promise<void> {
-    await this.#keeper.remove(new Deadline(this.#deadlineMs));
+    this.#removals += 1;
+    try {
+      await this.#keeper.remove(new Deadline(this.#deadlineMs));
+    } finally {
+      this.#removals -= 1;
+    }
   }
 
   /**
@@ -220,15 +230,16 @@ export class OvsSwitch {
   }
 
   /** Until the bridge is known to be weft's nobody connects to it: its flows could be somebody else's. */
-  #perform<R>(...[task, options]: Parameters<typeof FlowChannel.prototype.perform<R>>): Promise<R> {
-    if (!this.#channel.isStarted) void this.#requireBridge(new Deadline(this.#deadlineMs)).catch((error: unknown) => this.#channel.fail(error));
-    return this.#channel.perform(task, options);
+  #connectFlows(): void {
+    if (this.#removals > 0) return this.#channel.fail(new WeftError('tryAgainLater', `The bridge ${this.#place.bridge} was removed meanwhile`));
+    void this.#requireBridge(new Deadline(this.#deadlineMs)).catch((error: unknown) => this.#channel.fail(error));
   }
 
   /** @returns the number of the tunnel's port where it is there and works, with its options put right; undefined where it has to be added */
   async #mendTunnel(name: string, type: string, options: Readonly<Record<string, string>>): Promise<number | undefined> {
     const deadline = new Deadline(this.#deadlineMs);
-    const occupant = findOccupant(this.#configuration.rows, await this.#requireBridge(deadline), name);
+    const bridge = await this.#requireBridge(deadline);
+    const occupant = findOccupant(this.#configuration.rows, bridge, name);
     if (occupant.kind !== 'own') return undefined;
     const read = (): SwitchInterface | undefined => this.#configuration.rows.table('Interface').get(occupant.interface);
     const found = read();
@@ -250,7 +261,6 @@ export class OvsSwitch {
   #hear(batch: ChangeBatch<Watched>): void {
     const { rows } = this.#configuration;
     this.#changes.take(batch, rows);
-    // Whoever needs the bridge again makes it again, and then the channel goes on.
     if (this.#channel.isStarted && findBridge(rows, this.#place.bridge).kind !== 'own') this.#channel.rest();
   }
 }
