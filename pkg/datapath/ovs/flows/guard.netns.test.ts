@@ -8,7 +8,7 @@ import { addressOption, arp, broadcast, discoveryBody, frame, icmp6, ip6, udp4, 
 import { createHub, createSwitchNode, type Container } from './test-nodes.ts';
 
 t.setTimeout(120_000);
-const skip = skipUnless({ root: true, tools: [...openVSwitchTools, 'nft', 'tcpdump'] });
+const skip = skipUnless({ root: true, tools: [...openVSwitchTools, 'bridge', 'nft', 'tcpdump'] });
 const blue = parseVni(1001);
 
 const [own, other, receiver] = ['02:00:00:00:00:01', '02:00:00:00:00:03', '02:00:00:00:00:02'].map((mac) => parseMac(mac)) as [Mac, Mac, Mac];

@@ -54,8 +54,13 @@ export interface ContainerOptions {
 export function createHub(scope: TeardownScope, family: 4 | 6 = 4): Hub {
   const netns = createNetns(scope, 'hub');
   run('ip', ['-n', netns, 'link', 'add', 'hub', 'type', 'bridge', 'mcast_snooping', '0']);
-  run('ip', ['-n', netns, 'link', 'set', 'hub', 'addrgenmode', 'none', 'up']);
+  silence(netns, 'hub');
   return { netns, family };
+}
+
+/** Sets a link up without a link-local address, of which it would speak. In one message the kernel would do the second first. */
+function silence(netns: string, ifname: string): void {
+  for (const change of [['addrgenmode', 'none'], ['up']]) run('ip', ['-n', netns, 'link', 'set', ifname, ...change]);
 }
 
 /** The VTEP of the n-th node. */
@@ -71,8 +76,11 @@ function vtepMac(n: number): Mac {
 function createUnderlay(scope: TeardownScope, hub: Hub, n: number): string {
   const netns = createNetns(scope, `node${n}`);
   run('ip', ['link', 'add', 'u0', 'netns', netns, 'address', vtepMac(n), 'type', 'veth', 'peer', 'name', `n${n}`, 'netns', hub.netns]);
-  run('ip', ['-n', hub.netns, 'link', 'set', `n${n}`, 'master', 'hub', 'addrgenmode', 'none', 'up']);
-  run('ip', ['-n', netns, 'link', 'set', 'u0', 'addrgenmode', 'none', 'up']);
+  run('ip', ['-n', hub.netns, 'link', 'set', `n${n}`, 'master', 'hub']);
+  silence(hub.netns, `n${n}`);
+  // Nobody has spoken yet, and what is for one node must not be flooded to the others.
+  run('bridge', ['-n', hub.netns, 'fdb', 'add', vtepMac(n), 'dev', `n${n}`, 'master', 'static']);
+  silence(netns, 'u0');
   return netns;
 }
 
@@ -85,8 +93,9 @@ function createContainer(scope: TeardownScope, node: string, { hostIf, ofport, v
   const netns = createNetns(scope, `c${number}`);
   const mac = parseMac(`02:00:00:00:00:${number.toString(16).padStart(2, '0')}`);
   run('ip', ['-n', node, 'link', 'add', hostIf, 'type', 'veth', 'peer', 'name', 'eth0', 'address', mac, 'netns', netns]);
-  run('ip', ['-n', node, 'link', 'set', hostIf, 'addrgenmode', 'none', 'up']);
-  run('ip', ['-n', netns, '-batch', '-'], ['link set eth0 addrgenmode none up', ...addresses.map((address) => `address add ${address} dev eth0${address.includes(':') ? ' nodad' : ''}`)].join('\n'));
+  silence(node, hostIf);
+  silence(netns, 'eth0');
+  run('ip', ['-n', netns, '-batch', '-'], addresses.map((address) => `address add ${address} dev eth0${address.includes(':') ? ' nodad' : ''}`).join('\n'));
   const fd = openNetns(netnsPath(netns));
   const sender = insideNetns(fd, openPacketSender);
   scope.teardown(() => {
@@ -140,7 +149,7 @@ export class SwitchNode {
   #addGateway(vni: Vni, { addresses }: Gateway): number {
     const [name, ofport] = [`gw${vni}`, 50];
     this.openVSwitch.vsctl('add-port', bridge, name, '--', 'set', 'interface', name, 'type=internal', `ofport_request=${ofport}`, `mac="${gatewayMac(vni)}"`);
-    run('ip', ['-n', this.netns, '-batch', '-'], [`link set ${name} addrgenmode none up`, ...addresses.map((address) => `address add ${formatInterfaceAddress(address)} dev ${name} ${address.address.family === 6 ? 'nodad' : ''}`)].join('\n'));
+    run('ip', ['-n', this.netns, '-batch', '-'], [`link set ${name} addrgenmode none`, `link set ${name} up`, ...addresses.map((address) => `address add ${formatInterfaceAddress(address)} dev ${name} ${address.address.family === 6 ? 'nodad' : ''}`)].join('\n'));
     return ofport;
   }
 
@@ -197,7 +206,7 @@ export async function createSwitchNode(scope: TeardownScope, hub: Hub, n: number
   // For settle(): passes over the cache are 101 ms apart at most, the least that is taken, where 500 is the default.
   openVSwitch.vsctl('set', 'Open_vSwitch', '.', 'other_config:max-revalidator=101', '--', 'add-br', physical, '--', 'set', 'bridge', physical, 'datapath_type=netdev', 'fail_mode=standalone', `other_config:hwaddr="${vtepMac(n)}"`, '--', 'add-port', physical, 'u0');
   dropFrom(netns, 'u0');
-  run('ip', ['-n', netns, '-batch', '-'], [`link set ${physical} addrgenmode none up`, `address add ${withLength(vtep)} dev ${physical} ${hub.family === 6 ? 'nodad' : ''}`].join('\n'));
+  run('ip', ['-n', netns, '-batch', '-'], [`link set ${physical} addrgenmode none`, `link set ${physical} up`, `address add ${withLength(vtep)} dev ${physical} ${hub.family === 6 ? 'nodad' : ''}`].join('\n'));
   openVSwitch.addBridge(bridge);
   openVSwitch.vsctl('add-port', bridge, 'vxlan0', '--', 'set', 'interface', 'vxlan0', 'type=vxlan', `ofport_request=${tunnelPort}`, 'options:remote_ip=flow', 'options:key=flow', `options:local_ip="${formatAddress(vtep)}"`);
   const connection = await openConnection(openVSwitch.managementSocket(bridge));
@@ -226,10 +235,10 @@ export class BridgeNode {
   /** A bridge and a VXLAN device that learns, as weft makes them. */
   addTenant(vni: Vni, peers: readonly Address[]): void {
     const lines = [
-      `link add br${vni} address ${gatewayMac(vni)} type bridge mcast_snooping 0`, `link set br${vni} addrgenmode none up`,
+      `link add br${vni} address ${gatewayMac(vni)} type bridge mcast_snooping 0`, `link set br${vni} addrgenmode none`, `link set br${vni} up`,
       // The switch verifies an outer checksum, which on a veth is never filled in.
       `link add vx${vni} type vxlan id ${vni} local ${formatAddress(this.vtep)} dstport ${vxlanUdpPort} noudpcsum udp6zerocsumtx udp6zerocsumrx`,
-      `link set vx${vni} master br${vni} addrgenmode none up`,
+      `link set vx${vni} addrgenmode none`, `link set vx${vni} master br${vni} up`,
     ];
     run('ip', ['-n', this.netns, '-batch', '-'], lines.join('\n'));
     for (const peer of peers) run('bridge', ['-n', this.netns, 'fdb', 'append', '00:00:00:00:00:00', 'dev', `vx${vni}`, 'dst', formatAddress(peer)]);
@@ -257,4 +266,11 @@ export function canPing({ netns }: Container, address: string, { waitSeconds = 2
 /** What comes to a container, and what it sends. */
 export async function captureAt(scope: TeardownScope, { netns }: Container): Promise<Capture> {
   return startCapture(scope, netns, 'eth0');
+}
+
+/** The frames of a capture but for the listener reports that a kernel sends of its own accord (RFC 3810 §5.2), up to a second after it has an address. */
+export function withoutListenerReports({ frames }: Capture): readonly Buffer[] {
+  // Hop-by-hop options with a router alert, and an ICMPv6 message of type 143.
+  const report = Buffer.from('3a000502000001008f00', 'hex');
+  return frames.filter((frame) => !frame.includes(report));
 }
