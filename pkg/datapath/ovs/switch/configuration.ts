@@ -15,18 +15,21 @@ interface Opened {
   readonly monitor: OvsdbMonitor<Watched>;
 }
 
+/** Told what has changed, and the rows as they are by then. It must not throw. */
+export type ChangeListener = (batch: ChangeBatch<Watched>, rows: SwitchRows) => void;
+
 /** The database, its rows, and what is changed in it. For any number of callers at once. */
 export class SwitchConfiguration {
   readonly #path: string;
   readonly #options: Pick<SwitchOptions, 'backOffMaxMs' | 'probeMs'>;
   /** Told also that the copy is there for the first time; of an initial batch the tables say more than its changes. */
-  readonly #onChange: (batch: ChangeBatch<Watched>) => void;
+  readonly #onChange: ChangeListener;
   #session: OvsdbSession | undefined;
   #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
   #isClosed = false;
 
-  constructor(path: string, options: Pick<SwitchOptions, 'backOffMaxMs' | 'probeMs'> & { readonly onChange: (batch: ChangeBatch<Watched>) => void }) {
+  constructor(path: string, options: Pick<SwitchOptions, 'backOffMaxMs' | 'probeMs'> & { readonly onChange: ChangeListener }) {
     this.#path = path;
     this.#options = options;
     this.#onChange = options.onChange;
@@ -96,8 +99,8 @@ export class SwitchConfiguration {
     });
     const opened = await watch(this.#session, deadline);
     this.#opened = opened;
-    opened.monitor.onChange(this.#onChange);
-    this.#onChange({ isInitial: true, changes: [] });
+    opened.monitor.onChange((batch) => this.#onChange(batch, opened.monitor));
+    this.#onChange({ isInitial: true, changes: [] }, opened.monitor);
     return opened;
   }
 }

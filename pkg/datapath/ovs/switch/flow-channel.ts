@@ -54,7 +54,7 @@ export interface FlowChannelOptions {
   readonly onEvent: SwitchOptions['onEvent'] | undefined;
   /** Calls wait while the channel is at rest: start() or fail() is to come. */
   readonly onNeeded: () => void;
-  /** The connection is back, after it was lost: the switch may have been restarted, and have no flows. Calls that waited have left already. */
+  /** The connection is back, after it was lost: the switch may have been restarted, or the bridge made anew, and have no flows. Calls that waited have left already. */
   readonly onRegained: () => void;
 }
 
@@ -93,7 +93,6 @@ export class FlowChannel {
   /** The bridge is gone, or not weft's: ends the connection; calls wait for another start(). */
   rest(): void {
     this.#isStarted = false;
-    this.#wasUp = false;
     this.#connection?.close();
     this.#connection = undefined;
     this.#socket?.destroy();

@@ -9,7 +9,7 @@ import { isOvsdbError } from '../../../ovsdb/ovsdb-error.ts';
 import type { Uuid } from '../../../ovsdb/values.ts';
 import type { SwitchConfiguration } from './configuration.ts';
 import { Deadline } from './deadline.ts';
-import { findBridge, findByToken, findOccupant, isPortNumber, ownPortRows, type OwnBridge, type SwitchRows } from './rows.ts';
+import { findBridge, findByToken, findOccupant, isPortNumber, ownPortRows, type OwnBridge, type SwitchInterface, type SwitchRows } from './rows.ts';
 import { insertPorts, removePorts, type NewPort } from './transactions.ts';
 import { NameTurns, TurnBatch } from './turn.ts';
 
@@ -120,7 +120,7 @@ export class PortQueue {
     let uuid: Uuid | undefined;
     const find = (rows: SwitchRows): number | undefined => {
       uuid ??= findByToken(rows, port.token);
-      return uuid === undefined ? undefined : numberOf(rows, uuid, port);
+      return numberOf(uuid === undefined ? undefined : rows.table('Interface').get(uuid), port.name);
     };
     try {
       addition.resolve(await this.#parts.configuration.waitFor(find, { what: `ovs-vswitchd to open ${port.name}`, deadline }));
@@ -171,9 +171,8 @@ function refuseForeign(additions: readonly Addition[], rows: SwitchRows, bridge:
   });
 }
 
-/** The number of an interface; undefined while ovs-vswitchd has not looked. @throws WeftError where there will be none */
-function numberOf(rows: SwitchRows, uuid: Uuid, { name }: NewPort): number | undefined {
-  const row = rows.table('Interface').get(uuid);
+/** The number of an interface that was inserted; undefined while ovs-vswitchd has not looked. @throws WeftError where there will be none */
+function numberOf(row: SwitchInterface | undefined, name: string): number | undefined {
   if (row === undefined) throw new WeftError('tryAgainLater', `The port ${name} was removed while ovs-vswitchd opened it`);
   if (isPortNumber(row.ofport)) return row.ofport;
   if (row.ofport === undefined && (row.error ?? '') === '') return undefined;

@@ -179,6 +179,8 @@ t.test('what somebody else does to weft’s ports is told, what weft does is not
   const ovs = open();
   makeDevices(openVSwitch, 3);
   const told: string[] = [];
+  let lost = 0;
+  ovs.onFlowsLost(() => (lost += 1));
   await Promise.all(['p0', 'p1', 'p2'].map((name) => ovs.addPort({ name, externalIds: {} })));
   ovs.onPortsChanged((names) => {
     for (const name of names) if (!ovs.ports().has(name)) told.push(name);
@@ -188,11 +190,13 @@ t.test('what somebody else does to weft’s ports is told, what weft does is not
   await until(() => told.length > 0);
   await ovs.removePorts(['p1']);
   t.same(told, ['p1']);
+  await ovs.ready();
   openVSwitch.vsctl('del-br', 'weft-int');
   await ovs.ready();
   await until(() => told.length > 1);
   t.same(told, ['p1', 'p2']);
   await ovs.ready();
+  await until(() => lost > 0);
   t.equal(openVSwitch.vsctl('list-br'), 'weft-int\n');
 });
 

@@ -20,7 +20,7 @@ import { FlowChannel } from './flow-channel.ts';
 import { findObstacle } from './obstacle.ts';
 import { PortChanges, type PortsListener } from './port-changes.ts';
 import { PortQueue } from './port-queue.ts';
-import { findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type Watched } from './rows.ts';
+import { findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
 import { removeUnreferenced, setOptions } from './transactions.ts';
 import { tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
@@ -62,6 +62,7 @@ export class OvsSwitch {
   readonly #channel: FlowChannel;
   readonly #changes: PortChanges;
   readonly #flowListeners = new Set<() => void>();
+  #connecting: Promise<void> | undefined;
   /** How many removeBridge() are under way. */
   #removals = 0;
   /** Ports whose network device was gone when collect() looked last. */
@@ -72,7 +73,7 @@ export class OvsSwitch {
     this.#deadlineMs = deadlineMs;
     this.#changes = new PortChanges((name) => this.#queue.isBusy(name));
     const options = { backOffMaxMs, ...(probeMs === undefined ? {} : { probeMs }) };
-    this.#configuration = new SwitchConfiguration(place.database, { ...options, onChange: (batch) => this.#hear(batch) });
+    this.#configuration = new SwitchConfiguration(place.database, { ...options, onChange: (batch, rows) => this.#hear(batch, rows) });
     this.#keeper = new BridgeKeeper(this.#configuration, place);
     this.#queue = new PortQueue({ configuration: this.#configuration, requireBridge: (deadline) => this.#requireBridge(deadline), bridge: place.bridge, deadlineMs });
     const onRegained = (): void => [...this.#flowListeners].forEach((listener) => listener());
@@ -179,7 +180,8 @@ export class OvsSwitch {
   }
 
   /**
-   * Calls the function when the connection to the switch is back after it was lost: it may have been restarted, and have no flows and groups.
+   * Calls the function when the connection to the switch is back after it was lost: it may have been restarted, or the bridge made
+   * anew, and have no flows and groups. It must not throw.
    * @returns a function that ends it
    */
   onFlowsLost(listener: () => void): () => void {
@@ -187,7 +189,11 @@ export class OvsSwitch {
     return () => this.#flowListeners.delete(listener);
   }
 
-  /** Calls the function with the names of weft's ports that have gone or changed without this switch having been asked for it. @returns a function that ends it */
+  /**
+   * Calls the function with the names of weft's ports that have gone or changed without this switch having been asked for it; that a link
+   * went up or down is not told. It must not throw.
+   * @returns a function that ends it
+   */
   onPortsChanged(listener: PortsListener): () => void {
     return this.#changes.onChange(listener);
   }
@@ -232,7 +238,9 @@ export class OvsSwitch {
   /** Until the bridge is known to be weft's nobody connects to it: its flows could be somebody else's. */
   #connectFlows(): void {
     if (this.#removals > 0) return this.#channel.fail(new WeftError('tryAgainLater', `The bridge ${this.#place.bridge} was removed meanwhile`));
-    void this.#requireBridge(new Deadline(this.#deadlineMs)).catch((error: unknown) => this.#channel.fail(error));
+    this.#connecting ??= this.#requireBridge(new Deadline(this.#deadlineMs))
+      .then(() => undefined, (error: unknown) => this.#channel.fail(error))
+      .finally(() => (this.#connecting = undefined));
   }
 
   /** @returns the number of the tunnel's port where it is there and works, with its options put right; undefined where it has to be added */
@@ -258,8 +266,7 @@ export class OvsSwitch {
     return [...qos.map(words('QoS')), ...queues.map(words('Queue'))];
   }
 
-  #hear(batch: ChangeBatch<Watched>): void {
-    const { rows } = this.#configuration;
+  #hear(batch: ChangeBatch<Watched>, rows: SwitchRows): void {
     this.#changes.take(batch, rows);
     if (this.#channel.isStarted && findBridge(rows, this.#place.bridge).kind !== 'own') this.#channel.rest();
   }

@@ -12,7 +12,7 @@ const check = (egressLink: string, datapathType: 'netdev' | 'system' = 'netdev')
 t.equal(check('br-phy'), undefined);
 t.equal(check('vtep0'), undefined, 'any internal port of the bridge');
 t.match(check('eth1'), /leave by eth1, which is not a port of Open vSwitch.*add-port br-phy eth1/);
-t.match(check('eth0'), /leave by eth0, which is not/, 'the card itself is on the bridge, and the kernel sends through it past the bridge');
+t.match(check('eth0'), /leave by eth0, past the bridge br-phy that it is a port of: move the VTEP's address and its routes from eth0 to br-phy/);
 t.match(check('weft-int'), /weft's own and has no way out/);
 t.match(check('br-old'), /bridge br-old, which has the datapath type "system": make that bridge anew with datapath_type=netdev/);
 t.same(['eth1', 'eth0', 'weft-int', 'br-old'].map((link) => check(link, 'system')), [undefined, undefined, undefined, undefined], 'the kernel routes');

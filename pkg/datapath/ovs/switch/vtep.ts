@@ -1,4 +1,5 @@
 /** Whether tunnels of Open vSwitch reach the other nodes. Pure. */
+import type { Uuid } from '../../../ovsdb/values.ts';
 import type { SwitchRows } from './rows.ts';
 import type { DatapathType } from './settings.ts';
 
@@ -13,17 +14,21 @@ export interface EgressRoute {
  * Why tunnels cannot leave by the link, and what to do; undefined where they can.
  *
  * With the userspace datapath ovs-vswitchd makes the outer packets itself and does not give them to the kernel: they must leave by one
- * of its own bridges. Where they cannot nothing says so: the tunnel's row shows no error, and its link is up.
+ * of its own bridges. Where they cannot nothing says so: the tunnel's row shows no error, and its link is up. What counts is the way out of
+ * the network namespace that ovs-vswitchd runs in.
  */
 export function checkVtep(rows: SwitchRows, bridge: string, { egressLink, datapathType }: EgressRoute): string | undefined {
   // The kernel's datapath gives the outer packets to the kernel, which routes them.
   if (datapathType === 'system') return undefined;
-  const owner = [...rows.table('Bridge').values()].find(({ ports }) => hasInternalPort(rows, ports, egressLink));
+  const owner = [...rows.table('Bridge').values()].find(({ ports }) => hasPort(rows, ports, egressLink));
   if (owner === undefined) {
     return `packets to the other nodes leave by ${egressLink}, which is not a port of Open vSwitch: its userspace datapath cannot send through it. ${remedy(egressLink)}`;
   }
   if (owner.name === bridge) {
     return `packets to the other nodes leave by ${egressLink} on the bridge ${bridge}, which is weft's own and has no way out of the node. ${remedy(egressLink)}`;
+  }
+  if (!hasPort(rows, owner.ports, egressLink, 'internal')) {
+    return `packets to the other nodes leave by ${egressLink}, past the bridge ${owner.name} that it is a port of: move the VTEP's address and its routes from ${egressLink} to ${owner.name}`;
   }
   if (owner.datapath_type === 'netdev') return undefined;
   return `packets to the other nodes leave by ${egressLink} on the bridge ${owner.name}, which has the datapath type "${owner.datapath_type === '' ? 'system' : owner.datapath_type}": make that bridge anew with datapath_type=netdev`;
@@ -33,16 +38,14 @@ function remedy(link: string): string {
   return [
     `Either put the network card on a bridge of its own (ovs-vsctl add-br br-phy -- set bridge br-phy datapath_type=netdev -- add-port br-phy ${link}), move the VTEP's address from ${link} to br-phy`,
     'and drop in nftables what the kernel still receives on the card; or run ovs-vswitchd in a network namespace of its own behind a veth that is a port of such a bridge',
-    'and have the node forward the tunnel’s UDP port to the address there; or set ovs.datapathType to "system" where the kernel has the openvswitch module',
+    'and have the node forward the UDP port of tunnels to the address there; or set ovs.datapathType to "system" where the kernel has the openvswitch module',
   ].join(' ');
 }
 
-function hasInternalPort(rows: SwitchRows, ports: Iterable<Parameters<ReturnType<SwitchRows['table']>['get']>[0]>, name: string): boolean {
-  for (const port of ports) {
-    for (const uuid of rows.table('Port').get(port)?.interfaces ?? []) {
-      const row = rows.table('Interface').get(uuid);
-      if (row?.name === name && row.type === 'internal') return true;
-    }
-  }
-  return false;
+function hasPort(rows: SwitchRows, ports: ReadonlySet<Uuid>, name: string, type?: string): boolean {
+  const interfaces = [...ports].flatMap((port) => [...(rows.table('Port').get(port)?.interfaces ?? [])]);
+  return interfaces.some((uuid) => {
+    const row = rows.table('Interface').get(uuid);
+    return row?.name === name && (type === undefined || row.type === type);
+  });
 }
