@@ -12,6 +12,7 @@ import { LiveNodeConf } from '../../pkg/daemon/live-node-conf.ts';
 import { DaemonServer } from '../../pkg/daemon/server.ts';
 import { retirePredecessor } from '../../pkg/daemon/takeover.ts';
 import type { OpenKernel } from '../../pkg/datapath/kernel.ts';
+import { openSwitch, type OvsSwitch } from '../../pkg/datapath/ovs/switch/switch.ts';
 import { StepClock } from '../../pkg/daemon/step-clock.ts';
 import { findUnderlay } from '../../pkg/datapath/underlay.ts';
 import { UnderlayMemory } from '../../pkg/datapath/underlay-memory.ts';
@@ -38,6 +39,8 @@ const stopDeadlineMs = 40_000;
 const walPagesMax = 4000;
 /** While it waits for another process's lock the daemon does nothing else; a caller whose deadline is near does the call itself. */
 const ledgerDeadlineMs = 2000;
+/** A switch that is back has lost its flows: it must be noticed within a second or so. */
+const switchBackOffMaxMs = 500;
 /** Where runtimes keep plugins, for the reconciler's own calls of a delegated one. */
 const pluginDirectories = ['/opt/cni/bin', '/usr/lib/cni'];
 
@@ -70,6 +73,7 @@ class Daemon {
   #hasFailed = false;
   #conf?: LiveNodeConf;
   #parts?: EngineParts;
+  #switch?: OvsSwitch;
   #server?: DaemonServer;
   #monitor?: KernelMonitor;
   #reconciler?: Reconciler;
@@ -85,9 +89,10 @@ class Daemon {
   async start(): Promise<void> {
     const { configPath, runDirectory } = this.#places;
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
+    const ovs = this.#openSwitch(conf);
     const kernel = openKernelIn(this.#places, { removal: this.#reaper, company: this.#company });
     const underlay = new UnderlayMemory((settings, family) => findUnderlay(kernel.route, settings, family));
-    const parts = this.#buildParts(conf, kernel, underlay);
+    const parts = this.#buildParts({ conf, kernel, ovs, underlay });
     // A ledger that cannot be used is found now, and not by the first call.
     parts.ledger();
     this.#conf = conf;
@@ -115,10 +120,19 @@ class Daemon {
     await this.#reconciler.start();
   }
 
-  #buildParts(conf: LiveNodeConf, kernel: OpenKernel, underlay: UnderlayMemory): EngineParts {
+  /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
+  #openSwitch(conf: LiveNodeConf): OvsSwitch {
+    const ovs = openSwitch(conf.current.ovs, { backOffMaxMs: switchBackOffMaxMs });
+    ovs.onFlowsLost(() => this.#reconciler?.look(everything));
+    ovs.onPortsChanged(() => this.#reconciler?.look(everything));
+    this.#switch = ovs;
+    return ovs;
+  }
+
+  #buildParts({ conf, kernel, ovs, underlay }: { readonly conf: LiveNodeConf; readonly kernel: OpenKernel; readonly ovs: OvsSwitch; readonly underlay: UnderlayMemory }): EngineParts {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
-      kernel: clock === undefined ? kernel : timedKernel(kernel, clock), nodeConf: () => Promise.resolve(conf.current),
+      kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs, nodeConf: () => Promise.resolve(conf.current),
       underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
     });
@@ -192,6 +206,7 @@ class Daemon {
     this.#monitor?.close();
     this.#reaper.close();
     this.#parts?.kernel.close();
+    void this.#switch?.close();
     this.#parts?.ledger().close();
     this.#setStopped(exitCode);
   }

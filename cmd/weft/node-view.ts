@@ -1,7 +1,5 @@
 /** Looking at a node from outside. Nothing is made or changed, and nothing waited for longer than a few seconds. */
 import { join } from 'node:path';
-import { openKernel } from '../../pkg/datapath/kernel.ts';
-import { linuxBridgeDatapath } from '../../pkg/datapath/linuxbridge/linuxbridge.ts';
 import { describeError, WeftError } from '../../pkg/errors/weft-error.ts';
 import { isWorkerAlive, readBootId } from '../../pkg/ledger/boot.ts';
 import { observeLedger, type LedgerReader } from '../../pkg/ledger/ledger.ts';
@@ -9,6 +7,7 @@ import { listPendingDels } from '../../pkg/ledger/pending.ts';
 import { ask } from '../../pkg/protocol/client.ts';
 import { parseDaemonStatus } from '../../pkg/report/daemon-status.ts';
 import { contentOf, emptyLedgerContent, type ConfigurationState, type DaemonState, type LedgerContent, type LedgerState, type NodeState } from '../../pkg/report/node-state.ts';
+import { endpointsMaxOf } from './build-datapath.ts';
 import { readNodeConf } from './build-engine.ts';
 import type { Places } from './places.ts';
 
@@ -30,8 +29,7 @@ export async function observeNode(places: Places): Promise<NodeState> {
     configuration: await readConfiguration(places),
     pendingDels: listPendingDels([places.stateDirectory, places.runDirectory]),
     interrupted: new Set(),
-    // Nothing of the kernel is opened for this.
-    endpointsMax: linuxBridgeDatapath(openKernel()).portsMax,
+    endpointsMaxOf,
   };
   const unfinished = contentOf(node).attachments.filter(({ state }) => state !== 'attached');
   return { ...node, interrupted: new Set(unfinished.filter(({ worker }) => !isWorkerAlive(worker)).map(({ seq }) => seq)) };

@@ -27,7 +27,7 @@ export async function runPlugin(): Promise<never> {
 }
 
 async function answerCall(): Promise<CniAnswer> {
-  const engine = buildEngine(findPlaces());
+  const engine = await buildEngine(findPlaces());
   try {
     return await dispatch({ env, stdin: readAll(stdin, { bytesMax: configurationBytesMax, deadlineMs: stdinDeadlineMs }) }, engine);
   } catch (error) {

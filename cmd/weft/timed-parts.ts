@@ -15,6 +15,7 @@ export function timedKernel(kernel: Kernel, clock: StepClock): Kernel {
     requestAside: (requests) => clock.time('links', () => kernel.requestAside(requests)),
     requestAsideIn: (netnsFd, requests, sysctls) => clock.time('container', () => kernel.requestAsideIn(netnsFd, requests, sysctls)),
     company: kernel.company,
+    setTxChecksumIn: (netnsFd, name, isOffloaded) => kernel.setTxChecksumIn(netnsFd, name, isOffloaded),
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => kernel.setSysctl(parts, value),
     removeLinks: (names) => clock.time('removal', () => kernel.removeLinks(names)),

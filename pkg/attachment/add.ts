@@ -167,7 +167,8 @@ function reserveSegment(parts: EngineParts, tx: LedgerTransaction, segment: Segm
   }
   const conflict = describeConflict(segment, present);
   if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${segment.tenant}: ${conflict}`, { details: 'use the same tenant, vni, datapath, encapsulation and vtep in every configuration of the tenant; a change takes effect when its last container is gone' });
-  if (tx.countAttachments(segment.vni) >= parts.datapath.portsMax) throw portsExhausted(segment.vni, parts.datapath.portsMax);
+  const portsMax = parts.datapath.portsMaxOf(segment);
+  if (tx.countAttachments(segment.vni) >= portsMax) throw portsExhausted(segment.vni, portsMax);
   if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return undefined;
   tx.putSegment({ vni: segment.vni, segment });
   return present;

@@ -68,6 +68,7 @@ export async function removeClaimed(parts: EngineParts, { record, segment, isLas
   try {
     // The last one goes together with its segment, unless a delegated plugin must be told in between.
     const goesWithSegment = isLast && !isDelegated(record.ipam);
+    await parts.datapath.prepareRemoval(record.port);
     if (!goesWithSegment) await parts.datapath.detachSoon(record.port, segment);
     await releaseDelegate(parts, record, caller);
     const removals = await parts.ledger().writeTogether((tx) => {

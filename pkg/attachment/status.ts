@@ -17,8 +17,6 @@ import { describeConflict, planSegment } from './segment-plan.ts';
 export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
   const confs = parsePossibleNetConfs(request.conf, await parts.nodeConf());
   try {
-    const obstacle = await parts.datapath.findObstacle();
-    if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
     for (const conf of confs) await requireWorking(parts, request, conf);
     // A read-only or full file system lets reading through and stops an ADD.
     parts.ledger().write((tx) => tx.touch());
@@ -31,6 +29,8 @@ export async function reportStatus(parts: EngineParts, request: CniRequest): Pro
 
 async function requireWorking(parts: EngineParts, request: CniRequest, conf: NetConf): Promise<void> {
   const segment = planSegment(conf, parts.underlay(conf.vtep, conf.peers[0]?.family));
+  const obstacle = await parts.datapath.findObstacle(segment);
+  if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
   if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   parts.ledger().read((tx) => requireRoom(parts, tx, { conf, segment }));
   if (conf.ipam.type === 'delegate') await delegateStatus(conf.ipam.plugin, { ...request, conf: delegateConf(request.conf, conf) }, { executor: parts.executor });
@@ -40,7 +40,8 @@ function requireRoom(parts: EngineParts, tx: LedgerReader, { conf, segment }: { 
   const present = tx.findSegment(segment.vni)?.segment ?? tx.findSegmentByTenant(segment.tenant)?.segment;
   const conflict = present === undefined ? undefined : describeConflict(segment, present);
   if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${conf.tenant}: ${conflict}`);
-  if (tx.countAttachments(conf.vni) >= parts.datapath.portsMax) throw portsExhausted(conf.vni, parts.datapath.portsMax);
+  const portsMax = parts.datapath.portsMaxOf(segment);
+  if (tx.countAttachments(conf.vni) >= portsMax) throw portsExhausted(conf.vni, portsMax);
   if (conf.ipam.type !== 'weft') return;
   const { sets, exclude } = conf.ipam.pool;
   for (const set of sets) {

@@ -70,6 +70,7 @@ export function steppingKernel(kernel: Kernel, stepper: Stepper): Kernel {
     requestAside: async (requests) => steppingNetlink(kernel.route, stepper).request(requests),
     requestAsideIn: async (netnsFd, requests, sysctls) => kernel.withRouteIn(netnsFd, (route) => steppingNetlink(route, stepper).request(requests), sysctls),
     company: kernel.company,
+    setTxChecksumIn: (netnsFd, name, isOffloaded) => kernel.setTxChecksumIn(netnsFd, name, isOffloaded),
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl: (parts, value) => stepper.run(`sysctl ${parts.join('.')}`, { fn: () => kernel.setSysctl(parts, value), failure }),
     removeLinks: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),

@@ -56,14 +56,19 @@ export function portsExhausted(vni: Vni, portsMax: number): WeftError {
 }
 
 export interface Datapath extends DatapathRepair {
-  /** How many attachments one tenant can have on a node. */
-  readonly portsMax: number;
+  /** How many attachments a tenant can have on a node. */
+  portsMaxOf(segment: Pick<Segment, 'datapath'>): number;
   /**
    * Makes the tenant's segment where it is missing, and the attachment's port, guarded before it is up.
    * After a failure the caller undoes with detach(); nothing in here cleans up.
    * @throws WeftError when a step is refused
    */
   attach(request: PortRequest): Promise<AttachedLink>;
+  /**
+   * Gets at hand what removals need, so that detach() and removeSegment() have done their part when they return.
+   * @throws WeftError where it cannot be reached
+   */
+  prepareRemoval(wired: Pick<AttachmentPort, 'datapath'>): Promise<void>;
   /**
    * Removes an attachment's port, wherever attach() got to; no error where parts are gone already. Quicker when the segment is
    * known. The port is closed when the call returns, and gone when the promise is fulfilled. In a transaction.
@@ -86,6 +91,6 @@ export interface Datapath extends DatapathRepair {
    * Where tables must be made anew they get what `all` needs: attachments that an ADD is making may have elements already. In a transaction.
    */
   mendGuard(settled: KnownState, all?: KnownState): string[];
-  /** Why an ADD could not work on this node whatever its configuration; undefined when it could. */
-  findObstacle(): Promise<string | undefined>;
+  /** Why an ADD to the segment could not work on this node; undefined when it could. */
+  findObstacle(segment: Segment): Promise<string | undefined>;
 }

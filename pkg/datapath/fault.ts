@@ -42,6 +42,8 @@ export interface Repair {
   readonly failed: readonly string[];
   /** The container's namespace is no longer there: nothing of it can be repaired. */
   readonly isGone?: true;
+  /** What goes on behind it; never rejects. */
+  readonly rest?: Promise<Repair>;
 }
 
 /** The repair of what is whole. */
@@ -94,6 +96,11 @@ export function repairInRounds<Hands>(look: () => readonly Fault<Hands>[], hands
     repaired.push(...done.repaired);
     if (done.failed.length > 0 || round === roundsMax) return { repaired, left, failed: done.failed };
   }
+}
+
+/** The repair with what went on behind it. */
+export async function completed({ rest, ...repair }: Repair): Promise<Repair> {
+  return rest === undefined ? repair : joinRepairs(repair, await rest);
 }
 
 /** Several repairs as one. */

@@ -5,6 +5,7 @@ import type { NetlinkMessage, NetlinkRequest } from '../netlink/codec.ts';
 import { NetlinkQueue } from '../netlink/netlink-queue.ts';
 import { openNetlink, type Netlink, type NetlinkSocket } from '../netlink/netlink-socket.ts';
 import { alone, type Company } from '../sys/company.ts';
+import { setTxChecksum } from '../sys/ethtool.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { openPacketSender, type PacketSender } from '../sys/packet.ts';
 import { readSysctl, setSysctl, trySetSysctl } from '../sys/sysctl.ts';
@@ -26,6 +27,8 @@ export interface Kernel {
   requestAside(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[][]>;
   /** As withRouteIn() of one request(); where more than one call is under way, beside the event loop. */
   requestAsideIn(netnsFd: number, requests: readonly NetlinkRequest[], sysctls?: readonly Sysctl[]): Promise<NetlinkMessage[][]>;
+  /** Whether an interface of another namespace leaves the checksums of what it sends to whoever receives it. @throws SystemCallError */
+  setTxChecksumIn(netnsFd: number, name: string, isOffloaded: boolean): void;
   /** A sysctl's value of the node's own namespace, below /proc/sys/net; undefined where there is none. */
   readSysctl(parts: readonly string[]): string | undefined;
   /** Sets a sysctl of the node's own namespace below /proc/sys/net. */
@@ -109,6 +112,10 @@ class SocketKernel implements OpenKernel {
     } finally {
       socket.close();
     }
+  }
+
+  setTxChecksumIn(netnsFd: number, name: string, isOffloaded: boolean): void {
+    insideNetns(netnsFd, () => setTxChecksum(name, isOffloaded));
   }
 
   readSysctl(parts: readonly string[]): string | undefined {

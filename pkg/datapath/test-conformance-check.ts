@@ -24,27 +24,27 @@ export const containerDamages: readonly { readonly what: string; readonly lines:
 /** Tests that check() says just what is wrong inside the container, and that collect() knows what is weft's. */
 export function conformanceOfCheck({ create, skip }: DatapathUnderTest): void {
   void t.test('check() says in words just the damage done in the container', { skip }, async (t) => {
-    const [node, container] = [createNode(t, create), createContainer(t)];
+    const [node, container] = [await createNode(t, create), createContainer(t)];
     const request = { segment: withGateway(blue), port: testPort(blue, 5), netnsFd: container.fd };
     for (const { what, lines, faults } of containerDamages) {
       await node.datapath.attach(request);
       t.same(await node.datapath.check(request), [], 'whole before');
       for (const line of lines) run('ip', ['-n', container.netns, ...line.split(' ')]);
       t.same(await node.datapath.check(request), faults, what);
-      node.datapath.detach(request.port);
+      await node.datapath.detach(request.port);
     }
   });
 
   void t.test('check() of a container that is down, and of one that has lost its interface', { skip }, async (t) => {
-    const [node, container] = [createNode(t, create), createContainer(t)];
+    const [node, container] = [await createNode(t, create), createContainer(t)];
     const request = { segment: blue, port: testPort(blue, 5), netnsFd: container.fd };
     await node.datapath.attach(request);
     run('ip', ['-n', container.netns, 'link', 'set', 'eth0', 'down']);
     t.ok((await node.datapath.check(request)).includes("the container's interface eth0 is down"));
     run('ip', ['-n', container.netns, 'link', 'del', 'eth0']);
     t.same(await node.datapath.check(request), [`the host interface ${request.port.hostIf} is missing`, "the container's interface eth0 is missing"]);
-    node.datapath.detach(request.port);
-    removeSegment(node.datapath, { segment: blue, remaining: [] });
+    await node.datapath.detach(request.port);
+    await removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.ok((await node.datapath.check(request)).length > 2, 'of one that is not attached at all');
   });
 
@@ -53,7 +53,7 @@ export function conformanceOfCheck({ create, skip }: DatapathUnderTest): void {
 
 function conformanceOfCollect({ create, skip }: DatapathUnderTest): void {
   void t.test('collect() removes what belongs to nothing, and keeps what is known', { skip }, async (t) => {
-    const node = createNode(t, create);
+    const node = await createNode(t, create);
     const before = observeNode(node);
     const containers = [createContainer(t), createContainer(t), createContainer(t)] as const;
     const segments = [withGateway(blue), red] as const;
@@ -76,7 +76,7 @@ function conformanceOfCollect({ create, skip }: DatapathUnderTest): void {
   });
 
   void t.test('collect() leaves alone what is not weft’s', { skip }, async (t) => {
-    const node = createNode(t, create);
+    const node = await createNode(t, create);
     const lines = ['tuntap add dev weft-p123456789 mode tap', 'link add weft0 type bridge', 'link add myweft-p1 type veth peer name other', 'link add vx7 type vxlan id 7 dstport 4789 local 192.0.2.1'];
     run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);
     const before = observeNode(node);

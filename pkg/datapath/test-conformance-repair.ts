@@ -5,7 +5,7 @@ import { netnsId } from '../sys/netns.ts';
 import { run } from '../testing/command.ts';
 import { netnsPath } from '../testing/netns.ts';
 import { findLink, readAddresses, readRoutes } from '../testing/observe.ts';
-import { joinRepairs, type Repair } from './fault.ts';
+import { completed, joinRepairs, type Repair } from './fault.ts';
 import type { PortToRepair } from './repair.ts';
 import type { DatapathUnderTest } from './test-conformance.ts';
 import { containerDamages } from './test-conformance-check.ts';
@@ -29,7 +29,7 @@ export async function repairAll(node: TestNode, ports: readonly PortToRepair[]):
   const segments = [...new Set(ports.map(({ segment }) => segment))];
   const seen = await datapath.observe(segments);
   const repairs = [...segments.map((segment) => datapath.repairSegment(segment, seen)), ...ports.flatMap((port) => [datapath.repairPort(port, seen), datapath.repairContainer(port)])];
-  return { ...joinRepairs(...repairs), writes };
+  return { ...joinRepairs(...await Promise.all(repairs.map(completed))), writes };
 }
 
 const whole: Pass = { repaired: [], left: [], failed: [], writes: [] };
@@ -45,7 +45,7 @@ interface Stage {
 
 /** One attachment of blue, with its gateway on the node. */
 async function createStage(scope: Parameters<typeof createNode>[0], { create }: DatapathUnderTest): Promise<Stage> {
-  const [node, container] = [createNode(scope, create), createContainer(scope)];
+  const [node, container] = [await createNode(scope, create), createContainer(scope)];
   const [segment, port] = [withGateway(blue), testPort(blue, 5)];
   await node.datapath.attach({ segment, port, netnsFd: container.fd });
   const request = toRepair(segment, port, container);

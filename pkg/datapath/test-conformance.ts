@@ -10,10 +10,10 @@ import { findLink, readAddresses, readLinks, readRoutes } from '../testing/obser
 import { conformanceOfCheck } from './test-conformance-check.ts';
 import { conformanceOfRepair } from './test-conformance-repair.ts';
 import { conformanceOfUndo } from './test-conformance-undo.ts';
-import { blue, canPing, createContainer, createNode, createNodes, type DatapathFactory, isSilent, observeNode, onNode2, red, removeSegment, testPort, withGateway } from './test-node.ts';
+import { blue, canPing, createContainer, createNode, createNodes, type DatapathFactory, type DatapathKind, isSilent, observeNode, onNode2, red, removeSegment, testPort, withGateway } from './test-node.ts';
 
 export interface DatapathUnderTest {
-  readonly create: DatapathFactory;
+  readonly create: DatapathFactory | DatapathKind;
   /** Why it cannot be tested on this machine, or false. */
   readonly skip: string | false;
 }
@@ -33,7 +33,7 @@ export function testDatapath(subject: DatapathUnderTest): void {
 
 function conformanceOfAttach({ create, skip }: DatapathUnderTest): void {
   void t.test('attach() makes the port, and the container’s end under its final name', { skip }, async (t) => {
-    const [node, container] = [createNode(t, create), createContainer(t)];
+    const [node, container] = [await createNode(t, create), createContainer(t)];
     const port = testPort(blue, 5, { containerIf: 'net1' });
     const { hostMac } = await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
     t.match(findLink(node.netns, port.hostIf), { mtu: 1450, address: hostMac, ifalias: 'weft tenant blue network blue container c5 eth0' });
@@ -49,7 +49,7 @@ function conformanceOfAttach({ create, skip }: DatapathUnderTest): void {
   });
 
   void t.test('a layer 2 attachment has no addresses, and may use any', { skip }, async (t) => {
-    const node = createNode(t, create);
+    const node = await createNode(t, create);
     const containers = [createContainer(t), createContainer(t)] as const;
     for (const [index, { fd, netns }] of containers.entries()) {
       await node.datapath.attach({ segment: blue, port: testPort(blue, index + 5, { addresses: [], routes: [] }), netnsFd: fd });
@@ -62,7 +62,7 @@ function conformanceOfAttach({ create, skip }: DatapathUnderTest): void {
 
 function conformanceOfMany({ create, skip }: DatapathUnderTest): void {
   void t.test('many at the same time, made and removed', { skip }, async (t) => {
-    const node = createNode(t, create, { company: companyOf(() => 12) });
+    const node = await createNode(t, create, { company: companyOf(() => 12) });
     const requests = Array.from({ length: 12 }, (_, index) => ({ segment: blue, port: testPort(blue, index + 5), container: createContainer(t) }));
     await Promise.all(requests.map(({ segment, port, container }) => node.datapath.attach({ segment, port, netnsFd: container.fd })));
     for (const { segment, port, container } of requests) t.same(await node.datapath.check({ segment, port, netnsFd: container.fd }), []);
@@ -78,7 +78,7 @@ function conformanceOfMany({ create, skip }: DatapathUnderTest): void {
 
 function conformanceOfRefusals({ create, skip }: DatapathUnderTest): void {
   void t.test('the same attachment a second time is refused, and nothing is damaged', { skip }, async (t) => {
-    const [node, container, other] = [createNode(t, create), createContainer(t), createContainer(t, 'other')];
+    const [node, container, other] = [await createNode(t, create), createContainer(t), createContainer(t, 'other')];
     const port = testPort(blue, 5);
     await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
     const [before, inside] = [observeNode(node), observeNode(container)];
@@ -89,15 +89,15 @@ function conformanceOfRefusals({ create, skip }: DatapathUnderTest): void {
   });
 
   void t.test('a name that is taken in the container is refused, and left alone', { skip }, async (t) => {
-    const [node, container] = [createNode(t, create), createContainer(t)];
+    const [node, container] = [await createNode(t, create), createContainer(t)];
     run('ip', ['-n', container.netns, 'link', 'add', 'eth0', 'type', 'bridge']);
     const before = [observeNode(node), observeNode(container)];
     const port = testPort(blue, 5);
     await t.rejects(node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), {
       code: 'interfaceExists', message: 'CNI_IFNAME must be a name that is free in the container: eth0 exists',
     });
-    node.datapath.detach(port);
-    removeSegment(node.datapath, { segment: blue, remaining: [] });
+    await node.datapath.detach(port);
+    await removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.same([observeNode(node), observeNode(container)], before);
   });
 }
@@ -113,7 +113,7 @@ function conformanceOfReach({ create, skip }: DatapathUnderTest): void {
   ];
   for (const { name, segment, other } of families) {
     void t.test(`containers of a tenant reach each other on a node and across nodes over ${name}`, { skip }, async (t) => {
-      const [node1, node2] = createNodes(t, create);
+      const [node1, node2] = await createNodes(t, create);
       const [first, second, far] = [createContainer(t), createContainer(t), createContainer(t)];
       await node1.datapath.attach({ segment, port: testPort(segment, 5), netnsFd: first.fd });
       await node1.datapath.attach({ segment, port: testPort(segment, 6), netnsFd: second.fd });
@@ -125,7 +125,7 @@ function conformanceOfReach({ create, skip }: DatapathUnderTest): void {
   }
 
   void t.test('tenants with equal addresses do not reach each other', { skip }, async (t) => {
-    const [node1, node2] = createNodes(t, create);
+    const [node1, node2] = await createNodes(t, create);
     const [mine, near, far] = [createContainer(t), createContainer(t), createContainer(t)];
     await node1.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: mine.fd });
     await node1.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: near.fd });
@@ -137,7 +137,7 @@ function conformanceOfReach({ create, skip }: DatapathUnderTest): void {
 
 function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
   void t.test('a second attachment uses the segment that is there', { skip }, async (t) => {
-    const node = createNode(t, create);
+    const node = await createNode(t, create);
     const containers = [createContainer(t), createContainer(t)] as const;
     await node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: containers[0].fd });
     const before = readLinks(node.netns).map((link) => `${link.ifindex} ${link.ifname}`);
@@ -148,11 +148,12 @@ function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
   });
 
   void t.test('findObstacle() finds none here', { skip }, async (t) => {
-    t.equal(await createNode(t, create).datapath.findObstacle(), undefined);
+    const { datapath } = await createNode(t, create);
+    t.equal(await datapath.findObstacle(blue), undefined);
   });
 
   void t.test('a gateway of several tenants: one leaves, the other’s stays', { skip }, async (t) => {
-    const node = createNode(t, create);
+    const node = await createNode(t, create);
     const [mine, other] = [createContainer(t), createContainer(t)];
     const [blueGateway, redGateway] = [withGateway(blue), { ...withGateway(red), gateway: { addresses: [parseInterfaceAddress('10.2.2.1/24')], masquerade: true } }];
     const redPort = testPort(red, 6, { addresses: [parseInterfaceAddress('10.2.2.6/24')], routes: [] });
@@ -160,8 +161,8 @@ function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
     const before = observeNode(node);
     await node.datapath.attach({ segment: redGateway, port: redPort, netnsFd: other.fd });
     t.ok(canPing(other, '10.2.2.1'));
-    node.datapath.detach(redPort);
-    removeSegment(node.datapath, { segment: redGateway, remaining: [blueGateway] });
+    await node.datapath.detach(redPort);
+    await removeSegment(node.datapath, { segment: redGateway, remaining: [blueGateway] });
     t.same(observeNode(node), before);
     t.ok(canPing(mine, '10.1.1.1'));
   });
@@ -169,29 +170,29 @@ function conformanceOfSegments({ create, skip }: DatapathUnderTest): void {
 
 function conformanceOfUpdates({ create, skip }: DatapathUnderTest): void {
   void t.test('updateSegment() gives a tenant its gateway, and takes it away', { skip }, async (t) => {
-    const [node, container] = [createNode(t, create), createContainer(t)];
+    const [node, container] = [await createNode(t, create), createContainer(t)];
     const port = testPort(blue, 5);
     await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
     const gateways = ['10.1.1.1', 'fd00:1::1'];
     for (const address of gateways) t.ok(isSilent(container, address), `${address} does not answer yet`);
-    node.datapath.updateSegment({ segment: withGateway(blue), previous: blue, others: [], ports: [port] });
+    await node.datapath.updateSegment({ segment: withGateway(blue), previous: blue, others: [], ports: [port] });
     for (const address of gateways) t.ok(canPing(container, address), `${address} answers`);
     t.same(await node.datapath.check({ segment: withGateway(blue), port, netnsFd: container.fd }), []);
-    node.datapath.updateSegment({ segment: blue, previous: withGateway(blue), others: [], ports: [port] });
+    await node.datapath.updateSegment({ segment: blue, previous: withGateway(blue), others: [], ports: [port] });
     for (const address of gateways) t.ok(isSilent(container, address), `${address} answers no longer`);
     t.same(await node.datapath.check({ segment: blue, port, netnsFd: container.fd }), []);
   });
 
   void t.test('updateSegment() adds peers and takes them away', { skip }, async (t) => {
-    const [node1, node2] = createNodes(t, create);
+    const [node1, node2] = await createNodes(t, create);
     const [near, far] = [createContainer(t), createContainer(t)];
     const [alone, port] = [{ ...blue, peers: [] }, testPort(blue, 5)];
     await node1.datapath.attach({ segment: alone, port, netnsFd: near.fd });
     await node2.datapath.attach({ segment: onNode2(blue), port: testPort(onNode2(blue), 7), netnsFd: far.fd });
     t.ok(isSilent(near, '10.1.1.7'), 'no peer');
-    node1.datapath.updateSegment({ segment: blue, previous: alone, others: [], ports: [port] });
+    await node1.datapath.updateSegment({ segment: blue, previous: alone, others: [], ports: [port] });
     t.ok(canPing(near, '10.1.1.7'), 'a peer');
-    node1.datapath.updateSegment({ segment: alone, previous: blue, others: [], ports: [port] });
+    await node1.datapath.updateSegment({ segment: alone, previous: blue, others: [], ports: [port] });
     t.ok(isSilent(near, '10.1.1.7'), 'a peer no longer');
   });
 }

@@ -52,6 +52,7 @@ export function faultyKernel(kernel: Kernel, plan: FaultPlan): Kernel {
     requestAside: async (requests) => faultyNetlink(kernel.route, plan).request(requests),
     requestAsideIn: async (netnsFd, requests, sysctls) => kernel.withRouteIn(netnsFd, (route) => faultyNetlink(route, plan).request(requests), sysctls),
     company: kernel.company,
+    setTxChecksumIn: (netnsFd, name, isOffloaded) => kernel.setTxChecksumIn(netnsFd, name, isOffloaded),
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl(parts, value) {
       const isDue = plan.isDue(`set sysctl ${parts.join('.')}`);

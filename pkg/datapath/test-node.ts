@@ -12,6 +12,14 @@ import { openKernel, type Kernel, type KernelOptions } from './kernel.ts';
 
 export type DatapathFactory = (kernel: Kernel) => Datapath;
 
+/** A datapath that needs more of a node than a kernel. */
+export interface DatapathKind {
+  /** Gets a node ready whose link u0 leads to the underlay; it gives the addresses to the link that is to carry them. */
+  prepare(scope: TeardownScope, node: { readonly netns: string; readonly addresses: readonly string[] }): Promise<void>;
+  /** A datapath of the node. */
+  create(kernel: Kernel, node: { readonly scope: TeardownScope; readonly netns: string }): Datapath;
+}
+
 /** A namespace that stands for a container. */
 export interface TestContainer {
   readonly netns: string;
@@ -36,25 +44,31 @@ export function createContainer(scope: TeardownScope, label = 'container'): Test
 }
 
 /** One node, whose underlay leads nowhere. */
-export function createNode(scope: TeardownScope, create: DatapathFactory, options?: KernelOptions): TestNode {
-  return createNodes(scope, create, options)[0];
+export async function createNode(scope: TeardownScope, create: DatapathFactory | DatapathKind, options?: KernelOptions): Promise<TestNode> {
+  const [node] = await createNodes(scope, create, options);
+  return node;
 }
 
 /** Two nodes, 192.0.2.1 and 192.0.2.2 on one underlay, and 2001:db8:ffff::1 and ::2. */
-export function createNodes(scope: TeardownScope, create: DatapathFactory, options?: KernelOptions): readonly [TestNode, TestNode] {
+export async function createNodes(scope: TeardownScope, create: DatapathFactory | DatapathKind, options?: KernelOptions): Promise<readonly [TestNode, TestNode]> {
+  const kind = typeof create === 'function' ? { create, prepare: useLink } : create;
   const [first, second] = [createContainer(scope, 'node1'), createContainer(scope, 'node2')];
   run('ip', ['link', 'add', 'u0', 'netns', first.netns, 'type', 'veth', 'peer', 'name', 'u0', 'netns', second.netns]);
-  for (const [index, { netns }] of [first, second].entries()) {
-    const lines = ['link set u0 addrgenmode none', 'link set u0 up', `address add 192.0.2.${index + 1}/24 dev u0`, `address add 2001:db8:ffff::${index + 1}/64 dev u0 nodad`];
-    run('ip', ['-n', netns, '-batch', '-'], `${lines.join('\n')}\n`);
-  }
-  const nodeOf = ({ netns, fd }: TestContainer): TestNode => {
+  const nodeOf = async ({ netns, fd }: TestContainer, n: number): Promise<TestNode> => {
+    await kind.prepare(scope, { netns, addresses: [`192.0.2.${n}/24`, `2001:db8:ffff::${n}/64`] });
     const kernel = insideEveryCall(fd, openKernel(options));
     scope.teardown(() => kernel.close());
-    const withKernel = (change: (kernel: Kernel) => Kernel): Datapath => create(change(kernel));
+    const withKernel = (change: (kernel: Kernel) => Kernel): Datapath => kind.create(change(kernel), { scope, netns });
     return { netns, fd, kernel, withKernel, datapath: withKernel((plain) => plain) };
   };
-  return [nodeOf(first), nodeOf(second)];
+  return Promise.all([nodeOf(first, 1), nodeOf(second, 2)]);
+}
+
+/** The underlay's link carries the addresses itself. */
+function useLink(_scope: TeardownScope, { netns, addresses }: { readonly netns: string; readonly addresses: readonly string[] }): Promise<void> {
+  const lines = ['link set u0 addrgenmode none', 'link set u0 up', ...addresses.map((address) => `address add ${address} dev u0${address.includes(':') ? ' nodad' : ''}`)];
+  run('ip', ['-n', netns, '-batch', '-'], `${lines.join('\n')}\n`);
+  return Promise.resolve();
 }
 
 /** Whatever is asked of the kernel, asked with the thread inside the namespace: sockets and sysctls are the node's. */
@@ -101,9 +115,9 @@ export function testPort(segment: Segment, n: number, overrides: Partial<Attachm
 }
 
 /** Removes a segment, and what the node then no longer needs, as the engine does. */
-export function removeSegment(datapath: Datapath, removal: SegmentRemoval): void {
-  void datapath.removeSegment(removal);
-  void datapath.trimGuard(removal.remaining);
+export async function removeSegment(datapath: Datapath, removal: SegmentRemoval): Promise<void> {
+  await datapath.removeSegment(removal);
+  await datapath.trimGuard(removal.remaining);
 }
 
 /** Everything of a namespace that a datapath could change, read with the system's tools. */

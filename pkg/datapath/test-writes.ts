@@ -22,6 +22,10 @@ export function recordingKernel(kernel: Kernel, writes: string[]): Kernel {
     requestAside: async (requests) => recordingNetlink(kernel.route, writes).request(requests),
     requestAsideIn: async (netnsFd, requests, sysctls) => recorded.withRouteIn(netnsFd, (route) => route.request(requests), sysctls),
     company: kernel.company,
+    setTxChecksumIn(netnsFd, name, isOffloaded) {
+      writes.push(`set the checksums of ${name}`);
+      kernel.setTxChecksumIn(netnsFd, name, isOffloaded);
+    },
     readSysctl: (parts) => kernel.readSysctl(parts),
     setSysctl(parts, value) {
       writes.push(`set sysctl ${parts.join('.')}`);

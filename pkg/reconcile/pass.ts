@@ -10,7 +10,7 @@ import { finishPendingDels } from '../attachment/pending.ts';
 import { mendGuardOf } from '../attachment/guard.ts';
 import { isBeingWorkedOn } from '../attachment/predecessor.ts';
 import { dropUnusedSegments, removeUnchanged, type Caller } from '../attachment/remove.ts';
-import { joinRepairs, nothingWrong, type Repair } from '../datapath/fault.ts';
+import { completed, joinRepairs, nothingWrong, type Repair } from '../datapath/fault.ts';
 import type { Observation } from '../datapath/observation.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerReader } from '../ledger/ledger.ts';
@@ -50,7 +50,7 @@ export async function runPass(parts: PassParts, scope: Scope): Promise<boolean> 
   const isGuardWhole = !(scope.everything || scope.guard) || repairGuard(parts);
   // For a whole node all tables are read once, behind the snapshot: what the ledger had by then must be in the kernel.
   const seen = scope.everything ? await parts.engine.datapath.observe(snapshot.segments) : undefined;
-  const remade = repairSegments(parts, snapshot.segments.filter(({ vni }) => scope.everything || scope.vnis.has(vni)), seen);
+  const remade = await repairSegments(parts, snapshot.segments.filter(({ vni }) => scope.everything || scope.vnis.has(vni)), seen);
   const chosen = snapshot.attached.filter(({ hostIf }) => scope.everything || scope.hostIfs.has(hostIf));
   const others = remade.vnis.size === 0 ? [] : listPortsOf(parts.engine, remade.vnis).filter((record) => !chosen.some(({ seq }) => seq === record.seq));
   const arePortsWhole = await repairPorts(parts, [...chosen, ...others], (record) => (remade.vnis.has(record.vni) ? undefined : seen));
@@ -137,18 +137,20 @@ async function applyPlan({ engine, findings }: PassParts, present: Segment, want
 }
 
 /** Repairs segments; `vnis` are those whose ports must be looked at afresh. */
-function repairSegments(parts: PassParts, segments: readonly Segment[], seen: Observation | undefined): { vnis: ReadonlySet<Vni>; areWhole: boolean } {
+async function repairSegments(parts: PassParts, segments: readonly Segment[], seen: Observation | undefined): Promise<{ vnis: ReadonlySet<Vni>; areWhole: boolean }> {
   const vnis = new Set<Vni>();
   let areWhole = true;
-  for (const { vni } of segments) {
-    const repair = inLedger(parts, (tx) => {
+  for (const { vni, datapath } of segments) {
+    const begun = inLedger(parts, (tx) => {
       const segment = tx.findSegment(vni)?.segment;
       if (segment === undefined || tx.countAttachments(vni) === 0) return undefined;
       return orFailed(bridgeName(vni), () => parts.engine.datapath.repairSegment(segment, seen));
     });
-    if (repair === undefined) continue;
+    if (begun === undefined) continue;
+    const repair = await completed(begun);
     note(parts, bridgeName(vni), repair);
-    if (repair.repaired.length > 0) vnis.add(vni);
+    // Ports of a bridge that was made anew are no longer its ports; a switch's stay what they are.
+    if (repair.repaired.length > 0 && datapath !== 'ovs') vnis.add(vni);
     areWhole &&= repair.failed.length === 0;
   }
   return { vnis, areWhole };
@@ -159,7 +161,7 @@ async function repairPorts(parts: PassParts, records: readonly AttachmentRecord[
   for (const record of records) {
     const repairs = inLedger(parts, (tx) => repairPort(parts.engine, tx, { record, seen: seenOf(record) }));
     if (repairs !== undefined) {
-      const repair = joinRepairs(repairs.port, repairs.container);
+      const repair = joinRepairs(await completed(repairs.port), repairs.container);
       note(parts, record.hostIf, repair);
       areWhole &&= repair.failed.length === 0;
       await followContainer(parts, record, repairs);

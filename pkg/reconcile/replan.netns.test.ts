@@ -36,37 +36,34 @@ function replan(node: TestNode, { fields = {}, record = {}, present = blue, othe
   return insideNetns(node.fd, () => replanSegment(node.kernel, conf, { present, newest: recordOf(fields, record), others }));
 }
 
-t.test('peers and gateway follow the configuration', { skip }, (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+t.test('peers and gateway follow the configuration', { skip }, async (t) => {
+  const node = await createNode(t, linuxBridgeDatapath);
   t.same(replan(node, {}), { segment: blue }, 'the same configuration: the same segment');
   t.same(replan(node, { fields: { peers: ['192.0.2.2', '192.0.2.3', '192.0.2.1'] } }), { segment: { ...blue, peers: ['192.0.2.2', '192.0.2.3'].map((text) => parseAddress(text)) } }, 'the node itself is no peer');
   t.same(replan(node, { fields: { isGateway: true, ipMasq: true } }), { segment: withGateway(blue) });
   t.same(replan(node, { fields: { isGateway: true }, present: withGateway(blue) }), { segment: withGateway(blue, false) });
   t.same(replan(node, { present: withGateway(blue) }), { segment: blue });
-  t.end();
 });
 
-t.test('the MTU stays that of the containers', { skip }, (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+t.test('the MTU stays that of the containers', { skip }, async (t) => {
+  const node = await createNode(t, linuxBridgeDatapath);
   run('ip', ['-n', node.netns, 'link', 'set', 'u0', 'mtu', '1400']);
   t.same(replan(node, {}), { segment: blue }, 'whatever the underlay has by now');
   t.same(replan(node, { fields: { mtu: 1300 } }), { segment: blue }, 'and whatever is configured');
-  t.end();
 });
 
-t.test('a tenant of the node configuration', { skip }, (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+t.test('a tenant of the node configuration', { skip }, async (t) => {
+  const node = await createNode(t, linuxBridgeDatapath);
   const yaml = ['tenants:', '- name: blue', '  vni: 1001', '  namespaces: [shop]', '  vtep: {address: 192.0.2.1}', '  peers: [192.0.2.2, 192.0.2.9]', '  ipam: {type: weft, ranges: [[{subnet: 10.1.1.0/24}]]}', ''].join('\n');
   const conf = parseNodeConf(yaml, 'weft.yaml');
   const short = { conf: JSON.stringify({ cniVersion: '1.0.0', name: 'net', type: 'weft' }) };
   t.match(replan(node, { record: { ...short, pod: 'shop/till-0' }, conf }), { segment: { tenant: 'blue', peers: ['192.0.2.2', '192.0.2.9'].map((text) => parseAddress(text)) } }, 'chosen by the namespace of the pod');
   t.match(replan(node, { record: { ...short, pod: 'garage/till-0' }, conf }), { fault: /^tenant blue stays as it is, since its configuration has a fault by now/ }, 'of another namespace');
   t.match(replan(node, { record: { ...short, pod: 'shop/till-0' } }), { fault: /has a fault by now/ }, 'a tenant that is no longer configured');
-  t.end();
 });
 
-t.test('what cannot follow stays as it is, with the reason', { skip }, (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+t.test('what cannot follow stays as it is, with the reason', { skip }, async (t) => {
+  const node = await createNode(t, linuxBridgeDatapath);
   const rows: readonly (readonly [string, Question, RegExp])[] = [
     ['another VNI', { fields: { vni: 1003 } }, /^tenant blue stays as it is while it has containers here: tenant blue has VNI 1001 on this node, not 1003/],
     ['another VTEP', { fields: { vtep: { address: '2001:db8:ffff::1' }, peers: [] } }, /uses the VTEP 192\.0\.2\.1 on this node, not 2001:db8:ffff::1/],
@@ -79,11 +76,10 @@ t.test('what cannot follow stays as it is, with the reason', { skip }, (t) => {
     ['a key that is unknown', { fields: { vnii: 5 } }, /has a fault by now: .*vnii/],
   ];
   for (const [what, question, fault] of rows) t.match(replan(node, question), { fault }, what);
-  t.end();
 });
 
 t.test('a pass brings segments in line, in the ledger and in the datapath', { skip }, async (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+  const node = await createNode(t, linuxBridgeDatapath);
   const played = playNode(t, { kernel: node.kernel });
   const conf = (peers: readonly string[]): string => JSON.stringify({ ...base, peers });
   played.put(attached(1, { conf: conf(['192.0.2.2']) }), blue);

@@ -141,7 +141,7 @@ async function attach(node: TestNode, container: TestContainer): Promise<void> {
 }
 
 void t.test('each kind of damage is heard and leads to what was damaged', { skip }, async (t) => {
-  const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+  const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
   const window = watch(t, node);
   for (const { command, inside, looks } of damages) {
     await attach(node, container);
@@ -157,7 +157,7 @@ void t.test('each kind of damage is heard and leads to what was damaged', { skip
 });
 
 void t.test('an ADD by another process costs no look at its port or its tenant', { skip }, async (t) => {
-  const [node, first, second] = [createNode(t, linuxBridgeDatapath), createContainer(t), createContainer(t)];
+  const [node, first, second] = [await createNode(t, linuxBridgeDatapath), createContainer(t), createContainer(t)];
   const window = watch(t, node);
   await window.close();
   await node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: first.fd });
@@ -167,7 +167,7 @@ void t.test('an ADD by another process costs no look at its port or its tenant',
 });
 
 void t.test('what is not weft’s is nobody’s business', { skip }, async (t) => {
-  const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+  const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
   const window = watch(t, node);
   await attach(node, container);
   await window.close();

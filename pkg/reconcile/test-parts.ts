@@ -109,7 +109,7 @@ function wholeAnswers(): Answers {
 }
 
 /** What a pass does not ask of a datapath. */
-const unasked = { portsMax: 1022, attach: () => unexpected('attach'), check: () => unexpected('check'), findObstacle: () => Promise.resolve(undefined) };
+const unasked = { portsMaxOf: () => 1022, attach: () => unexpected('attach'), check: () => unexpected('check'), findObstacle: () => Promise.resolve(undefined) };
 
 function playedDatapath(calls: string[], answers: Answers): Datapath {
   const detach: Datapath['detach'] = (port) => {
@@ -119,6 +119,7 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
   return {
     ...unasked,
     ...playedRepair(calls, answers),
+    prepareRemoval: () => Promise.resolve(),
     detach,
     detachSoon: detach,
     updateSegment({ segment }) {
@@ -167,7 +168,7 @@ function playedRepair(calls: string[], answers: Answers): DatapathRepair {
 const netlinkWithoutAnything: Netlink = { request: () => [], tryRequest: () => [], dump: () => [], close: () => undefined };
 const kernelWithoutAnything: Kernel = {
   route: netlinkWithoutAnything, netfilter: netlinkWithoutAnything,
-  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), company: alone, readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, close: () => undefined,
+  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), company: alone, setTxChecksumIn: () => undefined, readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, close: () => undefined,
 };
 
 function unexpected(what: string): never {

@@ -2,6 +2,7 @@
 import type { NodeConf } from '../config/node-model.ts';
 import type { AllocationRecord, AttachmentRecord, Identity, SegmentRecord } from '../ledger/records.ts';
 import type { PendingDels } from '../ledger/pending.ts';
+import type { Segment } from '../overlay/model.ts';
 import type { DaemonStatus } from './daemon-status.ts';
 
 /** The ledger as of one moment. */
@@ -48,7 +49,7 @@ export interface NodeState {
   /** Attachments (seq) whose ADD or DEL was begun by a process that has ended. */
   readonly interrupted: ReadonlySet<number>;
   /** How many endpoints a tenant can have on a node. */
-  readonly endpointsMax: number;
+  endpointsMaxOf(segment: Pick<Segment, 'datapath'>): number;
 }
 
 /** What the ledger has; nothing where it cannot be read. */

@@ -64,7 +64,7 @@ const attentionRows: readonly AttentionRow[] = [
   { name: 'a daemon that hangs', daemon: { kind: 'faulty', problem: 'did not answer' }, words: /the daemon: did not answer/ },
   { name: 'a refused reload', daemon: { kind: 'running', status: { ...daemonStatus, configError: 'line 3: vni' } }, words: /refused the node configuration and keeps the one before: line 3: vni/ },
   { name: 'what could not be repaired', daemon: { kind: 'running', status: { ...daemonStatus, reconciler: { ...daemonStatus.reconciler, openFaults: ['bridge gone'] } } }, words: /could not repair: bridge gone/ },
-  { name: 'a full bridge', node: nodeWith({ segments: [segmentOf('blue', 1001)], attachments: [testRecord(1)] }, { endpointsMax: 1 }), words: /tenant blue \(VNI 1001\) has 1 endpoint, and no more fit/ },
+  { name: 'a full bridge', node: nodeWith({ segments: [segmentOf('blue', 1001)], attachments: [testRecord(1)] }, { endpointsMaxOf: () => 1 }), words: /tenant blue \(VNI 1001\) has 1 endpoint, and no more fit/ },
   { name: 'an exhausted range', node: nodeWith({ segments: [segmentOf('blue', 1001)], attachments: [testRecord(1, { conf: fullConf })], allocations: [testAllocation(1, '10.1.1.10')] }), words: /no free address in 10\.1\.1\.10: enlarge/ },
   { name: 'an interrupted ADD', node: nodeWith({ attachments: [testRecord(1, { state: 'adding' })] }, { interrupted: new Set([1]) }), words: /container container-1 eth0 of tenant blue was interrupted/ },
   { name: 'a DEL that waits for long', node: testNode({ pendingDels: { entries: [late], unreadable: [] } }), words: /DEL of container c eth0, written down in \S+1\.json, still waits/ },

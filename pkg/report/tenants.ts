@@ -82,7 +82,7 @@ function reportUse(node: NodeState, tenant: string, vni: Vni | undefined): Use {
     vni: vni ?? null,
     isConfigured: conf?.tenants.some(({ name }) => name === tenant) ?? false,
     endpoints: content.attachments.filter((record) => record.vni === vni).length,
-    endpointsMax: node.endpointsMax,
+    endpointsMax: node.endpointsMaxOf(content.segments.find((record) => record.vni === vni)?.segment ?? {}),
     pools: reportPools(content, { tenant, vni, node: conf }),
   };
 }

@@ -20,7 +20,7 @@ export function testNode(overrides: Partial<NodeState> = {}): NodeState {
     configuration: { kind: 'absent' },
     pendingDels: { entries: [], unreadable: [] },
     interrupted: new Set(),
-    endpointsMax: 1022,
+    endpointsMaxOf: () => 1022,
     ...overrides,
   };
 }

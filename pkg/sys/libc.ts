@@ -52,6 +52,7 @@ interface Libc {
   close(fd: number): number;
   setns(fd: number, kind: number): number;
   ioctl(fd: number, request: number, argument: number): number;
+  ioctlOn(fd: number, request: number, argument: Uint8Array): number;
   poll(fds: Uint8Array, count: number, timeoutMs: number): number;
   strerror(errno: number): string;
 }
@@ -77,6 +78,7 @@ function bindLibc(library: Koffi): Libc {
     close: c.func('int close(int)'),
     setns: c.func('int setns(int, int)'),
     ioctl: c.func('int ioctl(int, unsigned long, long)'),
+    ioctlOn: c.func('int ioctl(int, unsigned long, void *)'),
     poll: c.func('int poll(void *, unsigned long, int)'),
     strerror: c.func('const char *strerror(int)'),
   } as unknown as Libc;
@@ -199,6 +201,11 @@ const cloneNewnet = 0x40000000;
 export function isNetworkNamespace(fd: number): boolean {
   const getType = 0xb703;
   return checked('ioctl', libc().ioctl(fd, getType, 0)) === cloneNewnet;
+}
+
+/** Asks something of the device that `argument`, a struct ifreq, names. ioctl(2), netdevice(7). */
+export function controlSocket(fd: number, request: number, argument: Uint8Array): void {
+  checked('ioctl', libc().ioctlOn(fd, request, argument));
 }
 
 /** Moves the calling thread into the network namespace of the descriptor. setns(2). */

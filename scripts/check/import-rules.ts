@@ -45,7 +45,7 @@ export const importRules: readonly ImportRule[] = [
   { path: 'pkg/attachment', mayImport: [...ground, ...kernel, ...model], node: 'any', packages: [], because: 'the verbs see the interface of the datapath, never a backend' },
   { path: 'pkg/reconcile', mayImport: [...ground, ...kernel, ...model, 'pkg/report', 'pkg/log', 'pkg/attachment'], node: [], packages: [], because: 'it compares and repairs by the interface of the datapath, and removes by the code of DEL' },
   { path: 'pkg/daemon', mayImport: ['pkg/errors', 'pkg/sys', 'pkg/cni', 'pkg/config', 'pkg/protocol', 'pkg/report', 'pkg/log'], node: 'any', packages: [], because: 'it carries calls to a plugin and knows nothing of what they do' },
-  { path: 'cmd', mayImport: [...ground, ...kernel, ...model, 'pkg/datapath/linuxbridge', 'pkg/attachment', 'pkg/protocol', 'pkg/report', 'pkg/log', 'pkg/reconcile', 'pkg/daemon'], node: 'any', packages: ['commander', 'pino'], because: 'it puts the real parts together' },
+  { path: 'cmd', mayImport: [...ground, ...kernel, ...model, 'pkg/datapath/linuxbridge', 'pkg/datapath/ovs', 'pkg/attachment', 'pkg/protocol', 'pkg/report', 'pkg/log', 'pkg/reconcile', 'pkg/daemon'], node: 'any', packages: ['commander', 'pino'], because: 'it puts the real parts together' },
   { path: 'pkg/testing', mayImport: [...ground, 'pkg/sys'], node: 'any', packages: [], because: 'tests read the kernel with its own tools, not with the code under test' },
   { path: 'e2e', mayImport: ['pkg/testing'], node: 'any', packages: [], because: 'a black box is opened by nobody' },
   { path: 'scripts', mayImport: ['pkg/errors', 'pkg/testing', 'e2e'], node: 'any', packages: ['esbuild', 'tap-parser', 'typescript', 'yaml'], because: 'tools look at the sources and are never shipped' },

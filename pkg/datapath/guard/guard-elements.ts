@@ -1,5 +1,5 @@
 /** What a segment and an attachment are in the guard's sets. Pure. */
-import { addressBytes, eui64LinkLocal, macBytes, type Address, type Mac } from '../../netaddr/netaddr.ts';
+import { addressBytes, eui64LinkLocal, macBytes, type Address } from '../../netaddr/netaddr.ts';
 import { ifNameBytes } from '../../nftables/expression.ts';
 import type { SetElement, TableName } from '../../nftables/nftables.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
@@ -30,6 +30,8 @@ function vniKey(vni: number): Uint8Array {
 
 /** The elements of an attachment. A layer 2 attachment, without addresses, is open: any address, but only its own MAC. */
 export function portElements(port: AttachmentPort, options: { hasGateway: boolean }): GuardElement[] {
+  // Open vSwitch guards its ports by itself; of the host they are kept by their names.
+  if (port.datapath === 'ovs') return [];
   const name = interfaceKey(port.hostIf);
   const table = bridgeTable;
   const elements: GuardElement[] = [{ table, set: 'ports', key: [name, macBytes(port.mac)] }];
@@ -46,6 +48,8 @@ function addressElement(name: Uint8Array, address: Address): GuardElement {
 
 /** The elements of a segment: its VNI, its VTEPs, and its gateway where it has one. */
 export function segmentElements(segment: Segment): GuardElement[] {
+  // What comes through the tunnel reaches Open vSwitch and not the kernel's VXLAN.
+  if (segment.datapath === 'ovs') return segment.gateway === undefined ? [] : hostElements(segment, segment.gateway.masquerade);
   const port = bigEndian16(segment.vtepPort);
   const vni = vniKey(segment.vni);
   const elements: GuardElement[] = [{ table: inetTable, set: 'segments', key: [port, vni] }];
@@ -56,13 +60,19 @@ export function segmentElements(segment: Segment): GuardElement[] {
 }
 
 function gatewayElements(segment: Segment, masquerade: boolean): GuardElement[] {
-  const bridge = interfaceKey(bridgeName(segment.vni));
   const vxlan = interfaceKey(vxlanName(segment.vni));
-  const mac: Mac = gatewayMac(segment.vni);
   return [
     { table: bridgeTable, set: 'gateway_ports', key: [vxlan] },
-    { table: bridgeTable, set: 'gateway_macs', key: [vxlan, macBytes(mac)] },
-    { table: inetTable, set: 'gateways', key: [bridge, macBytes(mac)] },
+    { table: bridgeTable, set: 'gateway_macs', key: [vxlan, macBytes(gatewayMac(segment.vni))] },
+    ...hostElements(segment, masquerade),
+  ];
+}
+
+/** Between the tenant's gateway interface and the rest of the host. */
+function hostElements(segment: Segment, masquerade: boolean): GuardElement[] {
+  const bridge = interfaceKey(bridgeName(segment.vni));
+  return [
+    { table: inetTable, set: 'gateways', key: [bridge, macBytes(gatewayMac(segment.vni))] },
     { table: gatewayTable, set: 'vtep_ports', key: [bigEndian16(segment.vtepPort)] },
     { table: gatewayTable, set: 'gateway_bridges', key: [bridge] },
     { table: gatewayTable, set: 'same_tenant', key: [bridge, bridge] },

@@ -47,7 +47,7 @@ const damages: readonly { readonly command: string; readonly faults: readonly st
 ];
 
 void t.test('check() says in words just the damage done to the node', { skip }, async (t) => {
-  const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+  const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
   const request = { segment, port, netnsFd: container.fd };
   for (const { command, faults } of damages) {
     await node.datapath.attach(request);
@@ -56,13 +56,13 @@ void t.test('check() says in words just the damage done to the node', { skip }, 
     runIn(node.netns, tool, ...args);
     t.same(await node.datapath.check(request), faults, command);
     if (command.endsWith('name gone')) run('ip', ['-n', node.netns, 'link', 'del', 'gone']);
-    node.datapath.detach(port);
-    removeSegment(node.datapath, { segment, remaining: [] });
+    await node.datapath.detach(port);
+    await removeSegment(node.datapath, { segment, remaining: [] });
   }
 });
 
 void t.test('check() of an attachment that somebody else’s VXLAN device replaced', { skip }, async (t) => {
-  const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+  const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
   const request = { segment, port, netnsFd: container.fd };
   const rows: readonly (readonly [settings: string, fault: string])[] = [
     ['id 7 dstport 4789 local 192.0.2.1', `${vxlan} has VNI 7 instead of 1001`],
@@ -75,18 +75,18 @@ void t.test('check() of an attachment that somebody else’s VXLAN device replac
     run('ip', ['-n', node.netns, 'link', 'del', vxlan]);
     run('ip', ['-n', node.netns, 'link', 'add', vxlan, 'type', 'vxlan', ...settings.split(' ')]);
     t.same(await node.datapath.check(request), [fault], settings);
-    node.datapath.detach(port);
+    await node.datapath.detach(port);
   }
 });
 
 void t.test('what CHECK finds on the node, the next attachment repairs: links, flood list, gateway', { skip }, async (t) => {
-  const [node, container, other] = [createNode(t, linuxBridgeDatapath), createContainer(t), createContainer(t)];
+  const [node, container, other] = [await createNode(t, linuxBridgeDatapath), createContainer(t), createContainer(t)];
   const request = { segment, port, netnsFd: container.fd };
   for (const line of [`link del ${vxlan}`, `link set ${vxlan} down`, `link set ${vxlan} nomaster`, `link set ${vxlan} mtu 1400`, `link set ${bridge} down`]) {
     await node.datapath.attach(request);
     run('ip', ['-n', node.netns, ...line.split(' ')]);
     await node.datapath.attach({ segment, port: testPort(segment, 6), netnsFd: other.fd });
     t.same(await node.datapath.check(request), [], line);
-    for (const each of [port, testPort(segment, 6)]) node.datapath.detach(each);
+    for (const each of [port, testPort(segment, 6)]) await node.datapath.detach(each);
   }
 });

@@ -28,7 +28,7 @@ function elementCounts({ netns }: TestContainer): Readonly<Record<string, number
 }
 
 void t.test('a segment is a bridge and a VXLAN device', { skip }, async (t) => {
-  const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+  const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
   const port = testPort(blue, 5);
   await node.datapath.attach({ segment: blue, port, netnsFd: container.fd });
   t.match(findLink(node.netns, bridge), {
@@ -48,7 +48,7 @@ void t.test('a segment is a bridge and a VXLAN device', { skip }, async (t) => {
 });
 
 void t.test('over IPv6, and for a layer 2 attachment', { skip }, async (t) => {
-  const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+  const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
   const segment = { ...blue, overlayMtu: 1430, vtepAddress: parseAddress('2001:db8:ffff::1'), peers: [parseAddress('2001:db8:ffff::2'), parseAddress('2001:db8:ffff::3')] };
   const request = { segment, port: testPort(segment, 5, { addresses: [], routes: [] }), netnsFd: container.fd };
   await node.datapath.attach(request);
@@ -59,13 +59,13 @@ void t.test('over IPv6, and for a layer 2 attachment', { skip }, async (t) => {
 });
 
 void t.test('updateSegment() changes the flood list and the guard, and nothing of another tenant', { skip }, async (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+  const node = await createNode(t, linuxBridgeDatapath);
   const port = testPort(blue, 5);
   await node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd });
   await node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
   const changed = { ...withGateway(blue), peers: [parseAddress('192.0.2.3'), parseAddress('192.0.2.4')] };
   const before = observeNode(node);
-  node.datapath.updateSegment({ segment: changed, previous: blue, others: [red], ports: [port] });
+  await node.datapath.updateSegment({ segment: changed, previous: blue, others: [red], ports: [port] });
   t.same(floodList(node), ['192.0.2.3', '192.0.2.4']);
   t.same(floodList(node, vxlanName(red.vni)), ['192.0.2.2']);
   t.match(elementCounts(node), {
@@ -73,9 +73,9 @@ void t.test('updateSegment() changes the flood list and the guard, and nothing o
     'inet weft-gateway vtep_ports': 1, 'inet weft-gateway same_tenant': 1, 'inet weft-gateway masqueraded': 1,
   });
   const noMasquerade = { ...withGateway(blue, false), peers: changed.peers };
-  node.datapath.updateSegment({ segment: noMasquerade, previous: changed, others: [red], ports: [port] });
+  await node.datapath.updateSegment({ segment: noMasquerade, previous: changed, others: [red], ports: [port] });
   t.notOk('inet weft-gateway masqueraded' in elementCounts(node), 'no longer masqueraded');
-  node.datapath.updateSegment({ segment: blue, previous: noMasquerade, others: [red], ports: [port] });
+  await node.datapath.updateSegment({ segment: blue, previous: noMasquerade, others: [red], ports: [port] });
   runIn(node.netns, 'nft', 'delete', 'table', 'inet', 'weft-gateway');
   t.same(observeNode(node), before, 'but for the empty table of gateways');
 });
@@ -88,19 +88,19 @@ const foreign: readonly { readonly line: string; readonly message: RegExp }[] = 
 ];
 for (const { line, message } of foreign) {
   void t.test(`a foreign object: ip ${line}`, { skip }, async (t) => {
-    const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+    const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
     run('ip', ['-n', node.netns, ...line.split(' ')]);
     const before = observeNode(node);
     const port = testPort(blue, 5);
     await t.rejects(node.datapath.attach({ segment: blue, port, netnsFd: container.fd }), { code: 'foreignObject', cniCode: 112, message });
-    node.datapath.detach(port);
-    removeSegment(node.datapath, { segment: blue, remaining: [] });
+    await node.datapath.detach(port);
+    await removeSegment(node.datapath, { segment: blue, remaining: [] });
     t.same(observeNode(node), before, 'it is left alone');
   });
 }
 
 void t.test('a VXLAN device of other settings is replaced, one that is merely damaged is kept', { skip }, async (t) => {
-  const [node, container] = [createNode(t, linuxBridgeDatapath), createContainer(t)];
+  const [node, container] = [await createNode(t, linuxBridgeDatapath), createContainer(t)];
   run('ip', ['-n', node.netns, 'link', 'add', vxlan, 'type', 'vxlan', 'id', '7', 'dstport', '4790', 'local', '192.0.2.1']);
   const request = { segment: blue, port: testPort(blue, 5), netnsFd: container.fd };
   await node.datapath.attach(request);
@@ -113,11 +113,11 @@ void t.test('a VXLAN device of other settings is replaced, one that is merely da
 });
 
 void t.test('a segment whose removal was interrupted is used again, and no later removal takes it along', { skip }, async (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+  const node = await createNode(t, linuxBridgeDatapath);
   const request = { segment: blue, port: testPort(blue, 5), netnsFd: createContainer(t).fd };
   for (let at = 1, isDone = false; !isDone; at += 1) {
     await node.datapath.attach(request);
-    node.datapath.detach(request.port);
+    await node.datapath.detach(request.port);
     const plan = new FaultPlan('refused', at);
     try {
       removeSegment(node.withKernel((kernel) => faultyKernel(kernel, plan)), { segment: blue, remaining: [] });
@@ -127,30 +127,30 @@ void t.test('a segment whose removal was interrupted is used again, and no later
     isDone = plan.failed === undefined;
     await node.datapath.attach(request);
     await node.datapath.attach({ segment: red, port: testPort(red, 6), netnsFd: createContainer(t).fd });
-    removeSegment(node.datapath, { segment: red, remaining: [blue], ports: [testPort(red, 6)] });
+    await removeSegment(node.datapath, { segment: red, remaining: [blue], ports: [testPort(red, 6)] });
     t.same(await node.datapath.check(request), [], `after request ${at}: ${plan.failed ?? 'none'}`);
-    node.datapath.detach(request.port);
+    await node.datapath.detach(request.port);
   }
 });
 
 void t.test('a tenant of a thousand peers', { skip }, async (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+  const node = await createNode(t, linuxBridgeDatapath);
   const peers = Array.from({ length: 1000 }, (_, n) => addAddress(parseAddress('10.200.0.1'), BigInt(n)));
   const [segment, port] = [{ ...blue, peers }, testPort(blue, 5)];
   const before = observeNode(node);
   await node.datapath.attach({ segment, port, netnsFd: createContainer(t).fd });
   t.equal(floodList(node).length, peers.length);
   t.equal(elementCounts(node)['inet weft vteps4'], peers.length);
-  node.datapath.updateSegment({ segment: blue, previous: segment, others: [], ports: [port] });
+  await node.datapath.updateSegment({ segment: blue, previous: segment, others: [], ports: [port] });
   t.same(floodList(node), ['192.0.2.2']);
   t.equal(elementCounts(node)['inet weft vteps4'], 1);
-  node.datapath.detach(port);
-  removeSegment(node.datapath, { segment, remaining: [] });
+  await node.datapath.detach(port);
+  await removeSegment(node.datapath, { segment, remaining: [] });
   t.same(observeNode(node), before);
 });
 
 void t.test('collect() of thousands of strays in the guard', { skip }, async (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+  const node = await createNode(t, linuxBridgeDatapath);
   const port = testPort(blue, 5);
   await node.datapath.attach({ segment: blue, port, netnsFd: createContainer(t).fd });
   const before = observeNode(node);
@@ -161,15 +161,15 @@ void t.test('collect() of thousands of strays in the guard', { skip }, async (t)
 });
 
 void t.test('a bridge that is full', { skip }, async (t) => {
-  const node = createNode(t, linuxBridgeDatapath);
+  const node = await createNode(t, linuxBridgeDatapath);
   await node.datapath.attach({ segment: blue, port: testPort(blue, 5), netnsFd: createContainer(t).fd });
   // One port is the container's, one the VXLAN device's: veths fill the 1021 others.
   const lines = Array.from({ length: 511 }, (_, n) => [`link add a${n} master ${bridge} type veth peer name b${n}`, n < 510 ? `link set b${n} master ${bridge}` : '']).flat();
   run('ip', ['-n', node.netns, '-batch', '-'], `${lines.join('\n')}\n`);
   const container = createContainer(t);
-  await t.rejects(node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: container.fd }), { code: 'bridgeFull', message: `VNI 1001 has ${node.datapath.portsMax} containers on this node: there is no room for another one` });
-  t.equal(node.datapath.portsMax, 1022);
-  node.datapath.detach(testPort(blue, 6));
+  await t.rejects(node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: container.fd }), { code: 'bridgeFull', message: `VNI 1001 has ${node.datapath.portsMaxOf(blue)} containers on this node: there is no room for another one` });
+  t.equal(node.datapath.portsMaxOf(blue), 1022);
+  await node.datapath.detach(testPort(blue, 6));
   run('ip', ['-n', node.netns, 'link', 'set', 'a0', 'nomaster']);
   await node.datapath.attach({ segment: blue, port: testPort(blue, 6), netnsFd: container.fd });
   t.equal(findLink(node.netns, testPort(blue, 6).hostIf)?.master, bridge, 'a port is free again');

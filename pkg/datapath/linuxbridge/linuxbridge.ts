@@ -32,8 +32,9 @@ export function linuxBridgeDatapath(kernel: Kernel): Datapath {
   const guard = new GuardQueue(kernel);
   return {
     ...linuxBridgeRepair(kernel),
-    portsMax: containersMax,
+    portsMaxOf: () => containersMax,
     attach: (request) => attachPortAside(kernel, guard, request),
+    prepareRemoval: () => Promise.resolve(),
     detach: (port, segment) => detachPort(kernel, port, segment),
     detachSoon: (port, segment) => detachPortSoon(kernel, guard, { port, segment }),
     updateSegment(change) {

@@ -148,7 +148,7 @@ interface Stage {
 }
 
 async function createStage(scope: Parameters<typeof createNode>[0]): Promise<Stage> {
-  const [node, containers] = [createNode(scope, linuxBridgeDatapath), [createContainer(scope), createContainer(scope)] as const];
+  const [node, containers] = [await createNode(scope, linuxBridgeDatapath), [createContainer(scope), createContainer(scope)] as const];
   const ports = [limited, plain] as const;
   for (const [index, port] of ports.entries()) await node.datapath.attach({ segment, port, netnsFd: containers[index]?.fd ?? -1 });
   const requests = [toRepair(segment, limited, containers[0]), toRepair(segment, plain, containers[1])];

@@ -1,6 +1,5 @@
 /** What can be wrong with a tenant's segment: compares what the kernel has with what it should have. */
-import { addressBits, addressesEqual, formatAddress, formatInterfaceAddress, formatPrefix, prefixOf, type Address, type InterfaceAddress } from '../../netaddr/netaddr.ts';
-import { addAddress, delAddress } from '../../netlink/address.ts';
+import { addressesEqual, formatAddress } from '../../netaddr/netaddr.ts';
 import type { BridgeOptions, BridgePortOptions } from '../../netlink/bridge-options.ts';
 import type { Link } from '../../netlink/link.ts';
 import { appendFlood, delFlood, delPortFdb, delVxlanFdb, floodMac } from '../../netlink/neighbour.ts';
@@ -9,7 +8,7 @@ import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, segmentAlias, vxlanName } from '../../overlay/names.ts';
 import { minor, type Fault } from '../fault.ts';
-import type { Kernel } from '../kernel.ts';
+import { gatewayFaults, type GatewayHands } from '../gateway.ts';
 import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
 import { changed, differing, linkLocalFaults, portOptionFaults, strayEntries } from '../link-faults.ts';
@@ -21,7 +20,7 @@ export interface SegmentLinks {
 }
 
 /** What a segment is repaired with. */
-export interface SegmentHands extends Pick<Kernel, 'route' | 'setSysctl'> {
+export interface SegmentHands extends GatewayHands {
   /** Makes what is missing of the segment, and replaces what does not fit. */
   remake(): void;
 }
@@ -115,57 +114,4 @@ function strayFaults({ bridge, vxlan }: SegmentLinks, seen: Observation): Segmen
     const removal = vtep === undefined ? delPortFdb(vxlan.index, mac) : delVxlanFdb(vxlan.index, mac, vtep);
     return minor({ what: `${vxlan.name} has a static FDB entry of ${mac}${where}`, remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [removal], 'ENOENT') } });
   });
-}
-
-function gatewayFaults(segment: Segment, bridge: Link, seen: Observation): SegmentFault[] {
-  const present = new Map(seen.addressesOf(bridge.index).map(({ address }) => [formatInterfaceAddress(address), address]));
-  const wanted = new Map((segment.gateway?.addresses ?? []).map((address) => [formatInterfaceAddress(address), address]));
-  const faults: SegmentFault[] = [];
-  for (const [text, address] of present) {
-    if (!wanted.has(text)) faults.push(minor({ what: `${bridge.name} has the address ${text}, which is not its gateway's`, remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [delAddress(bridge.index, address)], 'EADDRNOTAVAIL') } }));
-  }
-  for (const [text, address] of wanted) {
-    const neighbour = neighbourOf(address);
-    if (!present.has(text)) faults.push({ what: `the bridge lacks the gateway address ${text}`, remedy: { done: 'added', apply: ({ route }) => requestTolerating(route, [addAddress(bridge.index, address)], 'EEXIST') } });
-    else if (neighbour !== undefined && seen.routeTo(neighbour) !== bridge.index) faults.push(routeFault(bridge, address));
-  }
-  return [...faults, ...gatewaySysctls(segment).filter((parts) => seen.sysctl(parts) === '0').map((parts): SegmentFault => ({
-    what: `the sysctl net.${parts.join('.')} is 0`,
-    remedy: { done: 'set to 1', apply: (hands) => hands.setSysctl(parts, '1') },
-  }))];
-}
-
-/** The route that the kernel makes with an address comes back with it. */
-function routeFault({ name, index }: Link, address: InterfaceAddress): SegmentFault {
-  return {
-    what: `the node does not send to ${formatPrefix(prefixOf(address))} by ${name}`,
-    remedy: {
-      done: 'gateway address added again',
-      apply({ route }) {
-        requestTolerating(route, [delAddress(index, address)], 'EADDRNOTAVAIL');
-        requestTolerating(route, [addAddress(index, address)], 'EEXIST');
-      },
-    },
-  };
-}
-
-/** Another host address of the subnet; undefined where there is none. */
-function neighbourOf({ address, length }: InterfaceAddress): Address | undefined {
-  const { base, family } = prefixOf({ address, length });
-  const hostBits = BigInt(addressBits[family] - length);
-  const last = base + (1n << hostBits) - 1n;
-  const candidates = [1n, 2n, 3n].map((flip) => address.value ^ flip).filter((value) => value >= base && value <= last);
-  const value = candidates.find((candidate) => hostBits === 1n || (candidate !== base && candidate !== last));
-  return value === undefined ? undefined : { family, value };
-}
-
-/** Sysctls of the host that a tenant's gateway needs to be 1. */
-export function gatewaySysctls({ vni, gateway }: Segment): string[][] {
-  const addresses = gateway?.addresses ?? [];
-  return [
-    // Without it the host would answer a tenant's ARP for any address it has (Documentation/networking/ip-sysctl.rst, arp_ignore).
-    ...(gateway === undefined ? [] : [['ipv4', 'conf', bridgeName(vni), 'arp_ignore']]),
-    ...(addresses.some(({ address }) => address.family === 4) ? [['ipv4', 'ip_forward']] : []),
-    ...(addresses.some(({ address }) => address.family === 6) ? [['ipv6', 'conf', 'all', 'forwarding']] : []),
-  ];
 }

@@ -1,6 +1,5 @@
 /** A tenant's bridge and VXLAN device: made with its first attachment on the node, removed with its last. */
-import { addressesEqual, formatInterfaceAddress, type Address } from '../../netaddr/netaddr.ts';
-import { addAddress, decodeAddress, delAddress, listAddresses } from '../../netlink/address.ts';
+import { addressesEqual, type Address } from '../../netaddr/netaddr.ts';
 import { addBridge, addVxlan, decodeLink, delLink, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { appendFlood, decodeFdb, delFlood, floodMac, listFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
@@ -14,11 +13,12 @@ import type { SegmentRemoval } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Exchanges } from '../exchange.ts';
 import { findLinks } from '../find-links.ts';
+import { makeGateway } from '../gateway.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
 import { portElements, segmentElements, type GuardElement } from '../guard/guard-elements.ts';
-import { gatewaySysctls, linkFaults, type SegmentLinks } from './segment-faults.ts';
+import { linkFaults, type SegmentLinks } from './segment-faults.ts';
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
 export function* ensureSegment(kernel: Kernel, segment: Segment): Exchanges<SegmentLinks> {
@@ -117,16 +117,6 @@ export function setFloodList(route: Netlink, index: number, peers: readonly Addr
   const isIn = (list: readonly Address[], address: Address): boolean => list.some((other) => addressesEqual(other, address));
   requestTolerating(route, peers.filter((peer) => !isIn(present, peer)).map((peer) => appendFlood(index, peer)), 'EEXIST');
   requestTolerating(route, present.filter((vtep) => !isIn(peers, vtep)).map((vtep) => delFlood(index, vtep)), 'ENOENT');
-}
-
-/** Gives the bridge the tenant's gateway addresses, and takes others of earlier settings away. */
-function makeGateway(kernel: Kernel, segment: Segment, bridgeIndex: number): void {
-  const wanted = segment.gateway?.addresses ?? [];
-  const present = kernel.route.dump(listAddresses(bridgeIndex)).map(decodeAddress).filter((entry) => entry?.index === bridgeIndex && entry.scope !== 'link').map((entry) => entry?.address).filter((address) => address !== undefined);
-  const texts = new Set(wanted.map(formatInterfaceAddress));
-  requestTolerating(kernel.route, wanted.map((address) => addAddress(bridgeIndex, address)), 'EEXIST');
-  requestTolerating(kernel.route, present.filter((address) => !texts.has(formatInterfaceAddress(address))).map((address) => delAddress(bridgeIndex, address)), 'EADDRNOTAVAIL');
-  for (const parts of gatewaySysctls(segment)) kernel.setSysctl(parts, '1');
 }
 
 function elementKey(element: GuardElement): string {

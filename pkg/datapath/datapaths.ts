@@ -1,0 +1,68 @@
+/**
+ * Several datapaths on one node as one: each tenant is wired by the one that its segment names. What they share, the veth pairs by their
+ * names and the guard of the host, is looked after by the Linux bridges', which every node has.
+ */
+import type { AttachmentPort, Segment } from '../overlay/model.ts';
+import type { Datapath, KnownState } from './datapath.ts';
+
+/** Open vSwitch is opened when it is first needed, and for whatever it may have left when it is asked for from the start. */
+export interface DatapathChoice {
+  readonly bridge: Datapath;
+  readonly ovs: LazyDatapath;
+}
+
+/** A datapath that a node may never use. */
+export class LazyDatapath {
+  readonly #open: () => Datapath;
+  #opened: Datapath | undefined;
+
+  constructor(open: () => Datapath) {
+    this.#open = open;
+  }
+
+  /** The datapath, opened by the first call. */
+  get(): Datapath {
+    return (this.#opened ??= this.#open());
+  }
+
+  /** As get() where somebody needs it, or has needed it; else undefined. */
+  findFor(wired: readonly { readonly datapath?: 'ovs' }[]): Datapath | undefined {
+    return wired.some(isOvs) ? this.get() : this.#opened;
+  }
+}
+
+function isOvs({ datapath }: { readonly datapath?: 'ovs' }): boolean {
+  return datapath === 'ovs';
+}
+
+/** The datapaths as one. */
+export function datapathsAsOne({ bridge, ovs }: DatapathChoice): Datapath {
+  const of = (wired: { readonly datapath?: 'ovs' }): Datapath => (isOvs(wired) ? ovs.get() : bridge);
+  return {
+    portsMaxOf: (segment) => of(segment).portsMaxOf(segment),
+    attach: (request) => of(request.segment).attach(request),
+    prepareRemoval: (wired) => of(wired).prepareRemoval(wired),
+    detach: (port, segment) => of(port).detach(port, segment),
+    detachSoon: (port, segment) => of(port).detachSoon(port, segment),
+    updateSegment: (change) => of(change.segment).updateSegment(change),
+    removeSegment: (removal) => of(removal.segment).removeSegment(removal),
+    async trimGuard(segments) {
+      await Promise.all([ovs.findFor(segments)?.trimGuard(segments.filter(isOvs)), bridge.trimGuard(segments)]);
+    },
+    check: (request) => of(request.segment).check(request),
+    async collect(known) {
+      const found = await Promise.all([bridge.collect(known), ovs.findFor(known.segments)?.collect(ovsPartOf(known))]);
+      return found.flatMap((words) => words ?? []);
+    },
+    mendGuard: (settled, all) => [...bridge.mendGuard(settled, all), ...(ovs.findFor(settled.segments)?.mendGuard(ovsPartOf(settled), all === undefined ? undefined : ovsPartOf(all)) ?? [])],
+    findObstacle: (segment) => of(segment).findObstacle(segment),
+    observe: (segments) => (ovs.findFor(segments) ?? bridge).observe(segments),
+    repairSegment: (segment, seen) => of(segment).repairSegment(segment, seen),
+    repairPort: (request, seen) => of(request.segment).repairPort(request, seen),
+    repairContainer: (request) => of(request.segment).repairContainer(request),
+  };
+}
+
+function ovsPartOf({ segments, ports }: KnownState): { segments: readonly Segment[]; ports: readonly AttachmentPort[] } {
+  return { segments: segments.filter(isOvs), ports: ports.filter(isOvs) };
+}

@@ -1,0 +1,32 @@
+/** The host's interface in a tenant's network: an internal port of the bridge, with the gateway's MAC and addresses. */
+import { setLink, setNoLinkLocal } from '../../netlink/link.ts';
+import { gatewayMac } from '../../overlay/gateway-mac.ts';
+import type { Segment } from '../../overlay/model.ts';
+import { bridgeName, segmentAlias } from '../../overlay/names.ts';
+import { WeftError } from '../../errors/weft-error.ts';
+import { findLinks } from '../find-links.ts';
+import { makeGateway } from '../gateway.ts';
+import { addGuard, ensureTables } from '../guard/guard.ts';
+import { segmentElements } from '../guard/guard-elements.ts';
+import type { Kernel } from '../kernel.ts';
+import type { OvsSwitch } from './switch/switch.ts';
+
+/**
+ * Makes it, or brings it in line with the segment. The guard comes first, so that nothing of the tenant is in the host's IP stack that
+ * should not be. @returns the number of its port @throws WeftError
+ */
+export async function ensureGateway(ovs: OvsSwitch, kernel: Kernel, segment: Segment): Promise<number> {
+  const name = bridgeName(segment.vni);
+  ensureTables(kernel.netfilter, segmentElements(segment));
+  addGuard(kernel.netfilter, segmentElements(segment));
+  const present = ovs.ports().get(name);
+  const ofport = present?.ofport ?? await ovs.addPort({ name, type: 'internal', mac: gatewayMac(segment.vni), mtu: segment.overlayMtu, externalIds: { gateway: String(segment.vni) } });
+  const [link] = findLinks(kernel.route, [name]);
+  if (link === undefined) throw new WeftError('tryAgainLater', `The gateway's interface ${name} went away while it was being made`);
+  kernel.route.request([
+    setNoLinkLocal(name),
+    setLink(name, { alias: segmentAlias(segment), mtu: segment.overlayMtu, isUp: true }),
+  ]);
+  makeGateway(kernel, segment, link.index);
+  return ofport;
+}

@@ -1,0 +1,79 @@
+/**
+ * The Open vSwitch datapath. All tenants share one integration bridge; a container is a veth pair whose host end is a port of it.
+ *
+ *     container        │ host
+ *     eth0 ────────────┼── weft-p… ──┐                         flows: own MAC and addresses only, per-tenant, closed by default
+ *     eth0 ────────────┼── weft-p… ──┤ weft-int ── weft-t… ══ VXLAN or Geneve over the underlay, flows: known VTEPs only
+ *                      │             └ weft-br<VNI>, where the host is the tenant's gateway
+ *
+ * Growth on a node: a port and some 20 flows per attachment; flows 20 + 2 × peers per tenant; one tunnel for all tenants of an encapsulation,
+ * VTEP and UDP port. Nothing is flooded whose place is known (flows/flows.ts), and nothing is left to the switch's own learning switch, NORMAL.
+ *
+ * The switch is asked by its database for ports and by OpenFlow for flows; both are other processes and may be gone for a while. What a
+ * restart of ovs-vswitchd loses the reconciler sends again; until then ports are closed, not open.
+ */
+import type { Datapath } from '../datapath.ts';
+import { faultsInWords } from '../fault.ts';
+import { containerFaults } from '../container-faults.ts';
+import { describeGuardDamage } from '../guard/guard-damage.ts';
+import { segmentElements } from '../guard/guard-elements.ts';
+import { hostEndFaults } from '../host-end-faults.ts';
+import { bandwidthFaults } from '../bandwidth.ts';
+import type { Kernel } from '../kernel.ts';
+import { observeNow } from '../observation.ts';
+import type { PortRequest } from '../datapath.ts';
+import { collectGarbage } from './collect.ts';
+import { describePort, describeSegment } from './faults.ts';
+import { attachPort, detachPort, type OvsParts } from './port.ts';
+import { ovsRepair } from './repair.ts';
+import { removeSegment, updateSegment } from './segment.ts';
+import { takeSnapshot } from './snapshot.ts';
+import type { OvsSwitch } from './switch/switch.ts';
+import { Tenants } from './tenants.ts';
+
+/** As many ports as a flow can list with room to spare (64 KiB of OpenFlow, 16 bytes each). */
+export const portsMax = 3000;
+
+/** The datapath over a kernel and a switch. The caller closes both. */
+export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): Datapath {
+  const parts: OvsParts = { kernel, ovs, tenants: new Tenants(ovs, kernel) };
+  return {
+    ...ovsRepair(parts),
+    portsMaxOf: () => portsMax,
+    attach: (request) => attachPort(parts, request),
+    async prepareRemoval() {
+      await ovs.ready();
+    },
+    detach: (port) => detachPort(parts, port, (names) => kernel.removeLinks(names)),
+    detachSoon: (port) => detachPort(parts, port, (names) => kernel.removeLinksSoon(names)),
+    updateSegment: (change) => updateSegment(parts, change),
+    removeSegment: (removal) => removeSegment(parts, removal),
+    trimGuard: (segments) => (segments.length === 0 ? ovs.removeBridge() : Promise.resolve()),
+    check: (request) => checkPort(parts, request),
+    collect: (known) => collectGarbage(parts, known),
+    // Its guard is flows, which are repaired with what they belong to; the host's is everybody's.
+    mendGuard: () => [],
+    async findObstacle(segment) {
+      const obstacle = await ovs.findObstacle();
+      if (obstacle !== undefined) return obstacle;
+      const { datapathType } = await ovs.ready();
+      return parts.tenants.describeWay(segment, datapathType);
+    },
+  };
+}
+
+/** What is wrong, in words; empty when the attachment is whole. */
+async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, netnsFd }: PortRequest): Promise<string[]> {
+  const snapshot = await takeSnapshot(ovs);
+  const seen = observeNow(kernel);
+  // Of a port without its interface that is what there is to say.
+  const isPlugged = seen.findLink(port.hostIf) !== undefined;
+  const way = typeof snapshot === 'string' ? undefined : await tenants.describeWay(segment, tenants.isUserspace ? 'netdev' : 'system');
+  return [
+    ...(typeof snapshot === 'string' ? [snapshot] : [...describeSegment(segment, snapshot), ...(isPlugged ? describePort(port, snapshot) : [])]),
+    ...(way === undefined ? [] : [way]),
+    ...faultsInWords(hostEndFaults(port, seen, (host) => bandwidthFaults(port, host.index, seen))),
+    ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => containerFaults(route, port))),
+    ...describeGuardDamage(kernel.netfilter, segmentElements(segment)),
+  ];
+}

@@ -1,0 +1,122 @@
+/** A container's port: a veth pair whose host end is a port of the integration bridge, and the flows that let its frames in and out. */
+import { setLink, setNoLinkLocal } from '../../netlink/link.ts';
+import { isWeftError } from '../../errors/weft-error.ts';
+import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { limitBandwidth, shapersOf } from '../bandwidth.ts';
+import type { AttachedLink, PortRequest } from '../datapath.ts';
+import { exchangeAside, exchangeNow, type Exchange, type Exchanges } from '../exchange.ts';
+import { baseTables, ensureTables, missingTables } from '../guard/guard.ts';
+import type { Kernel } from '../kernel.ts';
+import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
+import { announcementPackets, flowsOf, portFlows, type LocalPort, type TenantNetwork } from './flows/flows.ts';
+import { externalIdsOf } from './rows.ts';
+import type { OvsSwitch } from './switch/switch.ts';
+import { added, type Tenants } from './tenants.ts';
+
+/** What the datapath works with. */
+export interface OvsParts {
+  readonly kernel: Kernel;
+  readonly ovs: OvsSwitch;
+  readonly tenants: Tenants;
+}
+
+/**
+ * Makes the port. Until its flows are there, which come last, the switch takes nothing from it and gives it nothing; and of the host it is
+ * kept by its name, from before it is there.
+ */
+export async function attachPort(parts: OvsParts, request: PortRequest): Promise<AttachedLink> {
+  const { kernel, ovs, tenants } = parts;
+  const network = await tenants.ensure(request.segment);
+  const host = await exchangeAside(kernel, plug(parts, request));
+  const [plugged, set] = await Promise.allSettled([
+    ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) }),
+    exchangeAside(kernel, settingUp(containerEnd(request, host.peerIndex))),
+  ]);
+  for (const outcome of [plugged, set]) if (outcome.status === 'rejected') throw outcome.reason;
+  await openPort(parts, network, { ofport: (plugged as PromiseFulfilledResult<number>).value, port: request.port });
+  return { hostMac: host.mac };
+}
+
+/** The pair, with its host's end up; the container's still is down. */
+function* plug({ kernel, tenants }: OvsParts, request: PortRequest): Exchanges<HostEnd> {
+  const { port, netnsFd } = request;
+  ensureHostGuard(kernel);
+  const host = yield* makeVeth(kernel, request);
+  // Whoever sends by the userspace datapath must not leave its checksums to a network card (OVS's userspace-checksum-offloading.rst).
+  if (tenants.isUserspace) kernel.setTxChecksumIn(netnsFd, port.containerIf, false);
+  limitBandwidth(kernel.route, port, host.index);
+  // An interface with an IPv6 address is one that the userspace datapath looks for tunnels at (ofproto-dpif-xlate.c, terminate_native_tunnel).
+  yield { requests: [setNoLinkLocal(port.hostIf), setLink(port.hostIf, { alias: port.alias, isUp: true, isArpOff: true })] };
+  return host;
+}
+
+function* settingUp(exchange: Exchange): Exchanges<void> {
+  yield exchange;
+}
+
+/** The tables without which frames that the userspace datapath only copies would reach the host's IP stack. */
+function ensureHostGuard(kernel: Kernel): void {
+  if (missingTables(kernel.netfilter, baseTables).length > 0) ensureTables(kernel.netfilter, []);
+}
+
+/** Sends the port's flows, and tells the others where it is. */
+async function openPort({ ovs, tenants }: OvsParts, network: TenantNetwork, local: LocalPort & { readonly port: AttachmentPort }): Promise<void> {
+  await Promise.all([ovs.send(portFlows(local).map(added)), tenants.flood(network)]);
+  // The container works without: others learn from its first frame.
+  await Promise.allSettled(announcementPackets(network, local).map((packet) => ovs.sendPacket(packet)));
+}
+
+/**
+ * Removes the port, wherever attachPort() got to. Its links are doomed when the call returns. Its flows go before its number can be another
+ * port's.
+ */
+export function detachPort(parts: OvsParts, port: AttachmentPort, removeLinks: (names: readonly string[]) => Promise<void>): Promise<void> {
+  const gone = removeLinks([port.hostIf, ...shapersOf(port)]);
+  // Whoever waits for both hears of it.
+  gone.catch(() => undefined);
+  return Promise.all([gone, unplug(parts, port)]).then(() => undefined);
+}
+
+async function unplug({ ovs, tenants }: OvsParts, { hostIf, vni }: AttachmentPort): Promise<void> {
+  await tenants.whileLeaving(hostIf, async () => {
+    // Where the switch is at hand this is on its way when the call returns.
+    if (!isKnown(ovs)) await ovs.ready();
+    const ofport = ovs.ports().get(hostIf)?.ofport;
+    if (ofport !== undefined) {
+      const network = tenants.find(vni);
+      await Promise.all([ovs.send([{ kind: 'delete', filter: flowsOf({ kind: 'port', vni, ofport }) }]), network?.then((known) => tenants.flood(known), () => undefined)]);
+    }
+    await ovs.removePorts([hostIf]);
+  });
+}
+
+/** Whether the switch's ports are at hand. */
+function isKnown(ovs: OvsSwitch): boolean {
+  try {
+    ovs.ports();
+    return true;
+  } catch (error) {
+    if (isWeftError(error)) return false;
+    throw error;
+  }
+}
+
+/** Makes the port anew where its links are missing: the pair within the call, the switch's part behind it. @throws WeftError */
+export function remakePort(parts: OvsParts, request: PortRequest): Promise<void> {
+  const { kernel, ovs, tenants } = parts;
+  const host = exchangeNow(kernel, plug(parts, request));
+  exchangeNow(kernel, settingUp(containerEnd(request, host.peerIndex)));
+  return (async () => {
+    const network = await tenants.ensure(request.segment);
+    const ofport = await ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) });
+    await openPort(parts, network, { ofport, port: request.port });
+  })();
+}
+
+/** Plugs in what is there, or only sends its flows, where that is missing. */
+export async function replugPort(parts: OvsParts, segment: Segment, port: AttachmentPort): Promise<void> {
+  const { ovs, tenants } = parts;
+  const network = await tenants.ensure(segment);
+  const ofport = ovs.ports().get(port.hostIf)?.ofport ?? await ovs.addPort({ name: port.hostIf, externalIds: externalIdsOf(port) });
+  await openPort(parts, network, { ofport, port });
+}

@@ -1,0 +1,106 @@
+/**
+ * Repairs: what CHECK would say is wrong, put right. The links' part is done within the call, as of every datapath; the switch's goes on
+ * behind it, in its own order with whatever is asked of the switch later.
+ */
+import { closeSync } from 'node:fs';
+import { describeError, WeftError } from '../../errors/weft-error.ts';
+import type { Segment } from '../../overlay/model.ts';
+import { bridgeName } from '../../overlay/names.ts';
+import { findNetnsId, openNetnsById } from '../../sys/netns.ts';
+import { bandwidthFaults } from '../bandwidth.ts';
+import { containerFaults } from '../container-faults.ts';
+import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
+import { gatewayFaults } from '../gateway.ts';
+import { hostEndFaults, type PortHands } from '../host-end-faults.ts';
+import { observeNow, observeOnce, type Observation } from '../observation.ts';
+import type { DatapathRepair, PortToRepair } from '../repair.ts';
+import { describePort, describeSegment } from './faults.ts';
+import { remakePort, replugPort, type OvsParts } from './port.ts';
+import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
+
+/** The repairs of the Open vSwitch datapath. */
+export function ovsRepair(parts: OvsParts): DatapathRepair {
+  /** What was seen of the switch with each observation of the kernel. */
+  const snapshots = new WeakMap<Observation, SwitchSnapshot | string>();
+  return {
+    async observe() {
+      const snapshot = await takeSnapshot(parts.ovs);
+      const seen = observeOnce(parts.kernel);
+      snapshots.set(seen, snapshot);
+      return seen;
+    },
+    repairSegment: (segment, seen) => repairSegment(parts, segment, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
+    repairPort: (request, seen) => repairPort(parts, request, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
+    repairContainer: (request) => repairContainer(parts, request),
+  };
+}
+
+interface Seen {
+  readonly seen: Observation | undefined;
+  /** Absent: the switch was not looked at. */
+  readonly snapshot: SwitchSnapshot | string | undefined;
+}
+
+function repairSegment({ kernel, tenants }: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
+  const now = seen ?? observeNow(kernel);
+  const gateway = now.findLink(bridgeName(segment.vni));
+  const host = gateway === undefined ? nothingWrong : repairInRounds(() => gatewayFaults(segment, gateway, observeNow(kernel)), kernel);
+  if (snapshot === undefined) return host;
+  if (typeof snapshot === 'string') return { ...host, failed: [...host.failed, snapshot] };
+  const faults = describeSegment(segment, snapshot);
+  if (faults.length === 0) return host;
+  tenants.forget(segment.vni);
+  return { ...host, rest: mended(faults, 'sent again', () => tenants.ensure(segment)) };
+}
+
+function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: Seen): Repair {
+  const { kernel } = parts;
+  const { segment, port } = request;
+  const now = observeNow(kernel);
+  // With its namespace a port goes: that is no damage.
+  if (now.findLink(port.hostIf) === undefined && findNetnsId(request.netns) !== request.netnsId) return gone;
+  let rest: Promise<void> | undefined;
+  const hands: PortHands = {
+    route: kernel.route,
+    remake() {
+      rest = insideContainer(request, (netnsFd) => remakePort(parts, { segment, port, netnsFd }));
+      if (rest === undefined) throw new WeftError('tryAgainLater', `The container's namespace ${request.netns} is gone`);
+    },
+  };
+  const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> => hostEndFaults(port, view, (host) => bandwidthFaults(port, host.index, view));
+  const host = seen !== undefined && faultsOf(seen).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(now), hands);
+  const remade = rest;
+  if (remade !== undefined) return { ...host, rest: mended([], 'plugged in again', () => remade) };
+  if (snapshot === undefined || typeof snapshot === 'string') return host;
+  const faults = describePort(port, snapshot);
+  return faults.length === 0 ? host : { ...host, rest: mended(faults, 'plugged in again', () => replugPort(parts, segment, port)) };
+}
+
+/** What the switch's part came to. */
+async function mended(faults: readonly string[], done: string, work: () => Promise<unknown>): Promise<Repair> {
+  try {
+    await work();
+    return { ...nothingWrong, repaired: faults.map((fault) => `${fault}: ${done}`) };
+  } catch (error) {
+    return { ...nothingWrong, failed: faults.length === 0 ? [describeError(error)] : faults.map((fault) => `${fault}: ${describeError(error)}`) };
+  }
+}
+
+/** What the kernel refuses in there is the container's own doing: it has switched IPv6 off, say. */
+function repairContainer({ kernel }: OvsParts, request: PortToRepair): Repair {
+  const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => containerFaults(route, request.port), { route })));
+  return repair === undefined ? gone : { repaired: repair.repaired, left: [...repair.left, ...repair.failed], failed: [] };
+}
+
+const gone: Repair = { ...nothingWrong, isGone: true };
+
+/** Runs with the container's namespace; undefined where that is gone. */
+function insideContainer<T>({ netns, netnsId }: PortToRepair, fn: (netnsFd: number) => T): T | undefined {
+  const netnsFd = openNetnsById(netns, netnsId);
+  if (netnsFd === undefined) return undefined;
+  try {
+    return fn(netnsFd);
+  } finally {
+    closeSync(netnsFd);
+  }
+}

@@ -1,0 +1,32 @@
+/** Weft's ports on the switch, as tenants have them. Pure. */
+import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import type { Vni } from '../../netaddr/netaddr.ts';
+import type { SwitchPort } from './switch/rows.ts';
+import type { TunnelSettings } from './switch/tunnel.ts';
+
+/** Keys of external_ids. */
+const vniKey = 'vni';
+
+/** What a container's port is known by; `attached-mac` is what other tools look for (Open vSwitch's INTEGRATION.rst). */
+export function externalIdsOf({ vni, mac, alias }: AttachmentPort): Readonly<Record<string, string>> {
+  return { [vniKey]: String(vni), 'attached-mac': mac, description: alias };
+}
+
+/** A port that ovs-vswitchd has opened. */
+export interface OpenPort {
+  readonly name: string;
+  readonly ofport: number;
+}
+
+/** The tenant's containers' ports, in the order of their numbers. */
+export function localPorts(ports: ReadonlyMap<string, SwitchPort>, vni: Vni): readonly OpenPort[] {
+  return [...ports]
+    .filter(([, { role, type, externalIds }]) => role === 'port' && type === '' && externalIds.get(vniKey) === String(vni))
+    .flatMap(([name, { ofport }]) => (ofport === undefined ? [] : [{ name, ofport }]))
+    .sort((one, other) => one.ofport - other.ofport);
+}
+
+/** The tunnel that a segment's frames travel through. */
+export function tunnelOf({ encapsulation, vtepAddress, vtepPort }: Pick<Segment, 'encapsulation' | 'vtepAddress' | 'vtepPort'>): TunnelSettings {
+  return { type: encapsulation ?? 'vxlan', local: vtepAddress, port: vtepPort };
+}

@@ -1,0 +1,38 @@
+/** The switch as it is: what a check and a repair compare with what should be there. */
+import { describeError } from '../../errors/weft-error.ts';
+import { flowContent, flowKey, type Flow, type FlowName } from '../../openflow/flow.ts';
+import { flowsOfWeft } from './flows/flows.ts';
+import type { SwitchPort } from './switch/rows.ts';
+import type { OvsSwitch } from './switch/switch.ts';
+
+/** What there is. */
+export interface SwitchSnapshot {
+  readonly ports: ReadonlyMap<string, SwitchPort>;
+  /** By flowKey(). */
+  readonly flows: ReadonlyMap<string, ListedFlow>;
+}
+
+interface ListedFlow {
+  readonly name: FlowName;
+  readonly cookie: bigint;
+  readonly content: string;
+}
+
+/** Reads all that is weft's; why it cannot be read, in words. */
+export async function takeSnapshot(ovs: OvsSwitch): Promise<SwitchSnapshot | string> {
+  try {
+    // Whoever only looks makes no bridge.
+    const obstacle = await ovs.findObstacle();
+    if (obstacle !== undefined) return obstacle;
+    const ports = ovs.ports();
+    const flows = ports.size === 0 ? [] : await ovs.listFlows(flowsOfWeft);
+    return { ports, flows: new Map(flows.map((flow) => [flowKey(flow), { name: flow, cookie: flow.cookie ?? 0n, content: flowContent(flow) }])) };
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+/** Which of the wanted flows are not there as they should be. */
+export function missingFlows({ flows }: SwitchSnapshot, wanted: readonly Flow[]): readonly Flow[] {
+  return wanted.filter((flow) => flows.get(flowKey(flow))?.content !== flowContent(flow));
+}

@@ -1,0 +1,173 @@
+/**
+ * What tenants have on the integration bridge beside their ports: tunnel, gateway, and the flows that belong to no endpoint. Made with
+ * a tenant's first attachment, and known from then on, so that further ones send no more than their own flows.
+ *
+ * The flow that replicates broadcast lists a tenant's ports as the switch's database has them: several processes may add ports at once,
+ * and whoever sends the list last must have seen them all. So it is read again behind each sending.
+ */
+import { WeftError } from '../../errors/weft-error.ts';
+import { decodeLink, getLinkByIndex } from '../../netlink/link.ts';
+import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
+import type { Flow, FlowMod } from '../../openflow/flow.ts';
+import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import type { Vni } from '../../netaddr/netaddr.ts';
+import { nextTurn } from '../../sys/timer.ts';
+import type { Kernel } from '../kernel.ts';
+import { baseFlows, floodFlows, flowsOf, flowsOfTenant, portFlows, segmentFlows, type TenantNetwork } from './flows/flows.ts';
+import { ensureGateway } from './gateway-port.ts';
+import { localPorts, tunnelOf, type OpenPort } from './rows.ts';
+import type { DatapathType } from './switch/settings.ts';
+import type { OvsSwitch } from './switch/switch.ts';
+import { tunnelName } from './switch/tunnel.ts';
+
+/** A tenant's segment as it was sent to the switch. */
+interface Sent {
+  readonly text: string;
+  readonly network: Promise<TenantNetwork>;
+}
+
+/** How often the list of ports is sent anew because it has changed meanwhile, in one go. */
+const floodsMax = 5;
+
+/** The tenants of one switch. */
+export class Tenants {
+  readonly #switch: OvsSwitch;
+  readonly #kernel: Kernel;
+  readonly #sent = new Map<Vni, Sent>();
+  readonly #flooding = new Map<Vni, Promise<void>>();
+  /** Names of ports that are being removed: nothing is sent to them any more. */
+  readonly #leaving = new Set<string>();
+  #isUserspace = true;
+
+  constructor(ovs: OvsSwitch, kernel: Kernel) {
+    this.#switch = ovs;
+    this.#kernel = kernel;
+    ovs.onFlowsLost(() => this.#sent.clear());
+  }
+
+  /** The tenant's network, made where it is missing or has changed. @throws WeftError notAvailable, foreignObject, tryAgainLater */
+  ensure(segment: Segment, ports: readonly AttachmentPort[] = []): Promise<TenantNetwork> {
+    const text = textOf(segment);
+    const present = this.#sent.get(segment.vni);
+    if (present?.text === text && ports.length === 0) return present.network;
+    const network = this.#make(segment, ports);
+    this.#sent.set(segment.vni, { text, network });
+    network.catch(() => {
+      if (this.#sent.get(segment.vni)?.network === network) this.#sent.delete(segment.vni);
+    });
+    return network;
+  }
+
+  /** All of a tenant's flows anew, those of these ports too: what was there for it and is not wanted goes in the same step. */
+  async #make(segment: Segment, ports: readonly AttachmentPort[]): Promise<TenantNetwork> {
+    const { datapathType } = await this.#switch.ready();
+    this.#isUserspace = datapathType === 'netdev';
+    const fault = await this.describeWay(segment, datapathType);
+    if (fault !== undefined) throw new WeftError('notAvailable', fault);
+    const tunnel = await this.#switch.ensureTunnel(tunnelOf(segment));
+    const gateway = segment.gateway === undefined ? undefined : await ensureGateway(this.#switch, this.#kernel, segment);
+    const network: TenantNetwork = { segment, tunnel, ...(gateway === undefined ? {} : { gateway }) };
+    await this.#switch.apply([{ kind: 'delete', filter: flowsOf({ kind: 'segment', vni: segment.vni }) }, ...baseFlows([segment.vtepPort]).map(added), ...this.#flows(network, ports).map(added)]);
+    return network;
+  }
+
+  #flows(network: TenantNetwork, ports: readonly AttachmentPort[]): readonly Flow[] {
+    const present = this.#portsOf(network.segment.vni);
+    return [
+      ...segmentFlows(network), ...floodFlows(network, present),
+      ...present.flatMap(({ name, ofport }) => {
+        const port = ports.find(({ hostIf }) => hostIf === name);
+        return port === undefined ? [] : portFlows({ ofport, port });
+      }),
+    ];
+  }
+
+  /** Whether ovs-vswitchd itself forwards, as far as is known. */
+  get isUserspace(): boolean {
+    return this.#isUserspace;
+  }
+
+  /** Why the tunnel does not reach the tenant's peers, in words: the userspace datapath sends through its own bridges only, and says nothing where it cannot. */
+  async describeWay({ peers }: Segment, datapathType: DatapathType): Promise<string | undefined> {
+    const { route } = this.#kernel;
+    for (const peer of peers) {
+      const [outcome] = route.tryRequest([getRouteTo(peer)]);
+      const found = Array.isArray(outcome) && outcome[0] !== undefined ? decodeRoute(outcome[0]) : undefined;
+      if (found?.isUnicast !== true || found.index === undefined) continue;
+      const [answer] = route.tryRequest([getLinkByIndex(found.index)]);
+      if (!Array.isArray(answer) || answer[0] === undefined) continue;
+      const fault = await this.#switch.checkVtep({ egressLink: decodeLink(answer[0]).name, datapathType });
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+
+  /** Tells the switch which ports the tenant's broadcast goes to; together with whoever asks for the same within this turn. */
+  flood(network: TenantNetwork): Promise<void> {
+    const { vni } = network.segment;
+    const present = this.#flooding.get(vni);
+    if (present !== undefined) return present;
+    const flooding = nextTurn().then(() => {
+      this.#flooding.delete(vni);
+      return this.#sendFlood(network);
+    });
+    this.#flooding.set(vni, flooding);
+    return flooding;
+  }
+
+  async #sendFlood(network: TenantNetwork): Promise<void> {
+    const { vni } = network.segment;
+    for (let attempt = 0; attempt < floodsMax; attempt += 1) {
+      const ports = this.#portsOf(vni);
+      // A tenant that was removed meanwhile has no flows.
+      if (!this.#sent.has(vni)) return;
+      await this.#switch.send(floodFlows(network, ports).map(added));
+      if (ports.map(({ ofport }) => ofport).join() === this.#portsOf(vni).map(({ ofport }) => ofport).join()) return;
+    }
+  }
+
+  #portsOf(vni: Vni): readonly OpenPort[] {
+    return localPorts(this.#switch.ports(), vni).filter(({ name }) => !this.#leaving.has(name));
+  }
+
+  /** The tenant's network as it was sent last; undefined where none was. */
+  find(vni: Vni): Promise<TenantNetwork> | undefined {
+    return this.#sent.get(vni)?.network;
+  }
+
+  /** Forgets what was sent: the next that needs it sends it again. */
+  forget(vni: Vni): void {
+    this.#sent.delete(vni);
+  }
+
+  /** Forgets the tenant, whose flows go within the call. The promise is for whoever wants to know that they are gone. */
+  remove(vni: Vni): Promise<void> {
+    this.#sent.delete(vni);
+    return this.#switch.send([{ kind: 'delete', filter: flowsOfTenant(vni) }]);
+  }
+
+  /** Whether nobody uses this tunnel but the segment. */
+  isLastOnTunnel(segment: Segment, remaining: readonly Segment[]): boolean {
+    const name = tunnelName(tunnelOf(segment));
+    return !remaining.some((other) => other.datapath === 'ovs' && tunnelName(tunnelOf(other)) === name);
+  }
+
+  /** Runs while nothing is sent to the port any more. */
+  async whileLeaving<T>(name: string, work: () => Promise<T>): Promise<T> {
+    this.#leaving.add(name);
+    try {
+      return await work();
+    } finally {
+      this.#leaving.delete(name);
+    }
+  }
+}
+
+/** The change that puts the flow there, or in the place of one of its name. */
+export function added(flow: Flow): FlowMod {
+  return { kind: 'add', flow };
+}
+
+function textOf(segment: Segment): string {
+  return JSON.stringify(segment, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
+}

@@ -1,0 +1,23 @@
+import { closeSync } from 'node:fs';
+import t from 'tap';
+import { run, runIn } from '../testing/command.ts';
+import { createNetns, netnsPath } from '../testing/netns.ts';
+import { skipUnless } from '../testing/requirements.ts';
+import { setTxChecksum } from './ethtool.ts';
+import { insideNetns, openNetns } from './netns.ts';
+
+void t.test('checksums of what an interface sends', { skip: skipUnless({ root: true, tools: ['ip', 'ethtool'] }) }, (t) => {
+  const netns = createNetns(t);
+  const fd = openNetns(netnsPath(netns));
+  t.teardown(() => closeSync(fd));
+  run('ip', ['-n', netns, 'link', 'add', 'a', 'type', 'veth', 'peer', 'name', 'b']);
+  const state = (feature: string): string | undefined => new RegExp(`^${feature}: (\\w+)`, 'm').exec(runIn(netns, 'ethtool', '-k', 'a'))?.[1];
+  t.equal(state('tx-checksumming'), 'on');
+  insideNetns(fd, () => setTxChecksum('a', false));
+  t.equal(state('tx-checksumming'), 'off');
+  t.equal(state('tcp-segmentation-offload'), 'off', 'nor segmentation, which cannot do without');
+  insideNetns(fd, () => setTxChecksum('a', true));
+  t.equal(state('tx-checksumming'), 'on');
+  t.throws(() => insideNetns(fd, () => setTxChecksum('nowhere', false)), { name: 'SystemCallError', code: 'ENODEV' });
+  t.end();
+});
