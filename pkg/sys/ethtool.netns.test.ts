@@ -10,13 +10,13 @@ void t.test('checksums of what an interface sends', { skip: skipUnless({ root: t
   const netns = createNetns(t);
   const fd = openNetns(netnsPath(netns));
   t.teardown(() => closeSync(fd));
-  run('ip', ['-n', netns, 'link', 'add', 'a', 'type', 'veth', 'peer', 'name', 'b']);
-  const state = (feature: string): string | undefined => new RegExp(`^${feature}: (\\w+)`, 'm').exec(runIn(netns, 'ethtool', '-k', 'a'))?.[1];
+  run('ip', ['-n', netns, 'link', 'add', 'e0', 'type', 'veth', 'peer', 'name', 'e1']);
+  const state = (feature: string): string | undefined => new RegExp(`^${feature}: (\\w+)`, 'm').exec(runIn(netns, 'ethtool', '-k', 'e0'))?.[1];
   t.equal(state('tx-checksumming'), 'on');
-  insideNetns(fd, () => setTxChecksum('a', false));
+  insideNetns(fd, () => setTxChecksum('e0', false));
   t.equal(state('tx-checksumming'), 'off');
   t.equal(state('tcp-segmentation-offload'), 'off', 'nor segmentation, which cannot do without');
-  insideNetns(fd, () => setTxChecksum('a', true));
+  insideNetns(fd, () => setTxChecksum('e0', true));
   t.equal(state('tx-checksumming'), 'on');
   t.throws(() => insideNetns(fd, () => setTxChecksum('nowhere', false)), { name: 'SystemCallError', code: 'ENODEV' });
   t.end();

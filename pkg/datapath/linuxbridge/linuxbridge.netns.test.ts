@@ -120,7 +120,7 @@ void t.test('a segment whose removal was interrupted is used again, and no later
     await node.datapath.detach(request.port);
     const plan = new FaultPlan('refused', at);
     try {
-      removeSegment(node.withKernel((kernel) => faultyKernel(kernel, plan)), { segment: blue, remaining: [] });
+      await removeSegment(node.withKernel((kernel) => faultyKernel(kernel, plan)), { segment: blue, remaining: [] });
     } catch (error) {
       t.match(error, { code: 'kernelRefused' });
     }

@@ -67,7 +67,9 @@ export class Tenants {
     const tunnel = await this.#switch.ensureTunnel(tunnelOf(segment));
     const gateway = segment.gateway === undefined ? undefined : await ensureGateway(this.#switch, this.#kernel, segment);
     const network: TenantNetwork = { segment, tunnel, ...(gateway === undefined ? {} : { gateway }) };
-    await this.#switch.apply([{ kind: 'delete', filter: flowsOf({ kind: 'segment', vni: segment.vni }) }, ...baseFlows([segment.vtepPort]).map(added), ...this.#flows(network, ports).map(added)]);
+    // What was learned may be of a peer that is none any more.
+    const replaced = (['segment', 'learned'] as const).map((kind): FlowMod => ({ kind: 'delete', filter: flowsOf({ kind, vni: segment.vni }) }));
+    await this.#switch.apply([...replaced, ...baseFlows([segment.vtepPort]).map(added), ...this.#flows(network, ports).map(added)]);
     return network;
   }
 
