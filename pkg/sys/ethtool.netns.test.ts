@@ -15,7 +15,7 @@ void t.test('checksums of what an interface sends', { skip: skipUnless({ root: t
   t.equal(state('tx-checksumming'), 'on');
   insideNetns(fd, () => setTxChecksum('e0', false));
   t.equal(state('tx-checksumming'), 'off');
-  t.equal(state('tcp-segmentation-offload'), 'off', 'nor segmentation, which cannot do without');
+  t.equal(state('\ttx-tcp-segmentation'), 'off', 'nor segmentation, which cannot do without');
   insideNetns(fd, () => setTxChecksum('e0', true));
   t.equal(state('tx-checksumming'), 'on');
   t.throws(() => insideNetns(fd, () => setTxChecksum('nowhere', false)), { name: 'SystemCallError', code: 'ENODEV' });
