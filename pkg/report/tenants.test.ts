@@ -18,12 +18,12 @@ t.test('a tenant with endpoints', async (t) => {
     tenant: 'blue', vni: 1001, isConfigured: false, endpoints: 2, endpointsMax: 1022,
     pools: [{ ranges: ['10.1.1.10-10.1.1.19'], size: 10, free: 7 }],
     isPresent: true, vtepAddress: '192.0.2.1', vtepPort: 4789, mtu: 1450, underlayMtu: 1500, peers: ['192.0.2.2', '192.0.2.3'],
-    gateway: ['10.1.1.1/24'], isMasqueraded: true, bridge: 'weft-br1001', vxlan: 'weft-vx1001',
+    gateway: ['10.1.1.1/24'], isMasqueraded: true, datapath: 'bridge', encapsulation: 'vxlan', bridge: 'weft-br1001', vxlan: 'weft-vx1001',
   }], 'an address that is held and kept counts once, one outside of the ranges not at all');
   t.equal(renderTenants(reportTenants(node)), [
-    'TENANT  VNI   ENDPOINTS  VTEP       PORT  MTU   GATEWAY      PEERS',
-    'blue    1001  2/1022     192.0.2.1  4789  1450  10.1.1.1/24  192.0.2.2, 192.0.2.3',
-    '                                                masqueraded',
+    'TENANT  VNI   DATAPATH  ENDPOINTS  VTEP       PORT  MTU   GATEWAY      PEERS',
+    'blue    1001  bridge    2/1022     192.0.2.1  4789  1450  10.1.1.1/24  192.0.2.2, 192.0.2.3',
+    '                                                          masqueraded',
     '',
   ].join('\n'));
 });
@@ -40,8 +40,15 @@ t.test('tenants of the node configuration', async (t) => {
     { ranges: ['10.0.0.1-10.0.0.6'], size: 5, free: 5 },
     { ranges: ['fd00::1-fd00::ffff:ffff:ffff:ffff'], size: 2 ** 64, free: 2 ** 64 },
   ], 'the gateway is in the range, and is not free');
-  t.match(renderTenants(reports), /^open +- +0\/1022 +- +- +- +- +-$/m);
+  t.match(renderTenants(reports), /^open +- +- +0\/1022 +- +- +- +- +-$/m);
   t.same(reportTenants({ ...node, configuration: { kind: 'invalid', problem: 'x' } }).map(({ tenant }) => tenant), ['blue', 'red'], 'one that cannot be read has none');
+});
+
+t.test('a tenant on Open vSwitch has no links of its own', async (t) => {
+  const { vni, segment } = segmentOf('blue', 1001);
+  const [report] = reportTenants(nodeWith({ segments: [{ vni, segment: { ...segment, datapath: 'ovs', encapsulation: 'geneve' } }] }));
+  t.match(report, { datapath: 'ovs', encapsulation: 'geneve', bridge: null, vxlan: null });
+  t.match(renderTenants([report as NonNullable<typeof report>]), /^blue +1001 +ovs /m);
 });
 
 t.test('where the addresses come from', async (t) => {

@@ -15,7 +15,7 @@ export interface TenantReport {
   readonly tenant: string;
   /** Null: the node configuration leaves it to the plugin's. */
   readonly vni: number | null;
-  /** Whether it has its bridge and VXLAN device on this node. */
+  /** Whether it has its network on this node. */
   readonly isPresent: boolean;
   /** Whether the node configuration has it. */
   readonly isConfigured: boolean;
@@ -35,6 +35,10 @@ export interface TenantReport {
   readonly gateway: readonly string[];
   /** Whether the gateway masquerades what leaves the tenant. */
   readonly isMasqueraded: boolean;
+  /** What wires its endpoints: `bridge` or `ovs`. */
+  readonly datapath: string | null;
+  readonly encapsulation: string | null;
+  /** The tenant's own links; null with Open vSwitch, where all tenants share a bridge. */
   readonly bridge: string | null;
   readonly vxlan: string | null;
   /** The sets of ranges that weft gives addresses from; empty where it gives none. */
@@ -62,13 +66,15 @@ function reportPresent(node: NodeState, { vni, segment }: SegmentRecord): Tenant
     peers: segment.peers.map(formatAddress),
     gateway: gateway?.addresses.map(formatInterfaceAddress) ?? [],
     isMasqueraded: gateway?.masquerade ?? false,
-    bridge: bridgeName(vni),
-    vxlan: vxlanName(vni),
+    datapath: segment.datapath ?? 'bridge',
+    encapsulation: segment.encapsulation ?? 'vxlan',
+    bridge: segment.datapath === 'ovs' ? null : bridgeName(vni),
+    vxlan: segment.datapath === 'ovs' ? null : vxlanName(vni),
   };
 }
 
 function reportAbsent(node: NodeState, { name, vni }: TenantConf): TenantReport {
-  const unsettled = { vtepAddress: null, vtepPort: null, mtu: null, underlayMtu: null, peers: [], gateway: [], isMasqueraded: false, bridge: null, vxlan: null };
+  const unsettled = { vtepAddress: null, vtepPort: null, mtu: null, underlayMtu: null, peers: [], gateway: [], isMasqueraded: false, datapath: null, encapsulation: null, bridge: null, vxlan: null };
   return { ...reportUse(node, name, vni), isPresent: false, ...unsettled };
 }
 
@@ -87,7 +93,7 @@ function reportUse(node: NodeState, tenant: string, vni: Vni | undefined): Use {
   };
 }
 
-const header = ['TENANT', 'VNI', 'ENDPOINTS', 'VTEP', 'PORT', 'MTU', 'GATEWAY', 'PEERS'] as const;
+const header = ['TENANT', 'VNI', 'DATAPATH', 'ENDPOINTS', 'VTEP', 'PORT', 'MTU', 'GATEWAY', 'PEERS'] as const;
 const nameCharactersMax = 30;
 const listCharactersMax = 48;
 
@@ -97,6 +103,7 @@ export function renderTenants(tenants: readonly TenantReport[]): string {
   const rows = tenants.map((tenant): readonly Cell[] => [
     shorten(tenant.tenant, nameCharactersMax),
     textOf(tenant.vni),
+    textOf(tenant.datapath),
     `${tenant.endpoints}/${tenant.endpointsMax}`,
     textOf(tenant.vtepAddress),
     textOf(tenant.vtepPort),
