@@ -96,7 +96,7 @@ t.test('the tenants of a node, and how it is', { skip, timeout: 60_000 }, async 
       },
       { tenant: 'red', vni: 1002, endpoints: 1 },
     ]);
-    t.match((await runWeft(node, ['tenants'])).stdout, /^TENANT .*\nblue +1001 +2\/\d+ +10\.200\.0\.11 +4789 +1450 +- +10\.200\.0\.12\nred /);
+    t.match((await runWeft(node, ['tenants'])).stdout, /^TENANT .*\nblue +1001 +bridge +2\/\d+ +10\.200\.0\.11 +4789 +1450 +- +10\.200\.0\.12\nred /);
   });
 
   await t.test('weft status', async (t) => {

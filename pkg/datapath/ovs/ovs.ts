@@ -24,6 +24,7 @@ import { observeNow } from '../observation.ts';
 import type { PortRequest } from '../datapath.ts';
 import { collectGarbage } from './collect.ts';
 import { describePort, describeSegment } from './faults.ts';
+import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { attachPort, detachPort, type OvsParts } from './port.ts';
 import { ovsRepair } from './repair.ts';
 import { removeSegment, updateSegment } from './segment.ts';
@@ -72,8 +73,8 @@ async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, ne
   return [
     ...(typeof snapshot === 'string' ? [snapshot] : [...describeSegment(segment, snapshot), ...(isPlugged ? describePort(port, snapshot) : [])]),
     ...(way === undefined ? [] : [way]),
-    ...faultsInWords(hostEndFaults(port, seen, (host) => bandwidthFaults(port, host.index, seen))),
-    ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => containerFaults(route, port))),
+    ...faultsInWords(hostEndFaults(port, seen, (host) => bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen))),
+    ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, tenants.isUserspace)])),
     ...describeGuardDamage(kernel.netfilter, segmentElements(segment)),
   ];
 }

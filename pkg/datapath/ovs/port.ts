@@ -4,11 +4,12 @@ import { isWeftError } from '../../errors/weft-error.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import type { AttachedLink, PortRequest } from '../datapath.ts';
-import { exchangeAside, exchangeNow, type Exchange, type Exchanges } from '../exchange.ts';
+import { exchangeAside, exchangeNow, type Exchanges } from '../exchange.ts';
 import { baseTables, ensureTables, missingTables } from '../guard/guard.ts';
 import type { Kernel } from '../kernel.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
 import { announcementPackets, flowsOf, portFlows, type LocalPort, type TenantNetwork } from './flows/flows.ts';
+import { limitedOnHost, limitInside } from './limits.ts';
 import { externalIdsOf } from './rows.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 import { added, type Tenants } from './tenants.ts';
@@ -30,9 +31,10 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   const host = await exchangeAside(kernel, plug(parts, request));
   const [plugged, set] = await Promise.allSettled([
     ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) }),
-    exchangeAside(kernel, settingUp(containerEnd(request, host.peerIndex))),
+    exchangeAside(kernel, setUpContainer(tenants, request, host.peerIndex)),
   ]);
   for (const outcome of [plugged, set]) if (outcome.status === 'rejected') throw outcome.reason;
+  limitHost(parts, request.port, host);
   await openPort(parts, network, { ofport: (plugged as PromiseFulfilledResult<number>).value, port: request.port });
   return { hostMac: host.mac };
 }
@@ -44,19 +46,24 @@ function* plug({ kernel, tenants }: OvsParts, request: PortRequest): Exchanges<H
   const host = yield* makeVeth(kernel, request);
   // Whoever sends by the userspace datapath must not leave its checksums to a network card (OVS's userspace-checksum-offloading.rst).
   if (tenants.isUserspace) kernel.setTxChecksumIn(netnsFd, port.containerIf, false);
-  limitBandwidth(kernel.route, port, host.index);
   // An interface with an IPv6 address is one that the userspace datapath looks for tunnels at (ofproto-dpif-xlate.c, terminate_native_tunnel).
   yield { requests: [setNoLinkLocal(port.hostIf), setLink(port.hostIf, { alias: port.alias, isUp: true, isArpOff: true })] };
   return host;
 }
 
-function* settingUp(exchange: Exchange): Exchanges<void> {
-  yield exchange;
+function* setUpContainer({ isUserspace }: Tenants, request: PortRequest, index: number): Exchanges<void> {
+  const { requests, ...place } = containerEnd(request, index);
+  yield { ...place, requests: [...limitInside(request.port, { index, isUserspace }), ...requests] };
 }
 
 /** The tables without which frames that the userspace datapath only copies would reach the host's IP stack. */
 function ensureHostGuard(kernel: Kernel): void {
   if (missingTables(kernel.netfilter, baseTables).length > 0) ensureTables(kernel.netfilter, []);
+}
+
+/** Behind the plugging in: ovs-vswitchd takes other qdiscs off an interface that becomes its port (netdev-linux.c, netdev_linux_set_qos). */
+function limitHost({ kernel, tenants }: OvsParts, port: AttachmentPort, host: HostEnd): void {
+  limitBandwidth(kernel.route, limitedOnHost(port, tenants.isUserspace), host.index);
 }
 
 /** Sends the port's flows, and tells the others where it is. */
@@ -105,10 +112,11 @@ function isKnown(ovs: OvsSwitch): boolean {
 export function remakePort(parts: OvsParts, request: PortRequest): Promise<void> {
   const { kernel, ovs, tenants } = parts;
   const host = exchangeNow(kernel, plug(parts, request));
-  exchangeNow(kernel, settingUp(containerEnd(request, host.peerIndex)));
+  exchangeNow(kernel, setUpContainer(tenants, request, host.peerIndex));
   return (async () => {
     const network = await tenants.ensure(request.segment);
     const ofport = await ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) });
+    limitHost(parts, request.port, host);
     await openPort(parts, network, { ofport, port: request.port });
   })();
 }

@@ -4,17 +4,19 @@
  */
 import { closeSync } from 'node:fs';
 import { describeError, WeftError } from '../../errors/weft-error.ts';
+import type { Netlink } from '../../netlink/netlink-socket.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
 import { findNetnsId, openNetnsById } from '../../sys/netns.ts';
 import { bandwidthFaults } from '../bandwidth.ts';
 import { containerFaults } from '../container-faults.ts';
-import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
+import { nothingWrong, repairInRounds, type Fault, type Repair, type RouteHands } from '../fault.ts';
 import { gatewayFaults } from '../gateway.ts';
 import { hostEndFaults, type PortHands } from '../host-end-faults.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
+import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { remakePort, replugPort, type OvsParts } from './port.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
 
@@ -54,7 +56,7 @@ function repairSegment({ kernel, tenants }: OvsParts, segment: Segment, { seen, 
 }
 
 function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: Seen): Repair {
-  const { kernel } = parts;
+  const { kernel, tenants } = parts;
   const { segment, port } = request;
   const now = observeNow(kernel);
   // With its namespace a port goes: that is no damage.
@@ -67,7 +69,7 @@ function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: 
       if (rest === undefined) throw new WeftError('tryAgainLater', `The container's namespace ${request.netns} is gone`);
     },
   };
-  const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> => hostEndFaults(port, view, (host) => bandwidthFaults(port, host.index, view));
+  const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> => hostEndFaults(port, view, (host) => bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, view));
   const host = seen !== undefined && faultsOf(seen).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(now), hands);
   const remade = rest;
   if (remade !== undefined) return { ...host, rest: mended([], 'plugged in again', () => remade) };
@@ -87,8 +89,9 @@ async function mended(faults: readonly string[], done: string, work: () => Promi
 }
 
 /** What the kernel refuses in there is the container's own doing: it has switched IPv6 off, say. */
-function repairContainer({ kernel }: OvsParts, request: PortToRepair): Repair {
-  const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => containerFaults(route, request.port), { route })));
+function repairContainer({ kernel, tenants }: OvsParts, request: PortToRepair): Repair {
+  const faultsOf = (route: Netlink): Fault<RouteHands>[] => [...containerFaults(route, request.port), ...insideLimitFaults(route, request.port, tenants.isUserspace)];
+  const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => faultsOf(route), { route })));
   return repair === undefined ? gone : { repaired: repair.repaired, left: [...repair.left, ...repair.failed], failed: [] };
 }
 

@@ -57,6 +57,7 @@ function wiredByOvs(datapath: Datapath): Datapath {
     check: (request) => datapath.check(requestOf(request)),
     collect: (known) => datapath.collect(stateOf(known)),
     findObstacle: (segment) => datapath.findObstacle(segmentOf(segment)),
+    observe: (segments) => datapath.observe(segments.map(segmentOf)),
     repairSegment: (segment, seen) => datapath.repairSegment(segmentOf(segment), seen),
     repairPort: (request, seen) => datapath.repairPort(requestOf(request), seen),
     repairContainer: (request) => datapath.repairContainer(requestOf(request)),
