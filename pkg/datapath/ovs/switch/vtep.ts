@@ -37,8 +37,7 @@ export function checkVtep(rows: SwitchRows, bridge: string, { egressLink, datapa
 function remedy(link: string): string {
   return [
     `Either put the network card on a bridge of its own (ovs-vsctl add-br br-phy -- set bridge br-phy datapath_type=netdev -- add-port br-phy ${link}), move the VTEP's address from ${link} to br-phy`,
-    'and drop in nftables what the kernel still receives on the card; or run ovs-vswitchd in a network namespace of its own behind a veth that is a port of such a bridge',
-    'and have the node forward the UDP port of tunnels to the address there; or set ovs.datapathType to "system" where the kernel has the openvswitch module',
+    'and drop in nftables what the kernel still receives on the card; or set ovs.datapathType to "system" where the kernel has the openvswitch module',
   ].join(' ');
 }
 
