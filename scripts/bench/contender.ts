@@ -40,6 +40,11 @@ export function weftLaunched(launcher: string, env: Readonly<Record<string, stri
   return { name: 'weft', executable: launcher, conf: weftConf, env: pluginEnv(env) };
 }
 
+/** The same with Open vSwitch, whose VTEP is on a bridge of its own. */
+export function weftOverOvs(launcher: string, env: Readonly<Record<string, string>>): Contender {
+  return { name: 'weft', executable: launcher, conf: { ...weftConf, datapath: 'ovs', vtep: { interface: 'br-phy' } }, env: pluginEnv(env) };
+}
+
 /** weft as one process for each call, beside the daemon: same ledger, same bridge. */
 export function weftAlone(executable: string, env: Readonly<Record<string, string>>): Contender {
   return { name: 'weft alone', executable, conf: weftConf, env: pluginEnv(env) };

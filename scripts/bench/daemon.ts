@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inNetns } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import { parseCalls, type LoggedCall } from './daemon-log.ts';
-import type { BenchLab } from './lab.ts';
+import type { LabNode } from './lab.ts';
 import { readCpuMs } from './proc.ts';
 
 const startDeadlineMs = 30_000;
@@ -29,7 +29,7 @@ export class Daemon {
   readonly #logPath: string;
 
   /** Starts it and waits until it takes calls. @throws Error with its log when it does not */
-  static async start({ scope, node, directory, executables, env }: BenchLab, { logLevel }: { readonly logLevel: 'info' | 'debug' }): Promise<Daemon> {
+  static async start({ scope, node, directory, executables, env }: LabNode, { logLevel }: { readonly logLevel: 'info' | 'debug' }): Promise<Daemon> {
     started += 1;
     const logPath = join(directory, `daemon-${started}.log`);
     const log = openSync(logPath, 'w');

@@ -19,7 +19,8 @@ export interface Executables {
   readonly launcher: string;
 }
 
-export interface BenchLab {
+/** A node on which weft is measured. */
+export interface LabNode {
   readonly scope: TeardownScope;
   /** Name of the node's namespace. */
   readonly node: string;
@@ -29,6 +30,9 @@ export interface BenchLab {
   /** The variables of the launcher, of weft alone and of the daemon. */
   readonly env: Readonly<Record<string, string>>;
   readonly launched: Contender;
+}
+
+export interface BenchLab extends LabNode {
   readonly alone: Contender;
   readonly reference: Contender;
 }
@@ -53,14 +57,14 @@ export function makeLab(scope: TeardownScope, executables: Executables): BenchLa
 }
 
 /** Makes container namespaces. @returns their paths */
-export function makeContainers({ scope }: BenchLab, count: number): readonly string[] {
+export function makeContainers({ scope }: LabNode, count: number): readonly string[] {
   return createManyNetns(scope, count, 'c').map(netnsPath);
 }
 
-/** The machine's own state and configuration are left alone. */
-function makeWeftPlaces(directory: string, weft: string): Readonly<Record<string, string>> {
+/** Where weft is to have its state and configuration, as variables: the machine's own are left alone. */
+export function makeWeftPlaces(directory: string, weft: string, nodeConf = 'node: bench\n'): Readonly<Record<string, string>> {
   const [state, runtime, config] = [join(directory, 'state'), join(directory, 'run'), join(directory, 'weft.yaml')];
   for (const path of [state, runtime]) mkdirSync(path, { mode: 0o700 });
-  writeFileSync(config, 'node: bench\n');
+  writeFileSync(config, nodeConf);
   return { WEFT_EXE: resolve(weft), WEFT_STATE_DIR: state, WEFT_RUN_DIR: runtime, WEFT_CONFIG: config };
 }

@@ -1,12 +1,14 @@
 /**
- * `make bench`: what weft costs, through launcher and daemon, beside the reference plugins in the same run. The contenders
- * take turns, so that whatever else the machine does hits them all; only the ratios are worth quoting.
+ * `make bench`: what weft costs, through launcher and daemon, beside the reference plugins in the same run, and with Open vSwitch beside
+ * the same work done by hand. The contenders take turns, so that whatever else the machine does hits them all; only the ratios are worth
+ * quoting.
  *
  * WEFT_BENCH_ROUNDS scales the run; WEFT_BIN and WEFT_LAUNCHER name other executables than those in dist/.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CleanupStack } from '../../e2e/harness/cleanup-stack.ts';
+import { openVSwitchTools } from '../../pkg/testing/openvswitch.ts';
+import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { pluginDirectory } from './contender.ts';
 import { makeLab, type Executables } from './lab.ts';
 import { measureAll } from './measure.ts';
@@ -38,10 +40,8 @@ async function main(): Promise<void> {
 }
 
 function requireLab(): void {
-  if (process.getuid?.() !== 0) throw new Error('make bench needs root: it makes network namespaces');
-  for (const needed of [executables.weft, executables.launcher, `${pluginDirectory}/bridge`]) {
-    if (!existsSync(needed)) throw new Error(`${needed} is missing: run make build and scripts/setup.sh bench`);
-  }
+  const lack = skipUnless({ root: true, tools: ['ip', 'nft', 'ethtool', ...openVSwitchTools], executables: [executables.weft, executables.launcher, `${pluginDirectory}/bridge`] });
+  if (lack !== false) throw new Error(`make bench ${lack}: run make build and scripts/setup.sh bench`);
 }
 
 function progress(text: string): void {

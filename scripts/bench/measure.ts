@@ -3,8 +3,11 @@ import { measureBursts, type BurstTimes } from './bursts.ts';
 import { callJob, type Contender } from './contender.ts';
 import type { Daemon } from './daemon.ts';
 import { measureEndpointCounts, type CountFigures } from './endpoint-counts.ts';
+import { fallbackOf, sumOf, type Fallback } from './fallback.ts';
 import { measureFootprint, measureStarts, type Footprint } from './footprint.ts';
 import { makeContainers, type BenchLab } from './lab.ts';
+import { makeOvsLab } from './ovs-lab.ts';
+import { measureOvs, type OvsFigures } from './ovs.ts';
 import type { Settings } from './settings.ts';
 import { measureLauncher, measureSingleCalls } from './single-calls.ts';
 import { summarise, type Summary } from './statistics.ts';
@@ -22,8 +25,9 @@ export interface BenchFigures {
   readonly launcher: readonly (readonly [string, Summary])[];
   readonly counts: readonly CountFigures[];
   readonly tracedTimes: readonly DaemonTimes[];
-  /** ADDs and DELs of the launcher, and those of them that were done by weft alone and not by the daemon. */
-  readonly fallback: { readonly launched: number; readonly doneAlone: number };
+  /** On both nodes. */
+  readonly fallback: Fallback;
+  readonly ovs: OvsFigures;
 }
 
 /** Says what happens. */
@@ -34,7 +38,7 @@ const footprintContainers = 8;
 /** One container of each contender's stays, and so do the bridges: the usual case is a node that has containers. */
 const residents = 2;
 
-/** Measures everything with one daemon, except the steps. @throws Error when a call fails */
+/** Measures everything with one daemon, except the steps, and Open vSwitch on a node of its own. @throws Error when a call fails */
 export async function measureAll(lab: BenchLab, settings: Settings, progress: Progress): Promise<BenchFigures> {
   progress(`${settings.burstSize + residents} container namespaces are made`);
   const [ofWeft, ofReference, ...free] = makeContainers(lab, settings.burstSize + residents) as [string, string, ...string[]];
@@ -50,7 +54,8 @@ export async function measureAll(lab: BenchLab, settings: Settings, progress: Pr
   await daemon.stop();
   progress('a daemon that logs its steps');
   const tracedTimes = await measureSteps(lab, free[0] as string, settings);
-  return { startMs: summarise(startMs), footprint, ...calls, counts, tracedTimes, fallback };
+  const ovs = await measureOvs(await makeOvsLab(lab.scope, lab.executables), settings, progress);
+  return { startMs: summarise(startMs), footprint, ...calls, counts, tracedTimes, fallback: sumOf(fallback, ovs.fallback), ovs };
 }
 
 interface CallParts {
@@ -74,10 +79,4 @@ async function measureCalls(lab: BenchLab, { daemon, free, progress }: CallParts
 async function attachResidents({ spawner, launched, reference }: BenchLab, [ofWeft, ofReference]: readonly [string, string]): Promise<void> {
   await spawner.runOne(callJob(launched, { verb: 'ADD', containerId: 'resident', netns: ofWeft }));
   await spawner.runOne(callJob(reference, { verb: 'ADD', containerId: 'resident', netns: ofReference }));
-}
-
-function fallbackOf({ spawner, launched: { executable } }: BenchLab, daemon: Daemon): BenchFigures['fallback'] {
-  const launched = spawner.executions(executable, 'ADD') + spawner.executions(executable, 'DEL');
-  const done = daemon.calls().filter(({ verb }) => verb === 'ADD' || verb === 'DEL').length;
-  return { launched, doneAlone: launched - done };
 }

@@ -5,8 +5,9 @@ import type { CountFigures } from './endpoint-counts.ts';
 import type { Footprint } from './footprint.ts';
 import { describeGoals, goalsOf, isReached, type Goal, type GoalFigures } from './goals.ts';
 import type { BenchFigures } from './measure.ts';
+import { ovsGoalFigures, renderOvsCalls, renderOvsLoads } from './ovs-report.ts';
 import type { Settings } from './settings.ts';
-import { verbRatios, type Verbs } from './verbs.ts';
+import { percentiles, verbCells, verbRatios, type Verbs } from './verbs.ts';
 import type { Summary } from './statistics.ts';
 import type { DaemonTimes } from './steps.ts';
 import { formatMiB, formatMs, formatRatio, renderTable } from './table.ts';
@@ -24,10 +25,19 @@ export function renderReport(figures: BenchFigures, settings: Settings): string 
     section('In the daemon; ms by its log, waiting for a turn included', renderDaemonTimes(figures.daemonTimes, figures.tracedTimes)),
     section(`Calls on a full node, ${settings.endpointRounds} rounds; ms, and p50 as a share of the reference's with one endpoint`, renderCounts(figures.counts)),
     section('The daemon', renderFootprint(figures.footprint, figures)),
+    ...ovsSections(figures.ovs, settings),
     section('Goals', renderGoals(goals)),
     `${doneAlone === 0 ? 'All' : `${launched - doneAlone} of`} ${launched} ADDs and DELs of the launcher were done by the daemon${doneAlone === 0 ? '' : ', the others by weft alone: the figures are not the daemon\'s'}.`,
     describeGoals(goals),
   ].join('\n');
+}
+
+function ovsSections(ovs: BenchFigures['ovs'], { rounds, ovsLoadRounds }: Settings): readonly string[] {
+  return [
+    section(`Open vSwitch, userspace: one call at a time, ${rounds} rounds by turns; a port with ${ovs.flows} flows`, renderOvsCalls(ovs)),
+    section('Open vSwitch: in the daemon; ms by its log; what is no step is waiting for the switch', renderDaemonTimes(ovs.daemonTimes, ovs.tracedTimes)),
+    section(`Open vSwitch: calls by what is on the switch, ${ovsLoadRounds} rounds; by hand p50`, renderOvsLoads(ovs)),
+  ];
 }
 
 function section(title: string, body: string): string {
@@ -46,7 +56,7 @@ function burstRatiosOf(figures: BenchFigures['bursts']): BurstTimes {
   return { add: own.add / reference.add, del: own.del / reference.del };
 }
 
-function goalFigures({ footprint, counts }: BenchFigures, { ratios, burstRatios }: { readonly ratios: Verbs; readonly burstRatios: BurstTimes }): GoalFigures {
+function goalFigures({ footprint, counts, ovs }: BenchFigures, { ratios, burstRatios }: { readonly ratios: Verbs; readonly burstRatios: BurstTimes }): GoalFigures {
   const [empty, full] = [counts[0], counts.at(-1)];
   if (empty === undefined || full === undefined) throw new RangeError('there are no figures of nodes with endpoints');
   return {
@@ -55,21 +65,16 @@ function goalFigures({ footprint, counts }: BenchFigures, { ratios, burstRatios 
     addFullNode: full.weft.add.p50 / empty.weft.add.p50,
     memoryGrowth: growthOf(footprint) / 2 ** 20,
     idleCpu: (footprint.idleCpuMs / footprint.idleMs) * 100,
+    ...ovsGoalFigures(ovs),
   };
-}
-
-const percentiles = ['ADD p50', 'ADD p95', 'DEL p50', 'DEL p95'];
-
-function cellsOf({ add, del }: Verbs, format: (figure: number) => string): readonly string[] {
-  return [add.p50, add.p95, del.p50, del.p95].map(format);
 }
 
 /** @param ratios the first contender's as shares of the last one's */
 function renderSingleCalls(figures: readonly (readonly [Contender, Verbs])[], ratios: Verbs): string {
   return renderTable([
     ['', ...percentiles],
-    ...figures.map(([{ name }, verbs]) => [name, ...cellsOf(verbs, formatMs)]),
-    ['weft : bridge+host-local', ...cellsOf(ratios, formatRatio)],
+    ...figures.map(([{ name }, verbs]) => [name, ...verbCells(verbs, formatMs)]),
+    ['weft : bridge+host-local', ...verbCells(ratios, formatRatio)],
   ]);
 }
 
@@ -101,7 +106,7 @@ function renderDaemonTimes(inUse: readonly DaemonTimes[], traced: readonly Daemo
 function renderCounts(figures: readonly CountFigures[]): string {
   return renderTable([
     ['endpoints', ...percentiles, 'ADD ratio', 'DEL ratio', 'daemon'],
-    ...figures.map(({ endpoints, weft, ratios, resident }) => [String(endpoints), ...cellsOf(weft, formatMs), formatRatio(ratios.add.p50), formatRatio(ratios.del.p50), `${formatMiB(resident)} MiB`]),
+    ...figures.map(({ endpoints, weft, ratios, resident }) => [String(endpoints), ...verbCells(weft, formatMs), formatRatio(ratios.add.p50), formatRatio(ratios.del.p50), `${formatMiB(resident)} MiB`]),
   ]);
 }
 

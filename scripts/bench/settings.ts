@@ -18,6 +18,11 @@ export interface Settings {
   /** Endpoints on the node, in ascending order. */
   readonly endpoints: readonly number[];
   readonly endpointRounds: number;
+  /** The same with Open vSwitch, where a round takes most of a second once there are many. */
+  readonly ovsEndpoints: readonly number[];
+  readonly ovsLoadRounds: number;
+  /** Endpoints elsewhere that the switch knows, beside the fewest on the node. */
+  readonly ovsRemotes: number;
   readonly daemonStarts: number;
   readonly idleMs: number;
 }
@@ -36,6 +41,9 @@ export function readSettings(text: string | undefined): Settings {
     memoryLooks: 3,
     endpoints: [10, 100, 900],
     endpointRounds: share(4, 5),
+    ovsEndpoints: [10, 100, 500],
+    ovsLoadRounds: share(8, 5),
+    ovsRemotes: 10_000,
     daemonStarts: 5,
     idleMs: 5000,
   };

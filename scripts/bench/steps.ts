@@ -1,7 +1,7 @@
 /** Where the daemon's time goes, by what it logs at level debug. */
 import { samplesByStep, type LoggedCall } from './daemon-log.ts';
 import { Daemon } from './daemon.ts';
-import type { BenchLab } from './lab.ts';
+import type { LabNode } from './lab.ts';
 import type { Settings } from './settings.ts';
 import { attacher } from './single-calls.ts';
 import { median, summarise, type Summary } from './statistics.ts';
@@ -19,7 +19,7 @@ export interface DaemonTimes {
 const warmUpShare = 0.3;
 
 /** Runs a daemon of its own for this, which logs more than one in use does: its figures are not the calls' figures. */
-export async function measureSteps(lab: BenchLab, netns: string, { rounds }: Settings): Promise<readonly DaemonTimes[]> {
+export async function measureSteps(lab: LabNode, netns: string, { rounds }: Settings): Promise<readonly DaemonTimes[]> {
   const daemon = await Daemon.start(lab, { logLevel: 'debug' });
   try {
     await takeTurns(lab.spawner, [attacher(lab.launched, { netns })], { rounds });

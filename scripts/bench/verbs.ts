@@ -17,3 +17,11 @@ export function verbsOf(samples: Samples, name: string): Verbs {
 export function verbRatios(own: Verbs, reference: Verbs): Verbs {
   return { add: ratio(own.add, reference.add), del: ratio(own.del, reference.del) };
 }
+
+/** What verbCells() has, as the heads of columns. */
+export const percentiles: readonly string[] = ['ADD p50', 'ADD p95', 'DEL p50', 'DEL p95'];
+
+/** Both verbs' figures as cells of a row. */
+export function verbCells({ add, del }: Verbs, format: (figure: number) => string): readonly string[] {
+  return [add.p50, add.p95, del.p50, del.p95].map(format);
+}
