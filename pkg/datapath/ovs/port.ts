@@ -1,10 +1,11 @@
 /** A container's port: a veth pair whose host end is a port of the integration bridge, and the flows that let its frames in and out. */
-import { setLink, setNoLinkLocal } from '../../netlink/link.ts';
-import { isWeftError } from '../../errors/weft-error.ts';
+import { setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
+import { isWeftError, WeftError } from '../../errors/weft-error.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import type { AttachedLink, PortRequest } from '../datapath.ts';
 import { exchangeAside, exchangeNow, type Exchanges } from '../exchange.ts';
+import { findLinks } from '../find-links.ts';
 import { baseTables, ensureTables, missingTables } from '../guard/guard.ts';
 import type { Kernel } from '../kernel.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
@@ -34,7 +35,7 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
     exchangeAside(kernel, setUpContainer(tenants, request, host.peerIndex)),
   ]);
   for (const outcome of [plugged, set]) if (outcome.status === 'rejected') throw outcome.reason;
-  limitHost(parts, request.port, host);
+  limitHost(parts, request.port, host.index);
   await openPort(parts, network, { ofport: (plugged as PromiseFulfilledResult<number>).value, port: request.port });
   return { hostMac: host.mac };
 }
@@ -62,8 +63,14 @@ function ensureHostGuard(kernel: Kernel): void {
 }
 
 /** Behind the plugging in: ovs-vswitchd takes other qdiscs off an interface that becomes its port (netdev-linux.c, netdev_linux_set_qos). */
-function limitHost({ kernel, tenants }: OvsParts, port: AttachmentPort, host: HostEnd): void {
-  limitBandwidth(kernel.route, limitedOnHost(port, tenants.isUserspace), host.index);
+function limitHost({ kernel, tenants }: OvsParts, port: AttachmentPort, index: number): void {
+  limitBandwidth(kernel.route, limitedOnHost(port, tenants.isUserspace), index);
+}
+
+function requireLink(kernel: Kernel, name: string): Link {
+  const [link] = findLinks(kernel.route, [name]);
+  if (link === undefined) throw new WeftError('tryAgainLater', `The host interface ${name} is gone`);
+  return link;
 }
 
 /** Sends the port's flows, and tells the others where it is. */
@@ -116,15 +123,20 @@ export function remakePort(parts: OvsParts, request: PortRequest): Promise<void>
   return (async () => {
     const network = await tenants.ensure(request.segment);
     const ofport = await ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) });
-    limitHost(parts, request.port, host);
+    limitHost(parts, request.port, host.index);
     await openPort(parts, network, { ofport, port: request.port });
   })();
 }
 
 /** Plugs in what is there, or only sends its flows, where that is missing. */
 export async function replugPort(parts: OvsParts, segment: Segment, port: AttachmentPort): Promise<void> {
-  const { ovs, tenants } = parts;
+  const { kernel, ovs, tenants } = parts;
   const network = await tenants.ensure(segment);
-  const ofport = ovs.ports().get(port.hostIf)?.ofport ?? await ovs.addPort({ name: port.hostIf, externalIds: externalIdsOf(port) });
+  const row = ovs.ports().get(port.hostIf);
+  // A row whose device has gone and come back stays dead until it is made anew.
+  const isAlive = row?.ofport !== undefined && row.ifIndex !== 0;
+  const ofport = isAlive ? row.ofport : await ovs.addPort({ name: port.hostIf, externalIds: externalIdsOf(port) });
+  const { index } = requireLink(kernel, port.hostIf);
+  limitHost(parts, port, index);
   await openPort(parts, network, { ofport, port });
 }
