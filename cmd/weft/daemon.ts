@@ -125,6 +125,8 @@ class Daemon {
     const ovs = openSwitch(conf.current.ovs, { backOffMaxMs: switchBackOffMaxMs });
     ovs.onFlowsLost(() => this.#reconciler?.look(everything));
     ovs.onPortsChanged(() => this.#reconciler?.look(everything));
+    // DELs have been written down meanwhile.
+    ovs.onReturn(() => this.#reconciler?.look(everything));
     this.#switch = ovs;
     return ovs;
   }

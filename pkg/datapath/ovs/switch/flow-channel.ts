@@ -90,6 +90,11 @@ export class FlowChannel {
     return this.#isStarted;
   }
 
+  /** Why there is no connection; undefined where there is one, or nobody wants any. */
+  get outage(): string | undefined {
+    return this.#connection !== undefined || !this.#isStarted ? undefined : describeError(this.#reason);
+  }
+
   /** The bridge is gone, or not weft's: ends the connection; calls wait for another start(). */
   rest(): void {
     this.#isStarted = false;

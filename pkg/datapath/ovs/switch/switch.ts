@@ -20,6 +20,7 @@ import { FlowChannel } from './flow-channel.ts';
 import { findObstacle } from './obstacle.ts';
 import { PortChanges, type PortsListener } from './port-changes.ts';
 import { PortQueue } from './port-queue.ts';
+import { Presence } from './presence.ts';
 import { findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
 import { removeUnreferenced, setOptions } from './transactions.ts';
@@ -28,6 +29,8 @@ import { checkVtep, type EgressRoute } from './vtep.ts';
 
 const deadlineMsDefault = 10_000;
 const backOffMaxMsDefault = 5000;
+/** So long a call waits for an answer that had better be made again later than wait, such as a DEL. */
+const patienceMs = 1000;
 /** So long STATUS waits for an answer, at most. */
 const obstacleMs = 2000;
 /** From so many changes on they are encoded in several turns, during which others may not get in between. */
@@ -61,6 +64,7 @@ export class OvsSwitch {
   readonly #queue: PortQueue;
   readonly #channel: FlowChannel;
   readonly #changes: PortChanges;
+  readonly #presence: Presence;
   readonly #flowListeners = new Set<() => void>();
   #connecting: Promise<void> | undefined;
   /** How many removeBridge() are under way. */
@@ -79,6 +83,8 @@ export class OvsSwitch {
     const onRegained = (): void => [...this.#flowListeners].forEach((listener) => listener());
     const onNeeded = (): void => this.#connectFlows();
     this.#channel = new FlowChannel({ path: place.managementSocket, deadlineMs, backOffMaxMs, onEvent, onNeeded, onRegained });
+    const describeOutage = (): string | undefined => this.#configuration.outage ?? this.#channel.outage;
+    this.#presence = new Presence({ ask: () => this.ready(), describeOutage, patienceMs: Math.min(patienceMs, deadlineMs) });
   }
 
   /**
@@ -92,6 +98,20 @@ export class OvsSwitch {
     const { datapathType } = await this.#requireBridge(deadline);
     await this.#channel.perform((connection, left) => probe(connection, left), { deadlineMs: deadline.deadlineMs });
     return { datapathType };
+  }
+
+  /**
+   * As ready(), for whoever would rather come again than wait: it waits a second for a switch that has gone, and not at all for one that
+   * is known to be gone. Those who are turned away are told by onReturn().
+   * @throws WeftError tryAgainLater; as ready() does
+   */
+  present(): Promise<void> {
+    return this.#presence.require();
+  }
+
+  /** Waits for something that was asked of the switch as long as that is there. @throws as present() does, and the work goes on behind it; what the work throws */
+  whilePresent<R>(work: Promise<R>): Promise<R> {
+    return this.#presence.during(work);
   }
 
   /** Why an ADD cannot work with this Open vSwitch, in words that say what to change; undefined where it can. Changes nothing. */
@@ -189,6 +209,11 @@ export class OvsSwitch {
     return () => this.#flowListeners.delete(listener);
   }
 
+  /** Calls the function when the switch answers again after it has turned callers of present() away. It must not throw. @returns a function that ends it */
+  onReturn(listener: () => void): () => void {
+    return this.#presence.onReturn(listener);
+  }
+
   /**
    * Calls the function with the names of weft's ports that have gone or changed without this switch having been asked for it; that a link
    * went up or down is not told. It must not throw.
@@ -226,6 +251,7 @@ export class OvsSwitch {
 
   /** Ends it, for good; who still waits is told. */
   async close(): Promise<void> {
+    this.#presence.close();
     await Promise.all([this.#channel.close(), this.#configuration.close()]);
   }
 
