@@ -2,18 +2,20 @@
 import type { Flow } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
-import { floodFlows, portFlows, segmentFlows, type TenantNetwork } from './flows/flows.ts';
+import { baseFlows, cookieOf, floodFlows, portFlows, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
 import { localPorts, tunnelOf } from './rows.ts';
-import { missingFlows, type SwitchSnapshot } from './snapshot.ts';
+import { missingFlows, surplusFlows, type SwitchSnapshot } from './snapshot.ts';
 import type { SwitchPort } from './switch/rows.ts';
-import { tunnelName } from './switch/tunnel.ts';
+import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './switch/tunnel.ts';
 
 /** The tenant's network as the switch's rows have it; what is wrong with them, in words. */
 export function findNetwork(segment: Segment, { ports }: Pick<SwitchSnapshot, 'ports'>): TenantNetwork | readonly string[] {
-  const tunnel = ports.get(tunnelName(tunnelOf(segment)));
+  const settings = tunnelOf(segment);
+  const tunnel = ports.get(tunnelName(settings));
   const gateway = ports.get(bridgeName(segment.vni));
   const faults = [
-    ...rowFaults(`the tunnel ${tunnelName(tunnelOf(segment))}`, tunnel),
+    ...rowFaults(`the tunnel ${tunnelName(settings)}`, tunnel),
+    ...(tunnel === undefined ? [] : tunnelFaults(settings, tunnel)),
     ...(segment.gateway === undefined ? [] : rowFaults(`the gateway's interface ${bridgeName(segment.vni)}`, gateway)),
   ];
   if (faults.length > 0 || tunnel?.ofport === undefined) return faults;
@@ -27,9 +29,10 @@ function rowFaults(what: string, row: SwitchPort | undefined): string[] {
   return [];
 }
 
-/** Flows that the tenant lacks, whatever its ports. */
-export function missingSegmentFlows(network: TenantNetwork, snapshot: SwitchSnapshot): readonly Flow[] {
-  return missingFlows(snapshot, [...segmentFlows(network), ...floodFlows(network, localPorts(snapshot.ports, network.segment.vni))]);
+function tunnelFaults(settings: TunnelSettings, { type, options }: SwitchPort): string[] {
+  const wanted = tunnelOptions(settings);
+  if (type !== settings.type) return [`the tunnel ${tunnelName(settings)} is of the type "${type}" and not "${settings.type}"`];
+  return hasOptions(options, wanted) ? [] : [`the tunnel ${tunnelName(settings)} has other options than ${Object.entries(wanted).map(([key, value]) => `${key}=${value}`).join(', ')}`];
 }
 
 /** What is wrong with the switch's part of a port, in words. */
@@ -39,16 +42,34 @@ export function describePort(port: AttachmentPort, snapshot: SwitchSnapshot): st
   if (row?.ofport === undefined) return faults;
   // The userspace datapath shows a port whose device is gone as whole in everything but this.
   if (row.ifIndex === 0) return [`Open vSwitch has lost the host interface ${port.hostIf}`];
-  const missing = missingFlows(snapshot, portFlows({ ofport: row.ofport, port })).length;
-  return missing === 0 ? [] : [`the switch lacks ${countOf(missing)} of ${port.hostIf}`];
+  return flowFaults(snapshot, { wanted: portFlows({ ofport: row.ofport, port }), owner: { kind: 'port', vni: port.vni, ofport: row.ofport }, what: port.hostIf });
 }
 
 /** What is wrong with the switch's part of a tenant's network, in words. */
 export function describeSegment(segment: Segment, snapshot: SwitchSnapshot): readonly string[] {
   const network = findNetwork(segment, snapshot);
   if (!('segment' in network)) return network;
-  const missing = missingSegmentFlows(network, snapshot).length;
-  return missing === 0 ? [] : [`the switch lacks ${countOf(missing)} of tenant ${segment.tenant}`];
+  const { vni, tenant, vtepPort } = segment;
+  const wanted = [...segmentFlows(network), ...floodFlows(network, localPorts(snapshot.ports, vni))];
+  const shared = missingFlows(snapshot, baseFlows([vtepPort])).length;
+  return [
+    ...flowFaults(snapshot, { wanted, owner: { kind: 'segment', vni }, what: `tenant ${tenant}` }),
+    ...(shared === 0 ? [] : [`the switch lacks ${countOf(shared)} of every tenant`]),
+  ];
+}
+
+interface WantedFlows {
+  readonly wanted: readonly Flow[];
+  readonly owner: FlowOwner;
+  readonly what: string;
+}
+
+function flowFaults(snapshot: SwitchSnapshot, { wanted, owner, what }: WantedFlows): string[] {
+  const [missing, surplus] = [missingFlows(snapshot, wanted).length, surplusFlows(snapshot, { wanted, cookie: cookieOf(owner) }).length];
+  return [
+    ...(missing === 0 ? [] : [`the switch lacks ${countOf(missing)} of ${what}`]),
+    ...(surplus === 0 ? [] : [`the switch has ${countOf(surplus)} of ${what} that weft did not send`]),
+  ];
 }
 
 function countOf(flows: number): string {

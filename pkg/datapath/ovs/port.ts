@@ -1,6 +1,7 @@
 /** A container's port: a veth pair whose host end is a port of the integration bridge, and the flows that let its frames in and out. */
 import { setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { isWeftError, WeftError } from '../../errors/weft-error.ts';
+import type { FlowMod } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import type { AttachedLink, PortRequest } from '../datapath.ts';
@@ -76,6 +77,10 @@ function requireLink(kernel: Kernel, name: string): Link {
 /** Sends the port's flows, and tells the others where it is. */
 async function openPort({ ovs, tenants }: OvsParts, network: TenantNetwork, local: LocalPort & { readonly port: AttachmentPort }): Promise<void> {
   await Promise.all([ovs.send(portFlows(local).map(added)), tenants.flood(network)]);
+  await announce(ovs, network, local);
+}
+
+async function announce(ovs: OvsSwitch, network: TenantNetwork, local: LocalPort): Promise<void> {
   // The container works without: others learn from its first frame.
   await Promise.allSettled(announcementPackets(network, local).map((packet) => ovs.sendPacket(packet)));
 }
@@ -128,7 +133,7 @@ export function remakePort(parts: OvsParts, request: PortRequest): Promise<void>
   })();
 }
 
-/** Plugs in what is there, or only sends its flows, where that is missing. */
+/** Plugs in what is there, or only sends its flows, where that is missing; what the port has beside them goes in the same step. */
 export async function replugPort(parts: OvsParts, segment: Segment, port: AttachmentPort): Promise<void> {
   const { kernel, ovs, tenants } = parts;
   const network = await tenants.ensure(segment);
@@ -138,5 +143,7 @@ export async function replugPort(parts: OvsParts, segment: Segment, port: Attach
   const ofport = isAlive ? row.ofport : await ovs.addPort({ name: port.hostIf, externalIds: externalIdsOf(port) });
   const { index } = requireLink(kernel, port.hostIf);
   limitHost(parts, port, index);
-  await openPort(parts, network, { ofport, port });
+  const replaced: FlowMod = { kind: 'delete', filter: flowsOf({ kind: 'port', vni: port.vni, ofport }) };
+  await Promise.all([ovs.apply([replaced, ...portFlows({ ofport, port }).map(added)]), tenants.flood(network)]);
+  await announce(ovs, network, { ofport, port });
 }

@@ -36,3 +36,9 @@ export async function takeSnapshot(ovs: OvsSwitch): Promise<SwitchSnapshot | str
 export function missingFlows({ flows }: SwitchSnapshot, wanted: readonly Flow[]): readonly Flow[] {
   return wanted.filter((flow) => flows.get(flowKey(flow))?.content !== flowContent(flow));
 }
+
+/** Flows with this cookie that are none of the wanted: somebody has sent them under weft's name. */
+export function surplusFlows({ flows }: SwitchSnapshot, { wanted, cookie }: { readonly wanted: readonly Flow[]; readonly cookie: bigint }): readonly FlowName[] {
+  const keys = new Set(wanted.map(flowKey));
+  return [...flows].filter(([key, flow]) => flow.cookie === cookie && !keys.has(key)).map(([, { name }]) => name);
+}

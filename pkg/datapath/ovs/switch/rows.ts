@@ -43,6 +43,7 @@ export interface SwitchPort {
   readonly role: Exclude<Role, 'bridge'>;
   /** '' for a network device, `internal`, or the kind of a tunnel. */
   readonly type: string;
+  readonly options: ReadonlyMap<string, string>;
   /** The number by which flows know it; undefined while ovs-vswitchd has not opened it, or cannot. A number that it has once stays in the row. */
   readonly ofport?: number;
   /** Why ovs-vswitchd cannot open it. */
@@ -169,6 +170,7 @@ function describePort(row: SwitchInterface, role: SwitchPort['role']): SwitchPor
   return {
     role,
     type: row.type,
+    options: row.options,
     externalIds,
     ...(isPortNumber(row.ofport) ? { ofport: row.ofport } : {}),
     ...(row.error === undefined || row.error === '' ? {} : { error: row.error }),

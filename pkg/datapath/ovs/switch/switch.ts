@@ -24,7 +24,7 @@ import { Presence } from './presence.ts';
 import { findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
 import { removeUnreferenced, setOptions } from './transactions.ts';
-import { tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
+import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
 import { checkVtep, type EgressRoute } from './vtep.ts';
 
 const deadlineMsDefault = 10_000;
@@ -278,7 +278,7 @@ export class OvsSwitch {
     const read = (): SwitchInterface | undefined => this.#configuration.rows.table('Interface').get(occupant.interface);
     const found = read();
     if (found === undefined || found.type !== type || !isPortNumber(found.ofport)) return undefined;
-    const isRight = found.options.size === Object.keys(options).length && Object.entries(options).every(([key, value]) => found.options.get(key) === value);
+    const isRight = hasOptions(found.options, options);
     if (!isRight) await this.#configuration.transact(setOptions(occupant.interface, options), deadline);
     const mended = isRight ? found : read();
     return (mended?.error ?? '') === '' && isPortNumber(mended?.ofport) ? mended?.ofport : undefined;

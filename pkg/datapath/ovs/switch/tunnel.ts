@@ -28,3 +28,8 @@ export function tunnelName({ type, local, port }: TunnelSettings): string {
 export function tunnelOptions({ local, port }: TunnelSettings): Readonly<Record<string, string>> {
   return { remote_ip: 'flow', key: 'flow', local_ip: formatAddress(local), dst_port: String(port), csum: String(local.family === 6) };
 }
+
+/** Whether a tunnel's row has these options and no others: a foreign one may send its frames elsewhere. */
+export function hasOptions(present: ReadonlyMap<string, string>, wanted: Readonly<Record<string, string>>): boolean {
+  return present.size === Object.keys(wanted).length && Object.entries(wanted).every(([key, value]) => present.get(key) === value);
+}
