@@ -2,6 +2,8 @@
 import { findLink, readFdb, readLinks, readRoutes } from '../../pkg/testing/observe.ts';
 import { readInterface } from './container.ts';
 import type { Attached } from './lab.ts';
+import type { LabNode } from './lab-node.ts';
+import { flowsOfVni, readSwitch, readTunnel } from './node-switch.ts';
 
 export interface SegmentView {
   readonly bridgeKind: string | undefined;
@@ -36,6 +38,37 @@ export function readSegment(netns: string, vni: number): SegmentView {
 /** Names of the kernel objects a node holds for a VNI. */
 export function segmentLinks(netns: string, vni: number): readonly string[] {
   return readLinks(netns).map(({ ifname }) => ifname).filter((name) => name === `weft-br${vni}` || name === `weft-vx${vni}`).sort();
+}
+
+/** What a tenant has on a node of either datapath. */
+export interface TenantView {
+  readonly local: unknown;
+  readonly port: unknown;
+  /** VTEPs that it exchanges frames with. */
+  readonly peers: readonly string[];
+}
+
+/** The tenant as the kernel or the switch has it; undefined where it is not there, or not whole. */
+export function readTenant(node: LabNode, vni: number): TenantView | undefined {
+  if (node.datapath === 'ovs') {
+    const tunnel = readTunnel(node.openVSwitch, vni);
+    return tunnel === undefined ? undefined : { local: tunnel.local, port: tunnel.port, peers: tunnel.peers };
+  }
+  const { vni: found, vxlanMaster, local, port, floodList } = readSegment(node.netns, vni);
+  return found === vni && vxlanMaster === `weft-br${vni}` ? { local, port, peers: floodList } : undefined;
+}
+
+/** Whatever a node has of a tenant: links of the kernel, flows of a switch. */
+export function tracesOfTenant(node: LabNode, vni: number): readonly string[] {
+  const flows = node.datapath === 'ovs' ? flowsOfVni(readSwitch(node.openVSwitch), vni) : [];
+  return [...segmentLinks(node.netns, vni), ...flows];
+}
+
+/** What an attachment's host interface is plugged into: a bridge of the kernel, or one of a switch. */
+export function pluggedInto(attached: Attached): string | undefined {
+  const { hostIf = '', hostMaster } = readAttachment(attached);
+  if (attached.node.datapath === 'bridge') return hostMaster;
+  return readSwitch(attached.node.openVSwitch).ports.includes(hostIf) ? 'weft-int' : undefined;
 }
 
 export interface AttachmentView {

@@ -2,9 +2,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { netnsPath } from '../../pkg/testing/netns.ts';
+import type { OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
 import { readLinks, readRoutes, readRuleset, type ObservedLink } from '../../pkg/testing/observe.ts';
 import { callPlugin, type CniOutcome, type Verb } from './cni-call.ts';
 import type { NetConf } from './net-conf.ts';
+import { readSwitch, switchConf, underlayBridge, type SwitchView } from './node-switch.ts';
+
+/** What wires a node's containers, as a network's configuration says it. */
+export type DatapathName = 'bridge' | 'ovs';
 
 export interface Attach {
   readonly conf: NetConf;
@@ -29,6 +34,8 @@ export interface NodeSnapshot {
   readonly links: readonly string[];
   readonly routes: readonly string[];
   readonly ruleset: string;
+  /** Where the node has one. */
+  readonly openVSwitch?: SwitchView;
 }
 
 export interface LabNodeOptions {
@@ -62,6 +69,7 @@ export class LabNode {
   /** What every process of weft on this node has in its environment. */
   readonly env: Readonly<Record<string, string>>;
   readonly #executable: string;
+  #openVSwitch: OpenVSwitch | undefined;
 
   constructor({ name, netns, ipv4, ipv6, directory, executable, env }: LabNodeOptions) {
     this.name = name;
@@ -75,6 +83,28 @@ export class LabNode {
     this.configPath = join(directory, 'weft.yaml');
     writeFileSync(this.configPath, `node: ${name}\n`);
     this.env = { PATH: process.env['PATH'] ?? '', ...env, WEFT_STATE_DIR: this.stateDirectory, WEFT_RUN_DIR: this.runDirectory, WEFT_CONFIG: this.configPath };
+  }
+
+  /** Leads weft on this node to an Open vSwitch; before its first call. */
+  useSwitch(openVSwitch: OpenVSwitch): void {
+    this.#openVSwitch = openVSwitch;
+    writeFileSync(this.configPath, `node: ${this.name}\n${switchConf(openVSwitch)}`);
+  }
+
+  /** The node's Open vSwitch. @throws Error where it has none */
+  get openVSwitch(): OpenVSwitch {
+    if (this.#openVSwitch === undefined) throw new Error(`${this.name} has no Open vSwitch`);
+    return this.#openVSwitch;
+  }
+
+  /** What wires tenants' containers here. */
+  get datapath(): DatapathName {
+    return this.#openVSwitch === undefined ? 'bridge' : 'ovs';
+  }
+
+  /** The link that has the node's addresses on the underlay. */
+  get underlayIf(): string {
+    return this.#openVSwitch === undefined ? 'eth0' : underlayBridge;
   }
 
   /** A call with exactly this CNI environment and stdin. */
@@ -114,7 +144,8 @@ export class LabNode {
   snapshot(): NodeSnapshot {
     const links = readLinks(this.netns).map(describeLink).sort();
     const routes = ([4, 6] as const).flatMap((family) => readRoutes(this.netns, family)).map(({ dst, dev }) => `${dst} ${dev ?? ''}`);
-    return { links, routes: routes.sort(), ruleset: readRuleset(this.netns) };
+    const openVSwitch = this.#openVSwitch === undefined ? {} : { openVSwitch: readSwitch(this.#openVSwitch) };
+    return { links, routes: routes.sort(), ruleset: readRuleset(this.netns), ...openVSwitch };
   }
 }
 

@@ -11,15 +11,18 @@
  *        │ underlay: bridge, 10.200.0.1/24, fd00:200::1/64    │
  *        └────────────────────────────────────────────────────┘
  *
+ * A node may have an Open vSwitch of its own, whose bridge then has the addresses (node-switch.ts).
+ *
  * Nothing of it touches the machine's own interfaces, and all of it goes with the scope it was made in.
  */
 import { join } from 'node:path';
-import { run } from '../../pkg/testing/command.ts';
+import { run, runIn } from '../../pkg/testing/command.ts';
 import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { createNetns, type TeardownScope } from '../../pkg/testing/netns.ts';
 import { describeOutcome, type CniOutcome, type CniResult } from './cni-call.ts';
 import { addressesUsable } from './container.ts';
-import { LabNode, type Attach } from './lab-node.ts';
+import { LabNode, type Attach, type DatapathName } from './lab-node.ts';
+import { startNodeSwitch } from './node-switch.ts';
 import { weftExecutable } from './weft-executable.ts';
 
 export interface LabOptions {
@@ -130,14 +133,37 @@ export function createLab(scope: TeardownScope, { nodes, underlayMtu = 1500, exe
   return new Lab(scope, underlay, made);
 }
 
+/** Builds a lab whose nodes wire tenants by these datapaths, in this order. It goes away with the scope. */
+export async function createLabOf(scope: TeardownScope, datapaths: readonly DatapathName[], options: Omit<LabOptions, 'nodes'> = {}): Promise<Lab> {
+  const lab = createLab(scope, { ...options, nodes: datapaths.length });
+  if (datapaths.includes('ovs')) lab.nodes.forEach(({ netns }, index) => computeChecksums([netns, 'eth0'], [lab.underlayNetns, `port${index + 1}`]));
+  await Promise.all(lab.nodes.map((node, index) => (datapaths[index] === 'ovs' ? plugIntoSwitch(scope, node) : undefined)));
+  return lab;
+}
+
+/** A link of veths hands checksums over uncomputed, as no network card does; Open vSwitch drops, or passes on, what it finds so. */
+function computeChecksums(...ends: readonly (readonly [netns: string, ifName: string])[]): void {
+  for (const [netns, ifName] of ends) runIn(netns, 'ethtool', '-K', ifName, 'tx', 'off');
+}
+
+/** Moves the node from its link to a bridge of an Open vSwitch. */
+async function plugIntoSwitch(scope: TeardownScope, node: LabNode): Promise<void> {
+  ip(node.netns, 'address flush dev eth0', '-6 route flush dev eth0');
+  node.useSwitch(await startNodeSwitch(scope, node.netns));
+  giveAddresses(node);
+}
+
 function connect(underlay: string, node: LabNode, { number, underlayMtu }: { readonly number: number; readonly underlayMtu: number }): void {
   ip(underlay, `link add port${number} mtu ${underlayMtu} type veth peer name eth0 mtu ${underlayMtu} netns ${node.netns}`, `link set port${number} master br0 up`);
+  ip(node.netns, 'link set lo up', 'link set eth0 up');
+  giveAddresses(node);
+}
+
+function giveAddresses({ netns, ipv4, ipv6, underlayIf }: LabNode): void {
   ip(
-    node.netns,
-    'link set lo up',
-    'link set eth0 up',
-    `addr add ${node.ipv4}/24 dev eth0`,
-    `addr add ${node.ipv6}/64 dev eth0 nodad`,
+    netns,
+    `addr add ${ipv4}/24 dev ${underlayIf}`,
+    `addr add ${ipv6}/64 dev ${underlayIf} nodad`,
     'route add default via 10.200.0.1',
     '-6 route add default via fd00:200::1',
   );

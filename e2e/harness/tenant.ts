@@ -27,7 +27,8 @@ export const red: Tenant = { name: 'red', vni: 1002 };
 export function tenantConf(lab: Lab, { name, vni, underlay = 4, subnets = {}, extra = {} }: Tenant, nodeNumber: number): NetConf {
   const node = lab.node(nodeNumber);
   const vtep = underlay === 4 ? node.ipv4 : node.ipv6;
-  return netConf({ name, vni, vtep, peers: lab.peersOf(nodeNumber, underlay), ranges: nodeRanges(nodeNumber, subnets), extra });
+  const wiring = node.datapath === 'bridge' ? {} : { datapath: node.datapath };
+  return netConf({ name, vni, vtep, peers: lab.peersOf(nodeNumber, underlay), ranges: nodeRanges(nodeNumber, subnets), extra: { ...wiring, ...extra } });
 }
 
 /**
