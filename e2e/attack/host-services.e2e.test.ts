@@ -3,21 +3,27 @@ import t from 'tap';
 import { runIn } from '../../pkg/testing/command.ts';
 import { ping } from '../harness/container.ts';
 import { renderTable } from '../harness/text-table.ts';
-import { skipWithoutLab } from '../harness/weft-executable.ts';
+import { skipWithoutLabOf } from '../harness/weft-executable.ts';
 import { arpPacket, broadcastMac, ethernet, etherTypes, udpPacket } from './frames.ts';
 import { startHostListener } from './host-listener.ts';
 import type { Scene } from './scene.ts';
 import { setStage } from './stage.ts';
 
-const skip = skipWithoutLab('tcpdump', 'python3');
 t.setTimeout(170_000);
 const port = 8080;
 /** A Linux bridge hands frames for it to the port they came in by, past the bridge's netfilter hooks (net/bridge/br_input.c). */
 const lldpMac = '01:80:c2:00:00:0e';
 
-for (const gateways of [false, true]) {
-  t.test(`services of the node, from a tenant ${gateways ? 'with' : 'without'} a gateway`, { skip }, async (t) => {
-    const stage = await setStage(t, { gateways, forwarding: true });
+const rows = [
+  { title: 'Linux bridges, a tenant without a gateway', datapath: 'bridge', gateways: false },
+  { title: 'Linux bridges, a tenant with a gateway', datapath: 'bridge', gateways: true },
+  { title: 'Open vSwitch, a tenant without a gateway', datapath: 'ovs', gateways: false },
+  { title: 'Open vSwitch, a tenant with a gateway', datapath: 'ovs', gateways: true },
+] as const;
+
+for (const { title, datapath, gateways } of rows) {
+  t.test(`services of the node: ${title}`, { skip: skipWithoutLabOf([datapath], 'tcpdump', 'python3') }, async (t) => {
+    const stage = await setStage(t, { datapaths: [datapath, datapath], gateways, forwarding: true });
     const { scene, attacker } = stage;
     const node = stage.lab.node(1);
     const listener = await startHostListener(t, node.netns, port);

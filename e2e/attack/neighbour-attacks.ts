@@ -3,7 +3,7 @@ import {
   arpPacket, broadcastMac, ethernet, etherTypes, linkLocalOf, neighbourAdvertisement, neighbourDiscovery, neighbourSolicitation,
   redirect, routerAdvertisement, routerSolicitation, withUnknownOption, type ArpFields, type ExtensionHeader, type Tag,
 } from './frames.ts';
-import type { Attack, Scene } from './scene.ts';
+import type { Attack, Scene, Station } from './scene.ts';
 
 const allNodes = { ip: 'ff02::1', mac: '33:33:00:00:00:01' };
 const allRouters = { ip: 'ff02::2', mac: '33:33:00:00:00:02' };
@@ -15,16 +15,30 @@ export function neighbourAttacks(scene: Scene): readonly Attack[] {
 
 /** The same messages telling the truth: they must arrive in the sender's tenant. */
 export function honestNeighbourMessages(scene: Scene): readonly Attack[] {
-  const { attacker, ownPeers: [peer] } = scene;
+  const { attacker, ownPeers: [peer, far] } = scene;
   const own = { senderMac: attacker.mac, senderIp: attacker.ipv4 };
   const allowed = (attack: Attack): Attack => ({ ...attack, mayReachOwn: true });
   return [
-    arp(scene, 'honest ARP request', { ...own, operation: 'request', targetIp: peer.ipv4 }),
+    arp(scene, 'honest ARP request', { ...own, operation: 'request', targetIp: far.ipv4 }),
     arp(scene, 'honest gratuitous ARP', { ...own, operation: 'request', targetIp: attacker.ipv4 }),
     nd(scene, 'honest neighbour solicitation', { message: neighbourSolicitation(peer.ipv6, attacker.mac) }),
     nd(scene, 'honest neighbour advertisement', { message: neighbourAdvertisement(attacker.ipv6, attacker.mac) }),
     nd(scene, 'honest duplicate address detection', { message: neighbourSolicitation(attacker.ipv6), src: '::' }),
   ].map(allowed);
+}
+
+/** An honest question for a container on the same node: a Linux bridge passes it on, a switch answers it itself. */
+export function questionOnNode(scene: Scene): Attack {
+  const { attacker, ownPeers: [near] } = scene;
+  const fields = { operation: 'request', senderMac: attacker.mac, senderIp: attacker.ipv4, targetIp: near.ipv4 } as const;
+  return { ...arp(scene, 'honest ARP request for a container of the own node', fields), mayReachOwn: true };
+}
+
+/** Whether a frame is the ARP reply that the station would give. */
+export function isAnswerOf({ mac, ipv4 }: Pick<Station, 'mac' | 'ipv4'>, frame: Buffer): boolean {
+  // Hardware and protocol of RFC 826, then operation 2 with the sender's addresses.
+  const reply = `08060001080006040002${mac.replaceAll(':', '')}${Buffer.from(ipv4.split('.').map(Number)).toString('hex')}`;
+  return frame.toString('hex', 6, 12) === mac.replaceAll(':', '') && frame.toString('hex', 12).startsWith(reply);
 }
 
 function arpAttacks(scene: Scene): readonly Attack[] {

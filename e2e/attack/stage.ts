@@ -5,7 +5,8 @@ import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { findLink } from '../../pkg/testing/observe.ts';
 import { readInterface } from '../harness/container.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
-import { createLab, type Lab } from '../harness/lab.ts';
+import type { DatapathName } from '../harness/lab-node.ts';
+import { createLabOf, type Lab } from '../harness/lab.ts';
 import { attachGuest, blue, red, type Guest, type Tenant } from '../harness/tenant.ts';
 import { openFrameSender, type FrameSender } from './frame-sender.ts';
 import { headerMark, linkLocalOf } from './frames.ts';
@@ -16,6 +17,8 @@ import type { Attack, NodeSide, Scene, Station } from './scene.ts';
 const confirmDeadlineMs = 3000;
 
 export interface StageOptions {
+  /** What wires the tenants on the attacker's node and on the other. @default Linux bridges */
+  readonly datapaths?: readonly [DatapathName, DatapathName];
   /** Family of the VTEPs' addresses. @default 4 */
   readonly underlay?: 4 | 6;
   /** Whether the nodes forward between their interfaces. @default false */
@@ -115,8 +118,8 @@ export class Stage {
 }
 
 /** Builds a stage that goes away with the scope. */
-export async function setStage(scope: TeardownScope, { underlay = 4, forwarding = false, gateways = false }: StageOptions = {}): Promise<Stage> {
-  const lab = createLab(scope, { nodes: 3 });
+export async function setStage(scope: TeardownScope, { datapaths = ['bridge', 'bridge'], underlay = 4, forwarding = false, gateways = false }: StageOptions = {}): Promise<Stage> {
+  const lab = await createLabOf(scope, [...datapaths, 'bridge']);
   if (forwarding) for (const { netns } of lab.nodes) runIn(netns, 'sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
   const extra = gateways ? { isGateway: true, ipMasq: true } : {};
   const attackers: Tenant = { ...blue, underlay, extra };
@@ -160,9 +163,10 @@ function describeNode(lab: Lab, guest: Guest, { underlay, attacker, victim }: { 
     ownVtep: underlay === 4 ? node1.ipv4 : node1.ipv6,
     otherVtep: underlay === 4 ? node2.ipv4 : node2.ipv6,
     hostIfMac: macOf(readAttachment(guest).hostIf ?? ''),
+    // On a switch: the gateway's interface, where there is one, and the bridge itself.
     bridgeMac: macOf(`weft-br${blue.vni}`),
-    vxlanMac: macOf(`weft-vx${blue.vni}`),
-    uplinkMac: macOf('eth0'),
+    vxlanMac: macOf(node1.datapath === 'ovs' ? 'weft-int' : `weft-vx${blue.vni}`),
+    uplinkMac: macOf(node1.underlayIf),
     ownGateway: gatewayOf(attacker),
     foreignGateway: gatewayOf(victim),
   };
