@@ -8,7 +8,7 @@ import { bridgeName } from '../../overlay/names.ts';
 import type { KnownState } from '../datapath.ts';
 import { baseFlows, flowsOf, flowsOfTenant, ownerOf } from './flows/flows.ts';
 import type { OvsParts } from './port.ts';
-import { tunnelOf } from './rows.ts';
+import { tunnelOf, vniOf } from './rows.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import type { OvsSwitch } from './switch/switch.ts';
@@ -57,7 +57,8 @@ interface Owners {
 /** What deletes flows of nobody's, by what they are in words. */
 function findStrays({ flows }: SwitchSnapshot, { segments, ports, isSent }: Owners): Map<string, FlowMod> {
   const vnis = new Set<Vni>(segments.map(({ vni }) => vni));
-  const ofports = new Set([...ports.values()].map(({ ofport }) => ofport));
+  // Behind a restart of ovs-vswitchd a number may be another tenant's port.
+  const owners = new Set([...ports.values()].map((port) => `${vniOf(port)} ${port.ofport}`));
   const shared = new Set(baseFlows(segments.map(({ vtepPort }) => vtepPort)).map(flowKey));
   const strays = new Map<string, FlowMod>();
   for (const [key, { name, cookie }] of flows) {
@@ -66,7 +67,7 @@ function findStrays({ flows }: SwitchSnapshot, { segments, ports, isSent }: Owne
     else if (owner.kind === 'node') {
       if (!shared.has(key)) strays.set(`the flow ${formatFlowName(name)}`, { kind: 'deleteStrict', flow: { ...name, cookie } });
     } else if (!vnis.has(owner.vni) && !isSent(owner.vni)) strays.set(`flows of VNI ${owner.vni}`, { kind: 'delete', filter: flowsOfTenant(owner.vni) });
-    else if (owner.kind === 'port' && !ofports.has(owner.ofport)) strays.set(`flows of port ${owner.ofport} of VNI ${owner.vni}`, { kind: 'delete', filter: flowsOf(owner) });
+    else if (owner.kind === 'port' && !owners.has(`${owner.vni} ${owner.ofport}`)) strays.set(`flows of port ${owner.ofport} of VNI ${owner.vni}`, { kind: 'delete', filter: flowsOf(owner) });
   }
   return strays;
 }

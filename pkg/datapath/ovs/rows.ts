@@ -18,10 +18,16 @@ export interface OpenPort {
   readonly ofport: number;
 }
 
+/** The VNI of the tenant whose container's port it is; undefined for others of weft's. */
+export function vniOf({ role, type, externalIds }: SwitchPort): number | undefined {
+  const vni = role === 'port' && type === '' ? externalIds.get(vniKey) : undefined;
+  return vni === undefined ? undefined : Number(vni);
+}
+
 /** The tenant's containers' ports, in the order of their numbers. */
 export function localPorts(ports: ReadonlyMap<string, SwitchPort>, vni: Vni): readonly OpenPort[] {
   return [...ports]
-    .filter(([, { role, type, externalIds }]) => role === 'port' && type === '' && externalIds.get(vniKey) === String(vni))
+    .filter(([, port]) => vniOf(port) === vni)
     .flatMap(([name, { ofport }]) => (ofport === undefined ? [] : [{ name, ofport }]))
     .sort((one, other) => one.ofport - other.ofport);
 }
