@@ -1,9 +1,9 @@
 /** What can be wrong with the switch's part of a tenant's network and of a port. Pure, but for the network's numbers, which it is given. */
-import type { Flow } from '../../openflow/flow.ts';
+import { flowKey, type Flow } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
 import { baseFlows, cookieOf, floodFlows, portFlows, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
-import { localPorts, tunnelOf } from './rows.ts';
+import { localPorts, tunnelOf, type OpenPort } from './rows.ts';
 import { missingFlows, surplusFlows, type SwitchSnapshot } from './snapshot.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './switch/tunnel.ts';
@@ -50,12 +50,25 @@ export function describeSegment(segment: Segment, snapshot: SwitchSnapshot): rea
   const network = findNetwork(segment, snapshot);
   if (!('segment' in network)) return network;
   const { vni, tenant, vtepPort } = segment;
-  const wanted = [...segmentFlows(network), ...floodFlows(network, localPorts(snapshot.ports, vni))];
+  const wanted = [...segmentFlows(network), ...floodFlows(network, floodedPorts(network, snapshot))];
   const shared = missingFlows(snapshot, baseFlows([vtepPort])).length;
   return [
     ...flowFaults(snapshot, { wanted, owner: { kind: 'segment', vni }, what: `tenant ${tenant}` }),
     ...(shared === 0 ? [] : [`the switch lacks ${countOf(shared)} of every tenant`]),
   ];
+}
+
+/**
+ * The ports that the tenant's broadcast should go to. One that is being attached or detached has a row and no flows of its own: broadcast
+ * may go there or not.
+ */
+function floodedPorts(network: TenantNetwork, { ports, flows }: SwitchSnapshot): readonly OpenPort[] {
+  const { vni } = network.segment;
+  const owners = new Set([...flows.values()].map(({ cookie }) => cookie));
+  const [flood] = floodFlows(network, []);
+  const present = flood === undefined ? [] : flows.get(flowKey(flood))?.instructions.apply ?? [];
+  const outputs = new Set(present.map((action) => (action.kind === 'output' ? action.port : undefined)));
+  return localPorts(ports, vni).filter(({ ofport }) => outputs.has(ofport) || owners.has(cookieOf({ kind: 'port', vni, ofport })));
 }
 
 interface WantedFlows {

@@ -3,6 +3,7 @@ import { setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { isWeftError, WeftError } from '../../errors/weft-error.ts';
 import type { FlowMod } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { nextTurn } from '../../sys/timer.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import type { AttachedLink, PortRequest } from '../datapath.ts';
 import { exchangeAside, exchangeNow, type Exchanges } from '../exchange.ts';
@@ -76,8 +77,13 @@ function requireLink(kernel: Kernel, name: string): Link {
 
 /** Sends the port's flows, and tells the others where it is. */
 async function openPort({ ovs, tenants }: OvsParts, network: TenantNetwork, local: LocalPort & { readonly port: AttachmentPort }): Promise<void> {
-  await Promise.all([ovs.send(portFlows(local).map(added)), tenants.flood(network)]);
+  await sendInOrder(tenants, network, () => ovs.send(portFlows(local).map(added)));
   await announce(ovs, network, local);
+}
+
+/** Whoever looks and finds the port's flows finds it among the tenant's ports as well. */
+async function sendInOrder(tenants: Tenants, network: TenantNetwork, send: () => Promise<void>): Promise<void> {
+  await Promise.all([tenants.flood(network), nextTurn().then(send)]);
 }
 
 async function announce(ovs: OvsSwitch, network: TenantNetwork, local: LocalPort): Promise<void> {
@@ -144,6 +150,6 @@ export async function replugPort(parts: OvsParts, segment: Segment, port: Attach
   const { index } = requireLink(kernel, port.hostIf);
   limitHost(parts, port, index);
   const replaced: FlowMod = { kind: 'delete', filter: flowsOf({ kind: 'port', vni: port.vni, ofport }) };
-  await Promise.all([ovs.apply([replaced, ...portFlows({ ofport, port }).map(added)]), tenants.flood(network)]);
+  await sendInOrder(tenants, network, () => ovs.apply([replaced, ...portFlows({ ofport, port }).map(added)]));
   await announce(ovs, network, { ofport, port });
 }

@@ -1,6 +1,7 @@
 /** The switch as it is: what a check and a repair compare with what should be there. */
 import { describeError } from '../../errors/weft-error.ts';
 import { flowContent, flowKey, type Flow, type FlowName } from '../../openflow/flow.ts';
+import type { Instructions } from '../../openflow/instruction.ts';
 import { flowsOfWeft } from './flows/flows.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import type { OvsSwitch } from './switch/switch.ts';
@@ -16,6 +17,7 @@ interface ListedFlow {
   readonly name: FlowName;
   readonly cookie: bigint;
   readonly content: string;
+  readonly instructions: Instructions;
 }
 
 /** Reads all that is weft's; why it cannot be read, in words. */
@@ -24,9 +26,11 @@ export async function takeSnapshot(ovs: OvsSwitch): Promise<SwitchSnapshot | str
     // Whoever only looks makes no bridge.
     const obstacle = await ovs.findObstacle();
     if (obstacle !== undefined) return obstacle;
-    const ports = ovs.ports();
-    const flows = ports.size === 0 ? [] : await ovs.listFlows(flowsOfWeft);
-    return { ports, flows: new Map(flows.map((flow) => [flowKey(flow), { name: flow, cookie: flow.cookie ?? 0n, content: flowContent(flow) }])) };
+    const before = ovs.ports();
+    const flows = before.size === 0 ? [] : await ovs.listFlows(flowsOfWeft);
+    // Ports come and go meanwhile: the flows are of those of before, of those of now, or of both.
+    const ports = new Map([...before, ...ovs.ports()]);
+    return { ports, flows: new Map(flows.map((flow) => [flowKey(flow), { name: flow, cookie: flow.cookie, content: flowContent(flow), instructions: flow.instructions }])) };
   } catch (error) {
     return describeError(error);
   }
