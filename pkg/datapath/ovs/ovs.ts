@@ -58,8 +58,8 @@ export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): Datapath {
     async findObstacle(segment) {
       const obstacle = await ovs.findObstacle();
       if (obstacle !== undefined) return obstacle;
-      const { datapathType } = await ovs.ready();
-      return parts.tenants.describeWay(segment, datapathType);
+      // Whoever only asks makes no bridge.
+      return parts.tenants.describeWay(segment, await ovs.findDatapathType());
     },
   };
 }

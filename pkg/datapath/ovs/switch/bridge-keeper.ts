@@ -48,6 +48,12 @@ export class BridgeKeeper {
     }
   }
 
+  /** Who forwards on the bridge, or would on one that is yet to be made. Changes nothing. @throws WeftError as require() does */
+  async findDatapathType(deadline: Deadline): Promise<DatapathType> {
+    const found = findBridge(await this.#configuration.read(deadline), this.#place.bridge);
+    return found.kind === 'absent' ? this.#chooseDatapathType() : this.#usable(found).datapathType;
+  }
+
   /** Removes the bridge with everything on it; nothing where it is not there. @throws WeftError foreignObject; OvsdbError */
   async remove(deadline: Deadline): Promise<void> {
     for (;;) {

@@ -17,6 +17,7 @@ const quick = { deadlineMs: 300 };
 t.test('nothing is in the way, and nothing is made to find that out', { skip }, async (t) => {
   const { openVSwitch, open } = await createScene(t);
   t.equal(await open().findObstacle(), undefined);
+  t.equal(await open({ datapathType: 'netdev' }).findDatapathType(), 'netdev', 'as a bridge would be made');
   t.equal(openVSwitch.vsctl('list-br'), '');
   const ovs = open();
   await ovs.ready();

@@ -124,6 +124,11 @@ export class OvsSwitch {
     return findObstacle({ place: this.#place, configuration: this.#configuration, keeper: this.#keeper, probe: askSwitch, patienceMs });
   }
 
+  /** Who forwards on the bridge, or would on one that is yet to be made. Changes nothing. @throws WeftError as ready() does; OvsdbError */
+  findDatapathType(): Promise<DatapathType> {
+    return this.#keeper.findDatapathType(new Deadline(this.#deadlineMs));
+  }
+
   /** Why tunnels do not reach the other nodes by the link, and what to do; undefined where they do. @throws OvsdbError */
   async checkVtep(route: EgressRoute): Promise<string | undefined> {
     return checkVtep(await this.#configuration.read(new Deadline(this.#deadlineMs)), this.#place.bridge, route);
