@@ -126,7 +126,7 @@ class Daemon {
     ovs.onFlowsLost(() => this.#reconciler?.look(everything));
     ovs.onPortsChanged(() => this.#reconciler?.look(everything));
     // DELs have been written down meanwhile.
-    ovs.onReturn(() => this.#reconciler?.look(everything));
+    ovs.presence.onReturn(() => this.#reconciler?.look(everything));
     this.#switch = ovs;
     return ovs;
   }

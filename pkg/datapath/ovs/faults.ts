@@ -42,6 +42,7 @@ export function describePort(port: AttachmentPort, snapshot: SwitchSnapshot): st
   if (row?.ofport === undefined) return faults;
   // The userspace datapath shows a port whose device is gone as whole in everything but this.
   if (row.ifIndex === 0) return [`Open vSwitch has lost the host interface ${port.hostIf}`];
+  if (snapshot.bridgeFault !== undefined) return [snapshot.bridgeFault];
   return flowFaults(snapshot, { wanted: portFlows({ ofport: row.ofport, port }), owner: { kind: 'port', vni: port.vni, ofport: row.ofport }, what: port.hostIf });
 }
 
@@ -53,6 +54,7 @@ export function describeSegment(segment: Segment, snapshot: SwitchSnapshot): rea
   const wanted = [...segmentFlows(network), ...floodFlows(network, floodedPorts(network, snapshot))];
   const shared = missingFlows(snapshot, baseFlows([vtepPort])).length;
   return [
+    ...(snapshot.bridgeFault === undefined ? [] : [snapshot.bridgeFault]),
     ...flowFaults(snapshot, { wanted, owner: { kind: 'segment', vni }, what: `tenant ${tenant}` }),
     ...(shared === 0 ? [] : [`the switch lacks ${countOf(shared)} of every tenant`]),
   ];

@@ -43,13 +43,13 @@ export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): Datapath {
     portsMaxOf: () => portsMax,
     attach: (request) => attachPort(parts, request),
     async prepareRemoval() {
-      await ovs.present();
+      await ovs.presence.require();
     },
     // A DEL never gets in the way: what the switch is late with is done when it is back.
-    detach: (port) => ovs.whilePresent(detachPort(parts, port, (names) => kernel.removeLinks(names))),
-    detachSoon: (port) => ovs.whilePresent(detachPort(parts, port, (names) => kernel.removeLinksSoon(names))),
+    detach: (port) => ovs.presence.during(detachPort(parts, port, (names) => kernel.removeLinks(names))),
+    detachSoon: (port) => ovs.presence.during(detachPort(parts, port, (names) => kernel.removeLinksSoon(names))),
     updateSegment: (change) => updateSegment(parts, change),
-    removeSegment: (removal) => ovs.whilePresent(removeSegment(parts, removal)),
+    removeSegment: (removal) => ovs.presence.during(removeSegment(parts, removal)),
     trimGuard: (segments) => (segments.length === 0 ? ovs.removeBridge() : Promise.resolve()),
     check: (request) => checkPort(parts, request),
     collect: (known) => collectGarbage(parts, known),

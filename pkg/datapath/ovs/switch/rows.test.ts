@@ -1,5 +1,5 @@
 import t from 'tap';
-import { findBridge, findByToken, findOccupant, ownPortRows, portsOf, type OwnBridge } from './rows.ts';
+import { describeSettings, findBridge, findByToken, findOccupant, ownPortRows, portsOf, type OwnBridge } from './rows.ts';
 import { interfaceNamed, testRows } from './test-rows.ts';
 
 const local = { name: 'weft-int', type: 'internal', externalIds: { weft: 'bridge' }, ofport: 65534 };
@@ -14,15 +14,17 @@ const rows = testRows([
 const bridge = findBridge(rows, 'weft-int') as OwnBridge;
 
 t.match(bridge, { kind: 'own', datapathType: 'netdev', isMade: true, isAsWanted: false }, 'fail_mode is not set');
+t.equal(describeSettings(rows, 'weft-int'), 'the bridge weft-int has the fail mode "" and not "secure"');
+t.equal(describeSettings(rows, 'br0'), undefined, 'how others set theirs is theirs');
 t.same(findBridge(rows, 'br0'), { kind: 'foreign' }, 'a name alone proves nothing');
 t.same(findBridge(rows, 'br1'), { kind: 'absent' });
 const unmade = testRows([{ name: 'weft-int', externalIds: { weft: 'bridge' }, ports: [{ name: 'weft-int', externalIds: { weft: 'bridge' } }] }]);
 t.match(findBridge(unmade, 'weft-int'), { isMade: false, datapathType: 'system' }, 'an empty type is the kernel');
 
 t.same([...portsOf(rows, bridge)], [
-  ['p0', { role: 'port', type: '', externalIds: new Map([['container', 'c']]), ofport: 3, ifIndex: 7 }],
-  ['p1', { role: 'port', type: '', externalIds: new Map() }],
-  ['t0', { role: 'tunnel', type: 'vxlan', externalIds: new Map(), ofport: 1 }],
+  ['p0', { role: 'port', type: '', options: new Map(), externalIds: new Map([['container', 'c']]), ofport: 3, ifIndex: 7 }],
+  ['p1', { role: 'port', type: '', options: new Map(), externalIds: new Map() }],
+  ['t0', { role: 'tunnel', type: 'vxlan', options: new Map(), externalIds: new Map(), ofport: 1 }],
 ], "neither the bridge's own port nor somebody else's");
 
 t.match(findOccupant(rows, bridge, 'p0'), { kind: 'own', interface: interfaceNamed(rows, 'p0')[0], token: 'x' });

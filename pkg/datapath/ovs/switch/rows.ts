@@ -68,6 +68,7 @@ export type FoundBridge =
       readonly ports: ReadonlySet<Uuid>;
       /** Whether ovs-vswitchd has made it. */
       readonly isMade: boolean;
+      readonly failMode: string | undefined;
       /** Whether it is set as bridgeSettings says. */
       readonly isAsWanted: boolean;
     };
@@ -88,8 +89,17 @@ export function findBridge(rows: SwitchRows, name: string): FoundBridge {
     datapathType: bridge.datapath_type === 'netdev' ? 'netdev' : 'system',
     ports: bridge.ports,
     isMade: hasNumber(rows, findNamed(rows.table('Interface'), name)),
+    failMode: bridge.fail_mode,
     isAsWanted: bridge.fail_mode === bridgeSettings.failMode && Object.entries(bridgeSettings.otherConfig).every(([key, value]) => bridge.other_config.get(key) === value),
   };
+}
+
+/** How weft's bridge is set otherwise than it should be, in words; undefined where it is not. */
+export function describeSettings(rows: SwitchRows, name: string): string | undefined {
+  const found = findBridge(rows, name);
+  if (found.kind !== 'own' || found.isAsWanted) return undefined;
+  if (found.failMode === bridgeSettings.failMode) return `the bridge ${name} has flows that Open vSwitch hides`;
+  return `the bridge ${name} has the fail mode "${found.failMode ?? ''}" and not "${bridgeSettings.failMode}"`;
 }
 
 /** Weft's own interfaces on the bridge by name, without the bridge's own. */

@@ -21,7 +21,7 @@ import { findObstacle } from './obstacle.ts';
 import { PortChanges, type PortsListener } from './port-changes.ts';
 import { PortQueue } from './port-queue.ts';
 import { Presence } from './presence.ts';
-import { findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
+import { describeSettings, findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
 import { removeUnreferenced, setOptions } from './transactions.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
@@ -57,6 +57,8 @@ export function openSwitch(settings: OvsSettings = {}, options: SwitchOptions = 
 
 /** The switch; made by openSwitch(). For any number of callers at once. */
 export class OvsSwitch {
+  /** Asks as ready() does, for whoever would rather come again than wait: a second for a switch that has gone, and not at all for one that is known to be gone. */
+  readonly presence: Presence;
   readonly #place: SwitchPlace;
   readonly #deadlineMs: number;
   readonly #configuration: SwitchConfiguration;
@@ -64,9 +66,9 @@ export class OvsSwitch {
   readonly #queue: PortQueue;
   readonly #channel: FlowChannel;
   readonly #changes: PortChanges;
-  readonly #presence: Presence;
   readonly #flowListeners = new Set<() => void>();
   #connecting: Promise<void> | undefined;
+  #wasAsWanted = true;
   /** How many removeBridge() are under way. */
   #removals = 0;
   /** Ports whose network device was gone when collect() looked last. */
@@ -80,11 +82,11 @@ export class OvsSwitch {
     this.#configuration = new SwitchConfiguration(place.database, { ...options, onChange: (batch, rows) => this.#hear(batch, rows) });
     this.#keeper = new BridgeKeeper(this.#configuration, place);
     this.#queue = new PortQueue({ configuration: this.#configuration, requireBridge: (deadline) => this.#requireBridge(deadline), bridge: place.bridge, deadlineMs });
-    const onRegained = (): void => [...this.#flowListeners].forEach((listener) => listener());
+    const onRegained = (): void => this.#tellFlowsLost();
     const onNeeded = (): void => this.#connectFlows();
     this.#channel = new FlowChannel({ path: place.managementSocket, deadlineMs, backOffMaxMs, onEvent, onNeeded, onRegained });
     const describeOutage = (): string | undefined => this.#configuration.outage ?? this.#channel.outage;
-    this.#presence = new Presence({ ask: () => this.ready(), describeOutage, patienceMs: Math.min(patienceMs, deadlineMs) });
+    this.presence = new Presence({ ask: () => this.ready(), describeOutage, patienceMs: Math.min(patienceMs, deadlineMs) });
   }
 
   /**
@@ -98,20 +100,6 @@ export class OvsSwitch {
     const { datapathType } = await this.#requireBridge(deadline);
     await this.#channel.perform((connection, left) => probe(connection, left), { deadlineMs: deadline.deadlineMs });
     return { datapathType };
-  }
-
-  /**
-   * As ready(), for whoever would rather come again than wait: it waits a second for a switch that has gone, and not at all for one that
-   * is known to be gone. Those who are turned away are told by onReturn().
-   * @throws WeftError tryAgainLater; as ready() does
-   */
-  present(): Promise<void> {
-    return this.#presence.require();
-  }
-
-  /** Waits for something that was asked of the switch as long as that is there. @throws as present() does, and the work goes on behind it; what the work throws */
-  whilePresent<R>(work: Promise<R>): Promise<R> {
-    return this.#presence.during(work);
   }
 
   /** Why an ADD cannot work with this Open vSwitch, in words that say what to change; undefined where it can. Changes nothing. */
@@ -175,6 +163,14 @@ export class OvsSwitch {
   }
 
   /**
+   * How the bridge is set otherwise than weft needs it, in words; undefined where it is not. ready() puts it right. A change of its fail
+   * mode takes all flows, and without `secure` every port is open to every other. @throws as ports()
+   */
+  describeBridge(): string | undefined {
+    return describeSettings(this.#configuration.rows, this.#place.bridge);
+  }
+
+  /**
    * Carries changes out all or none, so that no packet sees some of them only. Calls keep their order: what comes later waits for it.
    * @throws OpenFlowError refused, late; WeftError tryAgainLater (there is no switch), as ready() does
    */
@@ -206,17 +202,12 @@ export class OvsSwitch {
 
   /**
    * Calls the function when the connection to the switch is back after it was lost: it may have been restarted, or the bridge made
-   * anew, and have no flows and groups. It must not throw.
+   * anew, and have no flows and groups; and when somebody has set the bridge otherwise, which takes them too. It must not throw.
    * @returns a function that ends it
    */
   onFlowsLost(listener: () => void): () => void {
     this.#flowListeners.add(listener);
     return () => this.#flowListeners.delete(listener);
-  }
-
-  /** Calls the function when the switch answers again after it has turned callers of present() away. It must not throw. @returns a function that ends it */
-  onReturn(listener: () => void): () => void {
-    return this.#presence.onReturn(listener);
   }
 
   /**
@@ -256,7 +247,7 @@ export class OvsSwitch {
 
   /** Ends it, for good; who still waits is told. */
   async close(): Promise<void> {
-    this.#presence.close();
+    this.presence.close();
     await Promise.all([this.#channel.close(), this.#configuration.close()]);
   }
 
@@ -299,7 +290,15 @@ export class OvsSwitch {
 
   #hear(batch: ChangeBatch<Watched>, rows: SwitchRows): void {
     this.#changes.take(batch, rows);
-    if (this.#channel.isStarted && findBridge(rows, this.#place.bridge).kind !== 'own') this.#channel.rest();
+    const bridge = findBridge(rows, this.#place.bridge);
+    if (this.#channel.isStarted && bridge.kind !== 'own') this.#channel.rest();
+    const isAsWanted = bridge.kind !== 'own' || bridge.isAsWanted;
+    if (!isAsWanted && this.#wasAsWanted) this.#tellFlowsLost();
+    this.#wasAsWanted = isAsWanted;
+  }
+
+  #tellFlowsLost(): void {
+    for (const listener of [...this.#flowListeners]) listener();
   }
 }
 
