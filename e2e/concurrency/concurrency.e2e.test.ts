@@ -11,6 +11,7 @@ import type { Attach, LabNode } from '../harness/lab-node.ts';
 import { createLab } from '../harness/lab.ts';
 import { netConf } from '../harness/net-conf.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
+import { inParallel } from './in-parallel.ts';
 
 const skip = skipWithoutLab();
 t.setTimeout(170_000);
@@ -29,7 +30,7 @@ t.test(`${attachments} attachments, ${atOnce} at a time`, { skip }, async (t) =>
   if (oneTooMany === undefined) throw new Error('there is one too many');
 
   for (const round of [1, 2]) {
-    const added = await inParallel(all, (attach) => node.add(attach));
+    const added = await inParallel(all, atOnce, (attach) => node.add(attach));
     t.same(failures(added), [], `round ${round}: every ADD succeeds`);
     const addresses = added.map(({ result }) => result?.ips?.[0]?.address ?? '');
     t.equal(new Set(addresses).size, attachments, `round ${round}: no address twice`);
@@ -37,7 +38,7 @@ t.test(`${attachments} attachments, ${atOnce} at a time`, { skip }, async (t) =>
     t.equal(await ping(namespaces[1] ?? '', addresses[attachments - 1]?.split('/')[0] ?? ''), 1, `round ${round}: the first reaches the last`);
     t.match(await node.add(oneTooMany), { exitCode: Number, error: { code: 102 } }, `round ${round}: the range is exhausted`);
 
-    const deleted = await inParallel(all, (attach) => node.del(attach));
+    const deleted = await inParallel(all, atOnce, (attach) => node.del(attach));
     t.same(failures(deleted), [], `round ${round}: every DEL succeeds`);
     t.same(node.snapshot(), before, `round ${round}: the node is as before`);
     t.comment(`round ${round}: ADD median ${medianMs(added)} ms, DEL median ${medianMs(deleted)} ms, ${atOnce} at a time`);
@@ -55,7 +56,7 @@ t.test('ADD and DEL of several tenants at once, first and last attachments of ea
     return { conf, netns, containerId: `container-${index}` };
   });
   for (const round of [1, 2, 3]) {
-    const outcomes = await inParallel(attaches, async (attach) => {
+    const outcomes = await inParallel(attaches, atOnce, async (attach) => {
       const added = await node.add(attach);
       return added.exitCode === 0 ? node.del(attach) : added;
     });
@@ -63,17 +64,6 @@ t.test('ADD and DEL of several tenants at once, first and last attachments of ea
     t.same(node.snapshot(), before, `round ${round}: the node is as before`);
   }
 });
-
-/** Does the work for each, a limited number of them at a time, and gives the outcomes in order. */
-async function inParallel(attaches: readonly Attach[], work: (attach: Attach) => Promise<CniOutcome>): Promise<readonly CniOutcome[]> {
-  const outcomes: CniOutcome[] = [];
-  const queue = attaches.entries();
-  const worker = async (): Promise<void> => {
-    for (const [index, attach] of queue) outcomes[index] = await work(attach);
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return outcomes;
-}
 
 function failures(outcomes: readonly CniOutcome[]): readonly string[] {
   return outcomes.filter(({ exitCode }) => exitCode !== 0).map(describeOutcome);

@@ -15,8 +15,7 @@ import type { OvsSwitch } from './switch/switch.ts';
 import { tunnelName } from './switch/tunnel.ts';
 
 async function removeBridge(ovs: OvsSwitch): Promise<string[]> {
-  await ovs.removeBridge();
-  return ['the integration bridge'];
+  return (await ovs.removeUnusedBridge()) ? ['the integration bridge'] : [];
 }
 
 /**

@@ -20,7 +20,7 @@ export async function ensureGateway(ovs: OvsSwitch, kernel: Kernel, segment: Seg
   ensureTables(kernel.netfilter, segmentElements(segment));
   addGuard(kernel.netfilter, segmentElements(segment));
   const present = ovs.ports().get(name);
-  const ofport = present?.ofport ?? await ovs.addPort({ name, type: 'internal', mac: gatewayMac(segment.vni), mtu: segment.overlayMtu, externalIds: { gateway: String(segment.vni) } });
+  const ofport = present?.ofport ?? await ovs.addPort({ name, type: 'internal', mac: gatewayMac(segment.vni), mtu: segment.overlayMtu, externalIds: { gateway: String(segment.vni) }, isShared: true });
   const [link] = findLinks(kernel.route, [name]);
   if (link === undefined) throw new WeftError('tryAgainLater', `The gateway's interface ${name} went away while it was being made`);
   kernel.route.request([

@@ -50,7 +50,7 @@ export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): Datapath {
     detachSoon: (port) => ovs.presence.during(detachPort(parts, port, (names) => kernel.removeLinksSoon(names))),
     updateSegment: (change) => updateSegment(parts, change),
     removeSegment: (removal) => ovs.presence.during(removeSegment(parts, removal)),
-    trimGuard: (segments) => (segments.length === 0 ? ovs.removeBridge() : Promise.resolve()),
+    trimGuard: (segments) => (segments.length === 0 ? ovs.removeUnusedBridge().then(() => undefined) : Promise.resolve()),
     check: (request) => checkPort(parts, request),
     collect: (known) => collectGarbage(parts, known),
     // Its guard is flows, which are repaired with what they belong to; the host's is everybody's.

@@ -30,7 +30,7 @@ export interface OvsParts {
  */
 export async function attachPort(parts: OvsParts, request: PortRequest): Promise<AttachedLink> {
   const { kernel, ovs, tenants } = parts;
-  const network = await tenants.ensure(request.segment);
+  await tenants.ensure(request.segment);
   const host = await exchangeAside(kernel, plug(parts, request));
   const [plugged, set] = await Promise.allSettled([
     ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) }),
@@ -38,7 +38,7 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   ]);
   for (const outcome of [plugged, set]) if (outcome.status === 'rejected') throw outcome.reason;
   limitHost(parts, request.port, host.index);
-  await openPort(parts, network, { ofport: (plugged as PromiseFulfilledResult<number>).value, port: request.port });
+  await openPort(parts, request.segment, { local: { ofport: (plugged as PromiseFulfilledResult<number>).value, port: request.port } });
   return { hostMac: host.mac };
 }
 
@@ -75,9 +75,24 @@ function requireLink(kernel: Kernel, name: string): Link {
   return link;
 }
 
-/** Sends the port's flows, and tells the others where it is. */
-async function openPort({ ovs, tenants }: OvsParts, network: TenantNetwork, local: LocalPort & { readonly port: AttachmentPort }): Promise<void> {
-  await sendInOrder(tenants, network, () => ovs.send(portFlows(local).map(added)));
+interface Opening {
+  readonly local: LocalPort;
+  readonly send?: (mods: readonly FlowMod[]) => Promise<void>;
+}
+
+/** How often what another process has removed meanwhile is made again. */
+const openingsMax = 4;
+
+/** Sends the port's flows, by `send` together with what else that sends, and tells the others where it is. */
+async function openPort({ ovs, tenants }: OvsParts, segment: Segment, { local, send = (mods) => ovs.send(mods) }: Opening): Promise<void> {
+  let network = await tenants.ensure(segment);
+  for (let attempt = 1; ; attempt += 1) {
+    await sendInOrder(tenants, network, () => send(portFlows(local).map(added)));
+    // The last container of another tenant may have taken the bridge along until this port was on it.
+    const present = await tenants.ensure(segment);
+    if (present === network || attempt === openingsMax) break;
+    network = present;
+  }
   await announce(ovs, network, local);
 }
 
@@ -132,17 +147,17 @@ export function remakePort(parts: OvsParts, request: PortRequest): Promise<void>
   const host = exchangeNow(kernel, plug(parts, request));
   exchangeNow(kernel, setUpContainer(tenants, request, host.peerIndex));
   return (async () => {
-    const network = await tenants.ensure(request.segment);
+    await tenants.ensure(request.segment);
     const ofport = await ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) });
     limitHost(parts, request.port, host.index);
-    await openPort(parts, network, { ofport, port: request.port });
+    await openPort(parts, request.segment, { local: { ofport, port: request.port } });
   })();
 }
 
 /** Plugs in what is there, or only sends its flows, where that is missing; what the port has beside them goes in the same step. */
 export async function replugPort(parts: OvsParts, segment: Segment, port: AttachmentPort): Promise<void> {
   const { kernel, ovs, tenants } = parts;
-  const network = await tenants.ensure(segment);
+  await tenants.ensure(segment);
   const row = ovs.ports().get(port.hostIf);
   // A row whose device has gone and come back stays dead until it is made anew.
   const isAlive = row?.ofport !== undefined && row.ifIndex !== 0;
@@ -150,6 +165,5 @@ export async function replugPort(parts: OvsParts, segment: Segment, port: Attach
   const { index } = requireLink(kernel, port.hostIf);
   limitHost(parts, port, index);
   const replaced: FlowMod = { kind: 'delete', filter: flowsOf({ kind: 'port', vni: port.vni, ofport }) };
-  await sendInOrder(tenants, network, () => ovs.apply([replaced, ...portFlows({ ofport, port }).map(added)]));
-  await announce(ovs, network, { ofport, port });
+  await openPort(parts, segment, { local: { ofport, port }, send: (mods) => ovs.apply([replaced, ...mods]) });
 }

@@ -5,24 +5,19 @@ import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { segmentElements, type GuardElement } from '../guard/guard-elements.ts';
 import type { OvsParts } from './port.ts';
-import { tunnelOf } from './rows.ts';
-import { tunnelName } from './switch/tunnel.ts';
 
 /** All flows of the tenant anew, in one step; then what it no longer needs goes. */
 export async function updateSegment({ kernel, ovs, tenants }: OvsParts, { segment, previous, others, ports }: SegmentChange): Promise<void> {
   addGuard(kernel.netfilter, segmentElements(segment));
   await tenants.ensure(segment, ports);
   removeGuard(kernel.netfilter, without(segmentElements(previous), [segment, ...others].flatMap(segmentElements)));
-  const unused = [
-    ...(segment.gateway === undefined && previous.gateway !== undefined ? [bridgeName(segment.vni)] : []),
-    ...(tenants.isLastOnTunnel(previous, [segment, ...others]) ? [tunnelName(tunnelOf(previous))] : []),
-  ];
-  if (unused.length > 0) await ovs.removePorts(unused);
+  if (segment.gateway === undefined && previous.gateway !== undefined) await ovs.removePorts([bridgeName(segment.vni)]);
 }
 
 /**
  * Removes what the tenant has. Its ports' links are doomed when the call returns, and where the switch is at hand the removal of its flows
- * is on its way: without them no frame is the tenant's.
+ * is on its way: without them no frame is the tenant's. The tunnel stays until the bridge goes, or somebody looks for what is left over:
+ * another process may be making a tenant of its own use it.
  */
 export function removeSegment({ kernel, ovs, tenants }: OvsParts, { segment, remaining, ports = [] }: SegmentRemoval): Promise<void> {
   const gone = kernel.removeLinks(ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]));
@@ -30,11 +25,7 @@ export function removeSegment({ kernel, ovs, tenants }: OvsParts, { segment, rem
   const flows = tenants.remove(segment.vni);
   flows.catch(() => undefined);
   removeGuard(kernel.netfilter, without(segmentElements(segment), remaining.flatMap(segmentElements)));
-  const names = [
-    ...ports.map(({ hostIf }) => hostIf),
-    ...(segment.gateway === undefined ? [] : [bridgeName(segment.vni)]),
-    ...(tenants.isLastOnTunnel(segment, remaining) ? [tunnelName(tunnelOf(segment))] : []),
-  ];
+  const names = [...ports.map(({ hostIf }) => hostIf), ...(segment.gateway === undefined ? [] : [bridgeName(segment.vni)])];
   return Promise.all([gone, flows.then(() => ovs.removePorts(names))]).then(() => undefined);
 }
 

@@ -10,6 +10,7 @@ import { decodeLink, getLinkByIndex } from '../../netlink/link.ts';
 import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
 import type { Flow, FlowMod } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { bridgeName } from '../../overlay/names.ts';
 import type { Vni } from '../../netaddr/netaddr.ts';
 import { nextTurn } from '../../sys/timer.ts';
 import type { Kernel } from '../kernel.ts';
@@ -49,13 +50,23 @@ export class Tenants {
   ensure(segment: Segment, ports: readonly AttachmentPort[] = []): Promise<TenantNetwork> {
     const text = textOf(segment);
     const present = this.#sent.get(segment.vni);
-    if (present?.text === text && ports.length === 0) return present.network;
+    if (present?.text === text && ports.length === 0) return this.#confirmed(segment, present);
     const network = this.#make(segment, ports);
     this.#sent.set(segment.vni, { text, network });
     network.catch(() => {
       if (this.#sent.get(segment.vni)?.network === network) this.#sent.delete(segment.vni);
     });
     return network;
+  }
+
+  /** What was sent, unless another process has removed the tunnel or the gateway since, believing that nobody needs it any more. */
+  async #confirmed(segment: Segment, sent: Sent): Promise<TenantNetwork> {
+    const network = await sent.network;
+    const ports = this.#switch.ports();
+    const isThere = ports.get(tunnelName(tunnelOf(segment)))?.ofport === network.tunnel && (network.gateway === undefined || ports.get(bridgeName(segment.vni))?.ofport === network.gateway);
+    if (isThere) return network;
+    if (this.#sent.get(segment.vni) === sent) this.#sent.delete(segment.vni);
+    return this.ensure(segment);
   }
 
   /** All of a tenant's flows anew, those of these ports too: what was there for it and is not wanted goes in the same step. */
@@ -146,12 +157,6 @@ export class Tenants {
   remove(vni: Vni): Promise<void> {
     this.#sent.delete(vni);
     return this.#switch.send([{ kind: 'delete', filter: flowsOfTenant(vni) }]);
-  }
-
-  /** Whether nobody uses this tunnel but the segment. */
-  isLastOnTunnel(segment: Segment, remaining: readonly Segment[]): boolean {
-    const name = tunnelName(tunnelOf(segment));
-    return !remaining.some((other) => other.datapath === 'ovs' && tunnelName(tunnelOf(other)) === name);
   }
 
   /** Runs while nothing is sent to the port any more. */

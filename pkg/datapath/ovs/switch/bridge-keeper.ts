@@ -1,11 +1,12 @@
 /** The integration bridge: made where it is missing, refused where it is somebody else's, and removed with the last tenant. */
 import { describeError, WeftError } from '../../../errors/weft-error.ts';
+import type { Operation } from '../../../ovsdb/operations.ts';
 import { isOvsdbError } from '../../../ovsdb/ovsdb-error.ts';
 import type { SwitchConfiguration } from './configuration.ts';
 import { Deadline } from './deadline.ts';
-import { findBridge, type FoundBridge, type OwnBridge } from './rows.ts';
+import { findBridge, portsOf, type FoundBridge, type OwnBridge, type SwitchRows } from './rows.ts';
 import { hasKernelDatapath, type DatapathType, type SwitchPlace } from './settings.ts';
-import { insertBridge, mendBridge, removeBridge } from './transactions.ts';
+import { insertBridge, mendBridge, removeBridge, removeBridgeWith } from './transactions.ts';
 
 /** ovs-vswitchd writes that a bridge is made together with that it is done; the two are heard of one behind the other. */
 const hearingMs = 500;
@@ -56,15 +57,31 @@ export class BridgeKeeper {
 
   /** Removes the bridge with everything on it; nothing where it is not there. @throws WeftError foreignObject; OvsdbError */
   async remove(deadline: Deadline): Promise<void> {
+    await this.#removeWhere(deadline, ({ uuid }) => removeBridge(uuid));
+  }
+
+  /** As remove(), while nobody has plugged anything into it. @returns whether it was removed */
+  removeUnused(deadline: Deadline): Promise<boolean> {
+    return this.#removeWhere(deadline, (found, rows) => {
+      const isUsed = [...portsOf(rows, found).values()].some(({ role }) => role === 'port');
+      return isUsed ? undefined : removeBridgeWith(found.uuid, found.ports);
+    });
+  }
+
+  /** @returns whether there was a bridge to which the operations applied */
+  async #removeWhere(deadline: Deadline, operationsFor: (found: OwnBridge, rows: SwitchRows) => readonly Operation[] | undefined): Promise<boolean> {
     for (;;) {
-      const found = findBridge(await this.#configuration.read(deadline), this.#place.bridge);
-      if (found.kind === 'absent') return;
+      const rows = await this.#configuration.read(deadline);
+      const found = findBridge(rows, this.#place.bridge);
+      if (found.kind === 'absent') return false;
       if (found.kind === 'foreign') throw this.#foreign();
+      const operations = operationsFor(found, rows);
+      if (operations === undefined) return false;
       try {
-        await this.#configuration.transact(removeBridge(found.uuid), deadline);
-        return;
+        await this.#configuration.transact(operations, deadline);
+        return true;
       } catch (error) {
-        if (!isOvsdbError(error, 'outcomeUnknown') || deadline.isOver) throw error;
+        if (!isOvsdbError(error, 'outcomeUnknown', 'waitFailed') || deadline.isOver) throw error;
       }
     }
   }

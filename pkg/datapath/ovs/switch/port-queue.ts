@@ -9,7 +9,7 @@ import { isOvsdbError } from '../../../ovsdb/ovsdb-error.ts';
 import type { Uuid } from '../../../ovsdb/values.ts';
 import type { SwitchConfiguration } from './configuration.ts';
 import { Deadline } from './deadline.ts';
-import { findBridge, findByToken, findOccupant, isPortNumber, ownPortRows, type OwnBridge, type SwitchInterface, type SwitchRows } from './rows.ts';
+import { findBridge, findByName, findByToken, findOccupant, isPortNumber, ownPortRows, type Occupant, type OwnBridge, type SwitchInterface, type SwitchRows } from './rows.ts';
 import { insertPorts, removePorts, type NewPort } from './transactions.ts';
 import { NameTurns, TurnBatch } from './turn.ts';
 
@@ -99,14 +99,14 @@ export class PortQueue {
       if (mayLookAgain(error) && attempt < attemptsMax && !deadline.isOver) return this.#addAll(open, deadline, attempt + 1);
       return void open.forEach((addition) => void this.#giveUp(addition, error));
     }
-    for (const addition of open) void this.#await(addition, deadline);
+    for (const addition of open) void this.#await(addition, deadline, attempt);
   }
 
   /** Inserts what is not there yet. A port that is dead looks alive, so what had the name goes first, all the way. */
   async #insert(open: readonly Addition[], bridge: OwnBridge, deadline: Deadline): Promise<void> {
     const { configuration } = this.#parts;
     const found = open.map((addition) => ({ addition, occupant: findOccupant(configuration.rows, bridge, addition.port.name) }));
-    const missing = found.filter(({ addition: { port }, occupant }) => occupant.kind !== 'own' || occupant.token !== port.token);
+    const missing = found.filter(({ addition: { port }, occupant }) => !isTakenFor(port, occupant, configuration.rows));
     const stale = missing.flatMap(({ occupant }) => (occupant.kind === 'own' ? [occupant.port] : []));
     if (stale.length > 0) await configuration.transact(removePorts(bridge.uuid, stale), deadline);
     if (missing.length === 0) return;
@@ -115,18 +115,22 @@ export class PortQueue {
   }
 
   /** Settles an addition whose row is there. */
-  async #await(addition: Addition, deadline: Deadline): Promise<void> {
+  async #await(addition: Addition, deadline: Deadline, attempt: number): Promise<void> {
     const { port } = addition;
     let uuid: Uuid | undefined;
-    const find = (rows: SwitchRows): number | undefined => {
-      uuid ??= findByToken(rows, port.token);
+    const find = (rows: SwitchRows): number | 'gone' | undefined => {
+      uuid ??= port.isShared === true ? findByName(rows, port.name) : findByToken(rows, port.token);
       return numberOf(uuid === undefined ? undefined : rows.table('Interface').get(uuid), port.name);
     };
     try {
-      addition.resolve(await this.#parts.configuration.waitFor(find, { what: `ovs-vswitchd to open ${port.name}`, deadline }));
+      const number = await this.#parts.configuration.waitFor(find, { what: `ovs-vswitchd to open ${port.name}`, deadline });
+      if (number !== 'gone') return addition.resolve(number);
     } catch (error) {
-      await this.#giveUp(addition, error);
+      return this.#giveUp(addition, error);
     }
+    // Another process has removed the bridge, or what it shares with this one, believing that nobody needs it any more.
+    if (attempt < attemptsMax && !deadline.isOver) return this.#addAll([addition], deadline, attempt + 1);
+    return this.#giveUp(addition, new WeftError('tryAgainLater', `The port ${port.name} was removed while ovs-vswitchd opened it`));
   }
 
   /** The reason is what matters to the caller; a row that cannot be removed now is found by collect(). */
@@ -171,9 +175,17 @@ function refuseForeign(additions: readonly Addition[], rows: SwitchRows, bridge:
   });
 }
 
+/** Whether what has the port's name is what is asked for: inserted for this caller, or for another one who shares it and is being or was opened. */
+function isTakenFor(port: NewPort, occupant: Occupant, rows: SwitchRows): boolean {
+  if (occupant.kind !== 'own') return false;
+  if (occupant.token === port.token) return true;
+  const row = rows.table('Interface').get(occupant.interface);
+  return port.isShared === true && row?.type === port.type && (row.error ?? '') === '' && (row.ofport === undefined || isPortNumber(row.ofport));
+}
+
 /** The number of an interface that was inserted; undefined while ovs-vswitchd has not looked. @throws WeftError where there will be none */
-function numberOf(row: SwitchInterface | undefined, name: string): number | undefined {
-  if (row === undefined) throw new WeftError('tryAgainLater', `The port ${name} was removed while ovs-vswitchd opened it`);
+function numberOf(row: SwitchInterface | undefined, name: string): number | 'gone' | undefined {
+  if (row === undefined) return 'gone';
   if (isPortNumber(row.ofport)) return row.ofport;
   if (row.ofport === undefined && (row.error ?? '') === '') return undefined;
   throw new WeftError('kernelRefused', `Open vSwitch cannot open the port ${name}: ${row.error ?? 'it does not say why'}`);

@@ -144,6 +144,11 @@ export function findByToken(rows: SwitchRows, token: string): Uuid | undefined {
   return undefined;
 }
 
+/** The interface of this name. */
+export function findByName(rows: SwitchRows, name: string): Uuid | undefined {
+  return [...rows.table('Interface')].find(([, row]) => row.name === name)?.[0];
+}
+
 /** Whether it is the number of a port; -1 stands for one that cannot be opened. */
 export function isPortNumber(ofport: number | undefined): ofport is number {
   return ofport !== undefined && ofport > 0;

@@ -45,6 +45,35 @@ t.test('a bridge goes with all that is on it, and comes back when it is needed',
   t.equal((await ovs.listFlows()).length, 1, 'the switch of the new bridge is connected to');
 });
 
+t.test('a bridge that somebody uses is not taken away, whoever believes that nobody does', { skip }, async (t) => {
+  const { openVSwitch, open } = await createScene(t);
+  const [first, second] = [open(), open()];
+  makeDevices(openVSwitch, 1);
+  t.equal(await first.removeUnusedBridge(), false, 'there is none');
+  await first.ensureTunnel(vxlan);
+  await second.addPort({ name: 'p0', externalIds: {} });
+  t.equal(await first.removeUnusedBridge(), false);
+  t.equal(openVSwitch.vsctl('list-br'), 'weft-int\n');
+  await second.removePorts(['p0']);
+  t.equal(await first.removeUnusedBridge(), true, 'a tunnel alone is of no use to anybody');
+  t.equal(openVSwitch.vsctl('list-br'), '');
+  for (let round = 0; round < 5; round += 1) {
+    const [ofport] = await Promise.all([second.addPort({ name: 'p0', externalIds: {} }), first.removeUnusedBridge()]);
+    t.equal(readColumn(openVSwitch, 'Interface', 'p0', 'ofport'), String(ofport), 'what is plugged in meanwhile stays');
+    await second.removePorts(['p0']);
+  }
+});
+
+t.test('what processes share is made by one of them', { skip }, async (t) => {
+  const { openVSwitch, open } = await createScene(t);
+  const all = [open(), open(), open(), open()];
+  const numbers = await Promise.all(all.map((ovs) => ovs.ensureTunnel(vxlan)));
+  t.equal(new Set(numbers).size, 1);
+  const gateways = await Promise.all(all.map((ovs) => ovs.addPort({ name: 'g0', externalIds: {}, type: 'internal', isShared: true })));
+  t.equal(new Set(gateways).size, 1);
+  t.same(listPorts(openVSwitch).toSorted(), ['g0', tunnelName(vxlan)]);
+});
+
 t.test('a port has its number, its external_ids, and whatever else it needs', { skip }, async (t) => {
   const { openVSwitch, open } = await createScene(t);
   const ovs = open();

@@ -48,6 +48,8 @@ export interface PortSettings {
   readonly mac?: Mac;
   /** Of an internal port. @default the least of the bridge's ports */
   readonly mtu?: number;
+  /** Whether one of the name that another process has added, or is adding, is as good. */
+  readonly isShared?: boolean;
 }
 
 /** A switch that nobody connects to before its first use. */
@@ -132,7 +134,7 @@ export class OvsSwitch {
     const options = tunnelOptions(settings);
     return this.#queue.inTurn(name, async () => {
       const ofport = await this.#mendTunnel(name, settings.type, options);
-      return ofport ?? this.#queue.addInTurn({ name, role: 'tunnel', type: settings.type, options, externalIds: {}, token: uniqueToken() });
+      return ofport ?? this.#queue.addInTurn({ name, role: 'tunnel', type: settings.type, options, externalIds: {}, token: uniqueToken(), isShared: true });
     });
   }
 
@@ -142,9 +144,9 @@ export class OvsSwitch {
    * @throws WeftError foreignObject (the name is somebody else's), kernelRefused (Open vSwitch cannot open it); as ready() does; OvsdbError.
    * The row is removed again.
    */
-  addPort({ name, externalIds, type, mac, mtu }: PortSettings): Promise<number> {
+  addPort({ name, externalIds, type, mac, mtu, isShared = false }: PortSettings): Promise<number> {
     const own = { ...(mac === undefined ? {} : { mac }), ...(mtu === undefined ? {} : { mtu }) };
-    return this.#queue.add({ name, role: 'port', type: type ?? '', ...own, externalIds, token: uniqueToken() });
+    return this.#queue.add({ name, role: 'port', type: type ?? '', ...own, externalIds, token: uniqueToken(), isShared });
   }
 
   /**
@@ -220,10 +222,19 @@ export class OvsSwitch {
   }
 
   /** Removes the bridge with everything on it; nothing where it is not there. Flows that are being changed then are not. @throws WeftError foreignObject; OvsdbError */
-  async removeBridge(): Promise<void> {
+  removeBridge(): Promise<void> {
+    return this.#whileRemoving(() => this.#keeper.remove(new Deadline(this.#deadlineMs)));
+  }
+
+  /** As removeBridge(), while there is no port on it but tunnels. @returns whether it was removed */
+  removeUnusedBridge(): Promise<boolean> {
+    return this.#whileRemoving(() => this.#keeper.removeUnused(new Deadline(this.#deadlineMs)));
+  }
+
+  async #whileRemoving<R>(remove: () => Promise<R>): Promise<R> {
     this.#removals += 1;
     try {
-      await this.#keeper.remove(new Deadline(this.#deadlineMs));
+      return await remove();
     } finally {
       this.#removals -= 1;
     }

@@ -20,6 +20,8 @@ export interface NewPort {
   readonly externalIds: Readonly<Record<string, string>>;
   /** What no other row has. */
   readonly token: string;
+  /** Whether one of the name that another process has added, or is adding, is as good. */
+  readonly isShared?: boolean;
 }
 
 /** Makes the bridge, with the port and interface that every bridge has; nothing where one of the name is there by then. */
@@ -43,6 +45,11 @@ export function mendBridge(bridge: Uuid): readonly Operation[] {
     // Inserting keeps a value that the key has.
     mutateRows('Bridge', identity(bridge), [['other_config', 'delete', keys], ['other_config', 'insert', mapOf(bridgeSettings.otherConfig)]]),
   ];
+}
+
+/** Removes a bridge; nothing where it has other ports than these by then. */
+export function removeBridgeWith(bridge: Uuid, ports: ReadonlySet<Uuid>): readonly Operation[] {
+  return [requireRows('Bridge', { where: identity(bridge), columns: ['ports'], rows: [{ ports: setOf([...ports].map(uuidAtom)) }] }), ...removeBridge(bridge)];
 }
 
 /** Removes a bridge; its ports and interfaces go with it. */
