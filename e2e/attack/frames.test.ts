@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import {
-  arpPacket, ethernet, etherTypes, fragmentedUdpPacket, linkLocalOf, neighbourAdvertisement, neighbourDiscovery,
+  arpPacket, ethernet, etherTypes, fragmentedUdpPacket, genevePayload, linkLocalOf, neighbourAdvertisement, neighbourDiscovery,
   neighbourSolicitation, redirect, routerAdvertisement, udpPacket, vxlanPayload,
 } from './frames.ts';
 
@@ -31,6 +31,11 @@ const rows: readonly { readonly name: string; readonly frame: Buffer; readonly w
     name: 'VXLAN',
     frame: ethernet({ ...header, type: etherTypes.ipv4 }, udpPacket(ipv4, vxlanPayload(16777215, inner), { port: 4789 })),
     want: /\[udp sum ok\] VXLAN.*vni 16777215.*10\.1\.1\.10\.40000/s,
+  },
+  {
+    name: 'Geneve',
+    frame: ethernet({ ...header, type: etherTypes.ipv4 }, udpPacket(ipv4, genevePayload(16777215, inner), { port: 6081 })),
+    want: /\[udp sum ok\] Geneve.*vni 0xffffff.*10\.1\.1\.10\.40000/s,
   },
   {
     name: 'tags',

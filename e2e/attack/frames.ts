@@ -57,6 +57,11 @@ export function vxlanPayload(vni: number, innerFrame: Buffer): Buffer {
   return Buffer.concat([u32(0x08000000), u32(vni * 256), innerFrame]);
 }
 
+/** A Geneve packet's UDP payload (RFC 8926 §3.4): the header with the VNI and without options, then the inner frame. */
+export function genevePayload(vni: number, innerFrame: Buffer): Buffer {
+  return Buffer.concat([u32(0x00006558), u32(vni * 256), innerFrame]);
+}
+
 export interface ArpFields {
   readonly operation: 'request' | 'reply';
   readonly senderMac: string;

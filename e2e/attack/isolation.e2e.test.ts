@@ -22,6 +22,7 @@ const rows: readonly { readonly title: string; readonly options: StageOptions }[
   { title: 'Open vSwitch, tenants with the same subnet, nodes that forward', options: { datapaths: ['ovs', 'ovs'], forwarding: true } },
   { title: 'Open vSwitch, an IPv6 underlay', options: { datapaths: ['ovs', 'ovs'], underlay: 6, forwarding: true } },
   { title: 'Open vSwitch, tenants with gateways and masquerading', options: { datapaths: ['ovs', 'ovs'], gateways: true, forwarding: true } },
+  { title: 'Open vSwitch, Geneve, tenants with gateways', options: { datapaths: ['ovs', 'ovs'], encapsulation: 'geneve', gateways: true, forwarding: true } },
   { title: 'Open vSwitch, the other node with Linux bridges', options: { datapaths: ['ovs', 'bridge'], gateways: true, forwarding: true } },
   { title: 'Linux bridges, the other node with Open vSwitch', options: { datapaths: ['bridge', 'ovs'], gateways: true, forwarding: true } },
 ];

@@ -32,6 +32,8 @@ export interface Scene {
   readonly victims: readonly [Station, Station];
   readonly ownVni: number;
   readonly foreignVni: number;
+  /** What nodes carry both tenants' frames in. */
+  readonly encapsulation: 'vxlan' | 'geneve';
   readonly node: NodeSide;
 }
 

@@ -19,6 +19,8 @@ const confirmDeadlineMs = 3000;
 export interface StageOptions {
   /** What wires the tenants on the attacker's node and on the other. @default Linux bridges */
   readonly datapaths?: readonly [DatapathName, DatapathName];
+  /** What the nodes carry both tenants' frames in. @default vxlan */
+  readonly encapsulation?: Scene['encapsulation'];
   /** Family of the VTEPs' addresses. @default 4 */
   readonly underlay?: 4 | 6;
   /** Whether the nodes forward between their interfaces. @default false */
@@ -118,10 +120,10 @@ export class Stage {
 }
 
 /** Builds a stage that goes away with the scope. */
-export async function setStage(scope: TeardownScope, { datapaths = ['bridge', 'bridge'], underlay = 4, forwarding = false, gateways = false }: StageOptions = {}): Promise<Stage> {
+export async function setStage(scope: TeardownScope, { datapaths = ['bridge', 'bridge'], encapsulation = 'vxlan', underlay = 4, forwarding = false, gateways = false }: StageOptions = {}): Promise<Stage> {
   const lab = await createLabOf(scope, [...datapaths, 'bridge']);
   if (forwarding) for (const { netns } of lab.nodes) runIn(netns, 'sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
-  const extra = gateways ? { isGateway: true, ipMasq: true } : {};
+  const extra = { ...(gateways ? { isGateway: true, ipMasq: true } : {}), ...(encapsulation === 'vxlan' ? {} : { encapsulation }) };
   const attackers: Tenant = { ...blue, underlay, extra };
   const victims: Tenant = { ...red, underlay, extra, ...(gateways ? { subnets: { ipv4: '10.2.2.0/24', ipv6: 'fd00:2::/64' } } : {}) };
   const guests = [
@@ -134,7 +136,7 @@ export async function setStage(scope: TeardownScope, { datapaths = ['bridge', 'b
   ];
   await lab.settle();
   const posts = await Promise.all(guests.map(async (guest) => manPost(scope, guest)));
-  return new Stage(lab, describeScene(lab, posts, { underlay }), posts);
+  return new Stage(lab, describeScene(lab, posts, { underlay, encapsulation }), posts);
 }
 
 async function manPost(scope: TeardownScope, guest: Guest): Promise<Post> {
@@ -144,12 +146,12 @@ async function manPost(scope: TeardownScope, guest: Guest): Promise<Post> {
   return { station: { name, tenant, mac, ipv4, ipv6, linkLocal }, guest, capture, sender: openFrameSender(scope, guest.netns, 'eth0') };
 }
 
-function describeScene(lab: Lab, posts: readonly Post[], { underlay }: { readonly underlay: 4 | 6 }): Scene {
+function describeScene(lab: Lab, posts: readonly Post[], { underlay, encapsulation }: Required<Pick<StageOptions, 'underlay' | 'encapsulation'>>): Scene {
   const [attacker, near, far, victim1, victim2] = posts.map(({ station }) => station);
   const [post] = posts;
   if (!attacker || !near || !far || !victim1 || !victim2 || !post) throw new Error('a scene has five stations');
   const node = describeNode(lab, post.guest, { underlay, attacker, victim: victim1 });
-  return { attacker, ownPeers: [near, far], victims: [victim1, victim2], ownVni: blue.vni, foreignVni: red.vni, node };
+  return { attacker, ownPeers: [near, far], victims: [victim1, victim2], ownVni: blue.vni, foreignVni: red.vni, encapsulation, node };
 }
 
 function describeNode(lab: Lab, guest: Guest, { underlay, attacker, victim }: { readonly underlay: 4 | 6; readonly attacker: Station; readonly victim: Station }): NodeSide {

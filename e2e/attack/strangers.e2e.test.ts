@@ -1,5 +1,5 @@
 /**
- * VXLAN from hosts of the underlay:
+ * VXLAN and Geneve from hosts of the underlay:
  *
  *   node1: blue and green containers     node2: blue, red     node3: no weft at all, sends by hand
  *   blue's and red's peers: node 2; green's peer: node 3. Node 3 may speak for green, and for nobody else.
@@ -15,34 +15,40 @@ import { skipWithoutLabOf } from '../harness/weft-executable.ts';
 import { openFrameSender } from './frame-sender.ts';
 import { linkLocalOf } from './frames.ts';
 import type { Station } from './scene.ts';
-import { underlayVxlan } from './tunnel-attacks.ts';
+import { underlayTunnel } from './tunnel-attacks.ts';
 
 t.setTimeout(170_000);
 const green: Tenant = { name: 'green', vni: 1003 };
 const arrivalDeadlineMs = 5000;
+const kinds = [
+  { title: 'VXLAN, Linux bridges', datapath: 'bridge', encapsulation: 'vxlan' },
+  { title: 'VXLAN, Open vSwitch', datapath: 'ovs', encapsulation: 'vxlan' },
+  { title: 'Geneve, Open vSwitch', datapath: 'ovs', encapsulation: 'geneve' },
+] as const;
 
-for (const { title, datapath } of [{ title: 'Linux bridges', datapath: 'bridge' }, { title: 'Open vSwitch', datapath: 'ovs' }] as const) {
+for (const { title, datapath, encapsulation } of kinds) {
   for (const underlay of [4, 6] as const) {
-    t.test(`VXLAN from a host that is no peer of the tenant, over IPv${underlay}, to a node with ${title}`, { skip: skipWithoutLabOf([datapath], 'tcpdump', 'python3') }, async (t) => {
+    t.test(`frames from a host that is no peer of the tenant, over IPv${underlay}: ${title}`, { skip: skipWithoutLabOf([datapath], 'tcpdump', 'python3') }, async (t) => {
       const lab = await createLabOf(t, [datapath, 'bridge', 'bridge']);
       const addressOf = (number: number): string => (underlay === 4 ? lab.node(number).ipv4 : lab.node(number).ipv6);
+      const extra = encapsulation === 'vxlan' ? {} : { encapsulation };
       const guests = new Map<string, Guest>();
       for (const [tenant, peer] of [[blue, 2], [red, 2], [green, 3]] as const) {
-        guests.set(tenant.name, await attachGuest(lab, { ...tenant, underlay, extra: { peers: [addressOf(peer)] } }, 1, { label: tenant.name }));
+        guests.set(tenant.name, await attachGuest(lab, { ...tenant, underlay, extra: { ...extra, peers: [addressOf(peer)] } }, 1, { label: tenant.name }));
       }
       await lab.settle();
       const listeners = await Promise.all([...guests.values()].map(async (guest) => ({ station: stationOf(guest), capture: await startCapture(t, guest.netns, 'eth0') })));
       const sender = openFrameSender(t, lab.node(3).netns, 'eth0');
-      const stranger = { srcMac: macOf(lab, 3), dstMac: macOf(lab, 1), srcIp: addressOf(3), dstIp: addressOf(1) };
+      const stranger = { srcMac: macOf(lab, 3), dstMac: macOf(lab, 1), srcIp: addressOf(3), dstIp: addressOf(1), encapsulation };
 
       const rows = [['VNI', 'sent', ...listeners.map(({ station }) => `reached ${station.name}`)]];
       const vnis = [blue.vni, red.vni, green.vni, 1, 0];
       for (const vni of vnis) {
-        const frames = underlayVxlan({ ...stranger, vni }, listeners.map(({ station }) => station))(markerOf(vni));
+        const frames = underlayTunnel({ ...stranger, vni }, listeners.map(({ station }) => station))(markerOf(vni));
         rows.push([String(vni), String(await sender.send(frames))]);
       }
       // Frames of one sender stay in order, so once the last one has arrived, so have the others.
-      await sender.send(underlayVxlan({ ...stranger, vni: green.vni }, [])('wt-last'));
+      await sender.send(underlayTunnel({ ...stranger, vni: green.vni }, [])('wt-last'));
       t.ok(await captureOf(listeners, 'green').waitFor((capture) => capture.count('wt-last') > 0, arrivalDeadlineMs), "control: the peer of green reaches green's container");
       for (const { capture } of listeners) await capture.drain();
 

@@ -1,18 +1,22 @@
 /**
- * VXLAN inside of a container's own packets. A node that takes such a packet for one of its peers' unpacks it into
+ * VXLAN, or Geneve, inside of a container's own packets. A node that takes such a packet for one of its peers' unpacks it into
  * whichever tenant its header names: plain bridges with VXLAN do, and so does Open vSwitch. Pure.
  */
-import { broadcastMac, ethernet, etherTypes, fragmentedUdpPacket, udpPacket, vxlanPayload, type Endpoints, type Tag } from './frames.ts';
+import { broadcastMac, ethernet, etherTypes, fragmentedUdpPacket, genevePayload, udpPacket, vxlanPayload, type Endpoints, type Tag } from './frames.ts';
 import type { Attack, Scene, Station } from './scene.ts';
 
-/** RFC 7348 §5. */
-const vxlanPort = 4789;
+/** What nodes unpack: RFC 7348 §5, RFC 8926 §3.3. */
+const tunnels = {
+  vxlan: { title: 'VXLAN', port: 4789, payload: vxlanPayload },
+  geneve: { title: 'Geneve', port: 6081, payload: genevePayload },
+} as const;
 /** The MAC of the frames inside: belongs to nobody, so that no learning spoils the next attack. */
 const innerMac = '06:5d:01:9a:7c:44';
 
 /** All of them for one scene. */
 export function tunnelAttacks(scene: Scene): readonly Attack[] {
   const { attacker, node } = scene;
+  const { title, port } = tunnels[scene.encapsulation];
   const outerMacs = [
     { name: "the host interface's MAC", mac: node.hostIfMac },
     { name: "the bridge's MAC", mac: node.bridgeMac },
@@ -27,17 +31,18 @@ export function tunnelAttacks(scene: Scene): readonly Attack[] {
     mayReachOwn: true,
     frames: (marker) =>
       macs.flatMap((dst) =>
-        outerPairs(scene).flatMap((pair) => innerFrames(scene, marker).map((inner) => outerFrame({ src: attacker.mac, dst, tags }, pair, inner))),
+        outerPairs(scene).flatMap((pair) => innerFrames(scene, marker).map((inner) => outerFrame({ src: attacker.mac, dst, tags, port }, pair, inner))),
       ),
   });
-  const untagged = outerMacs.map(({ name, mac }) => attack(`VXLAN to ${name}`, [mac]));
-  const priorityTagged = attack('VXLAN behind a priority tag', [node.hostIfMac, node.bridgeMac], [{ type: 'vlan', id: 0 }]);
+  const untagged = outerMacs.map(({ name, mac }) => attack(`${title} to ${name}`, [mac]));
+  const priorityTagged = attack(`${title} behind a priority tag`, [node.hostIfMac, node.bridgeMac], [{ type: 'vlan', id: 0 }]);
   return [...untagged, priorityTagged, ...(node.ownVtep.includes(':') ? [] : hiddenFromFilters(scene))];
 }
 
 /** Ways past a filter that reads only the first header of the first fragment. */
 function hiddenFromFilters(scene: Scene): readonly Attack[] {
   const { attacker, node } = scene;
+  const { title, port } = tunnels[scene.encapsulation];
   const targets = [node.hostIfMac, node.bridgeMac].flatMap((mac) => [node.ownVtep, node.otherVtep].map((dst) => ({ mac, src: attacker.ipv4, dst })));
   const attack = (name: string, build: (outer: Endpoints, inner: Buffer) => readonly Buffer[]): Attack => ({
     name,
@@ -50,8 +55,8 @@ function hiddenFromFilters(scene: Scene): readonly Attack[] {
       ),
   });
   return [
-    attack('VXLAN in fragments', (outer, inner) => fragmentedUdpPacket(outer, vxlanPort, inner)),
-    attack('VXLAN behind IP options', (outer, inner) => [udpPacket(outer, inner, { port: vxlanPort, withIpOptions: true })]),
+    attack(`${title} in fragments`, (outer, inner) => fragmentedUdpPacket(outer, port, inner)),
+    attack(`${title} behind IP options`, (outer, inner) => [udpPacket(outer, inner, { port, withIpOptions: true })]),
   ];
 }
 
@@ -61,14 +66,16 @@ export interface UnderlaySource {
   readonly srcIp: string;
   readonly dstIp: string;
   readonly vni: number;
+  readonly encapsulation: Scene['encapsulation'];
 }
 
-/** VXLAN from a host of the underlay itself, with frames inside for each station and for everybody. */
-export function underlayVxlan({ srcMac, dstMac, srcIp, dstIp, vni }: UnderlaySource, stations: readonly Station[]): Attack['frames'] {
+/** VXLAN or Geneve from a host of the underlay itself, with frames inside for each station and for everybody. */
+export function underlayTunnel({ srcMac, dstMac, srcIp, dstIp, vni, encapsulation }: UnderlaySource, stations: readonly Station[]): Attack['frames'] {
   const type = srcIp.includes(':') ? etherTypes.ipv6 : etherTypes.ipv4;
+  const { port, payload } = tunnels[encapsulation];
   return (marker) =>
     innerTo(stations, marker).map((inner) =>
-      ethernet({ dst: dstMac, src: srcMac, type }, udpPacket({ src: srcIp, dst: dstIp }, vxlanPayload(vni, inner), { port: vxlanPort })),
+      ethernet({ dst: dstMac, src: srcMac, type }, udpPacket({ src: srcIp, dst: dstIp }, payload(vni, inner), { port })),
     );
 }
 
@@ -81,9 +88,9 @@ function outerPairs({ attacker, node }: Scene): readonly Endpoints[] {
   return sources.flatMap((src) => targets.map((dst) => ({ src, dst })));
 }
 
-/** VXLAN payloads for the other tenant: to each victim and to everybody. */
-function innerFrames({ victims, foreignVni }: Scene, marker: string): readonly Buffer[] {
-  return innerTo(victims, marker).map((inner) => vxlanPayload(foreignVni, inner));
+/** Payloads for the other tenant: to each victim and to everybody. */
+function innerFrames({ victims, foreignVni, encapsulation }: Scene, marker: string): readonly Buffer[] {
+  return innerTo(victims, marker).map((inner) => tunnels[encapsulation].payload(foreignVni, inner));
 }
 
 function innerTo(stations: readonly Station[], marker: string): readonly Buffer[] {
@@ -95,10 +102,11 @@ function innerTo(stations: readonly Station[], marker: string): readonly Buffer[
 interface OuterFields {
   readonly src: string;
   readonly dst: string;
+  readonly port: number;
   readonly tags?: readonly Tag[];
 }
 
-function outerFrame({ src, dst, tags = [] }: OuterFields, pair: Endpoints, payload: Buffer): Buffer {
+function outerFrame({ src, dst, port, tags = [] }: OuterFields, pair: Endpoints, payload: Buffer): Buffer {
   const type = pair.src.includes(':') ? etherTypes.ipv6 : etherTypes.ipv4;
-  return ethernet({ dst, src, type, tags }, udpPacket(pair, payload, { port: vxlanPort }));
+  return ethernet({ dst, src, type, tags }, udpPacket(pair, payload, { port }));
 }
