@@ -15,9 +15,10 @@ export const pairs: readonly Layout[] = [
   { title: 'a Linux bridge and Open vSwitch', datapaths: ['bridge', 'ovs'] },
 ];
 
-/** Three nodes. Each order of two neighbours is in the last. */
+/** Three nodes. What moves from the second to the third crosses from either datapath to the other. */
 export const triples: readonly Layout[] = [
   { title: 'Linux bridges', datapaths: ['bridge', 'bridge', 'bridge'] },
   { title: 'Open vSwitch', datapaths: ['ovs', 'ovs', 'ovs'] },
-  { title: 'Open vSwitch beside Linux bridges', datapaths: ['ovs', 'bridge', 'ovs'] },
+  { title: 'a Linux bridge between switches', datapaths: ['ovs', 'bridge', 'ovs'] },
+  { title: 'a switch between Linux bridges', datapaths: ['bridge', 'ovs', 'bridge'] },
 ];
