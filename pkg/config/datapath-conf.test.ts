@@ -1,6 +1,5 @@
 import t from 'tap';
 import { portName, shaperName } from '../overlay/names.ts';
-import { completeOvs } from './datapath-conf.ts';
 import { noEndpointArgs } from './endpoint-args.ts';
 import { parseNetConf, parsePossibleNetConfs, type NetConf } from './net-conf.ts';
 import { emptyNodeConf, parseNodeConf, type NodeConf } from './node-conf.ts';
@@ -77,11 +76,8 @@ t.test('the two are looked at together, wherever they come from', (t) => {
 t.test("the node's ovs", (t) => {
   const full = nodeOf('ovs: { database: /run/ovs/db.sock, bridge: br-int, datapathType: netdev }');
   t.same(full.ovs, { database: '/run/ovs/db.sock', bridge: 'br-int', datapathType: 'netdev' });
-  t.same(completeOvs(full.ovs), full.ovs);
-  const defaults = { database: '/var/run/openvswitch/db.sock', bridge: 'weft-int', datapathType: 'system' };
-  for (const lines of ['', 'ovs:', 'ovs: {}', 'ovs: { bridge: null }']) t.same(completeOvs(nodeOf(lines).ovs), defaults, JSON.stringify(lines));
-  t.same(completeOvs(nodeOf('ovs: { datapathType: netdev }').ovs), { ...defaults, datapathType: 'netdev' });
-  t.same(nodeOf(`ovs: ${JSON.stringify(defaults)}`).ovs, defaults, 'the defaults can be written');
+  for (const lines of ['ovs: {}', 'ovs: { bridge: null }']) t.same(nodeOf(lines).ovs, {}, 'what is left out is not decided here');
+  t.same(nodeOf('ovs: { runDirectory: /run/ovs }').ovs, { runDirectory: '/run/ovs' });
   const longest = `/${'d'.repeat(106)}`;
   t.equal(nodeOf(`ovs: { database: ${longest} }`).ovs?.database, longest);
   for (const bridge of ['weft-i', 'weft-x', 'br-int', 'abcdefghijklmno']) t.equal(nodeOf(`ovs: { bridge: ${bridge} }`).ovs?.bridge, bridge);
@@ -92,6 +88,7 @@ const shaper = shaperName(portName({ network: 'blue', containerId: 'c1', ifName:
 const ownName = /^\/etc\/weft\/weft\.yaml line 1: ovs\.bridge must be a name that weft gives to no other interface, so none that begins with weft-p, weft-br, weft-vx or is weft-i with nine more: current value is "/;
 
 const refusedOvs: readonly (readonly [string, number, string | RegExp])[] = [
+  ['ovs: { runDirectory: run/ovs }', 7, /ovs\.runDirectory must be the absolute path of a directory, at most 86 bytes/],
   ['ovs: br-int', 7, `${path} line 1: ovs must be an object: current value is "br-int"`],
   ['ovs:\n  bridg: br-int', 2, `${path} line 2: unknown key "ovs.bridg": the nearest known key is "ovs.bridge"`],
   ['ovs: { bridge: abcdefghijklmnop }', 7, /ovs\.bridge must be the name of an interface, at most 15 characters/],

@@ -14,7 +14,7 @@ export interface WiringSettings {
   readonly encapsulation?: Encapsulation;
 }
 
-/** The node's Open vSwitch. */
+/** The node's Open vSwitch; what is left out whoever connects to it chooses. */
 export interface OvsConf {
   /** Path of the unix socket where ovsdb-server listens. */
   readonly database: string;
@@ -22,9 +22,9 @@ export interface OvsConf {
   readonly bridge: string;
   /** Who forwards: the kernel's module, or ovs-vswitchd itself. */
   readonly datapathType: 'system' | 'netdev';
+  /** The directory where ovs-vswitchd makes `<bridge>.mgmt`. */
+  readonly runDirectory: string;
 }
-
-const ovsDefaults: OvsConf = { database: '/var/run/openvswitch/db.sock', bridge: 'weft-int', datapathType: 'system' };
 
 /** IANA, "vxlan" and "geneve". */
 const defaultPorts: Readonly<Record<Encapsulation, number>> = { vxlan: 4789, geneve: 6081 };
@@ -48,9 +48,18 @@ export const wiringReaders: Readers<Required<WiringSettings>> = {
 /** sun_path with its NUL (include/uapi/linux/un.h), bytes. */
 const socketPathBytesMax = 108 - 1;
 
+/** `/`, a bridge's name and `.mgmt`. */
+const managementNameBytes = 1 + 15 + 5;
+
 const socketPath: Reader<string> = text('the path of a unix socket', (value, name) => {
   if (value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= socketPathBytesMax) return value;
   throw malformed(name, `the absolute path of a unix socket, at most ${socketPathBytesMax} bytes`, value);
+});
+
+/** `<bridge>.mgmt` is yet to fit behind it. */
+const socketDirectory: Reader<string> = text('the path of a directory', (value, name) => {
+  if (value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= socketPathBytesMax - managementNameBytes) return value;
+  throw malformed(name, `the absolute path of a directory, at most ${socketPathBytesMax - managementNameBytes} bytes`, value);
 });
 
 /** The guard and the collection of what is left over know weft's interfaces by their names: the bridge must not pass for one. */
@@ -71,12 +80,8 @@ export const ovs: Reader<Partial<OvsConf>> = objectOf<OvsConf>({
   database: socketPath,
   bridge: integrationBridge,
   datapathType: wordOf<OvsConf['datapathType']>('system', 'netdev'),
+  runDirectory: socketDirectory,
 });
-
-/** The node's Open vSwitch, with the defaults for what is not written. */
-export function completeOvs(written: Partial<OvsConf> = {}): OvsConf {
-  return { ...ovsDefaults, ...written };
-}
 
 /** The UDP port of an encapsulation where no configuration names one. */
 export function defaultPort(encapsulation: Encapsulation): number {

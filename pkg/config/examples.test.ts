@@ -2,7 +2,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { formatSpan } from '../ipam/ranges.ts';
 import { isJsonObject } from '../cni/json-value.ts';
-import { completeOvs } from './datapath-conf.ts';
 import { noEndpointArgs, parseEndpointArgs } from './endpoint-args.ts';
 import { emptyNodeConf, parseNodeConf } from './node-conf.ts';
 import { parseNetConf, type NetConf } from './net-conf.ts';
@@ -56,7 +55,7 @@ t.test('10-weft-ovs.conflist', (t) => {
 
 t.test('weft-ovs.yaml', (t) => {
   const node = parseNodeConf(read('weft-ovs.yaml'), '/etc/weft/weft.yaml');
-  t.same(node.ovs, completeOvs(), 'what it calls the defaults are the defaults');
+  t.same(node.ovs, { database: '/var/run/openvswitch/db.sock', bridge: 'weft-int', datapathType: 'system' });
   const wiring = (keys: Readonly<Record<string, unknown>>): unknown => {
     const { datapath, encapsulation, vtep } = parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft', ...keys }, { node, args: noEndpointArgs });
     return { datapath, encapsulation, port: vtep.port };

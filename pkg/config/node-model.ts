@@ -15,7 +15,7 @@ export interface NodeConf extends NodeSettings {
   readonly path?: string;
   /** The node's name; absent: the host's. */
   readonly node?: string;
-  /** As it is written; completeOvs() has the defaults. */
+  /** As it is written. */
   readonly ovs?: Partial<OvsConf>;
   readonly tenants: readonly TenantConf[];
 }
