@@ -1,4 +1,4 @@
-/** Two nodes with Open vSwitch and a daemon each, which is called through the launcher. */
+/** Two nodes with a daemon each, which is called through the launcher: both with Open vSwitch, and one with Linux bridges. */
 import t, { type Test } from 'tap';
 import { createManyNetns } from '../../pkg/testing/netns.ts';
 import { readAttention, readEndpoints } from '../daemon/scene.ts';
@@ -7,11 +7,11 @@ import { ping } from '../harness/container.ts';
 import { Daemon, throughLauncher } from '../harness/daemon.ts';
 import type { Attach, LabNode } from '../harness/lab-node.ts';
 import { createLabOf, type Lab } from '../harness/lab.ts';
+import { pairs } from '../harness/layouts.ts';
 import { nodeRanges } from '../harness/net-conf.ts';
 import { blue, tenantConf } from '../harness/tenant.ts';
 import { skipWithoutDaemonLab, skipWithoutLabOf } from '../harness/weft-executable.ts';
 
-const skip = skipWithoutDaemonLab() || skipWithoutLabOf(['ovs']);
 t.setTimeout(120_000);
 const containers = 12;
 
@@ -20,32 +20,34 @@ interface Container {
   readonly attach: Attach & { readonly netns: string };
 }
 
-t.test(`${containers} containers at once, a daemon that is killed, and nothing is left`, { skip }, async (t) => {
-  const lab = await createLabOf(t, ['ovs', 'ovs'], throughLauncher);
-  const before = lab.nodes.map((node) => node.snapshot());
-  const daemons = await Promise.all(lab.nodes.map((node) => Daemon.start(t, node)));
-  const all = createContainers(t, lab);
+for (const { title, datapaths } of pairs.filter(({ datapaths: [first] }) => first === 'ovs')) {
+  t.test(`${containers} containers at once, a daemon that is killed, and nothing is left: ${title}`, { skip: skipWithoutDaemonLab() || skipWithoutLabOf(datapaths) }, async (t) => {
+    const lab = await createLabOf(t, datapaths, throughLauncher);
+    const before = lab.nodes.map((node) => node.snapshot());
+    const daemons = await Promise.all(lab.nodes.map((node) => Daemon.start(t, node)));
+    const all = createContainers(t, lab);
 
-  const added = await Promise.all(all.map(({ node, attach }) => node.add(attach)));
-  t.same(failuresOf(added), [], 'every ADD succeeds');
-  const addresses = added.map(({ result }) => result?.ips?.[0]?.address.replace(/\/.*/, '') ?? '');
-  t.equal(new Set(addresses).size, containers, 'no address twice');
-  t.same(await findUnreached(all, addresses), [], 'all reach each other');
+    const added = await Promise.all(all.map(({ node, attach }) => node.add(attach)));
+    t.same(failuresOf(added), [], 'every ADD succeeds');
+    const addresses = added.map(({ result }) => result?.ips?.[0]?.address.replace(/\/.*/, '') ?? '');
+    t.equal(new Set(addresses).size, containers, 'no address twice');
+    t.same(await findUnreached(all, addresses), [], 'all reach each other');
 
-  await Promise.all(daemons.map((daemon) => daemon.kill()));
-  t.same(await findUnreached(all, addresses), [], 'without a daemon too');
-  const next = await Promise.all(lab.nodes.map((node) => Daemon.start(t, node)));
-  for (const daemon of next) t.match((await daemon.status()).reconciler, { repairs: [], openFaults: [] }, 'what is whole is left alone');
-  await checkEach(t, all, added);
-  t.same(await findUnreached(all, addresses), [], 'and with the next one');
-  for (const node of lab.nodes) t.same(await readAttention(node), [], `${node.name} needs no attention`);
+    await Promise.all(daemons.map((daemon) => daemon.kill()));
+    t.same(await findUnreached(all, addresses), [], 'without a daemon too');
+    const next = await Promise.all(lab.nodes.map((node) => Daemon.start(t, node)));
+    for (const daemon of next) t.match((await daemon.status()).reconciler, { repairs: [], openFaults: [] }, 'what is whole is left alone');
+    await checkEach(t, all, added);
+    t.same(await findUnreached(all, addresses), [], 'and with the next one');
+    for (const node of lab.nodes) t.same(await readAttention(node), [], `${node.name} needs no attention`);
 
-  const deleted = await Promise.all(all.map(({ node, attach }) => node.del(attach)));
-  t.same(failuresOf(deleted), [], 'every DEL succeeds');
-  t.same(lab.nodes.map((node) => node.snapshot()), before, 'links, routes, nftables, ports, bridges and flows are as before');
-  for (const node of lab.nodes) t.same(await readEndpoints(node), [], 'nothing is left in the ledger');
-  for (const daemon of next) t.same(daemon.linesOf(/repaired|cannot be repaired|could not/), [], 'nothing was damage to the daemon');
-});
+    const deleted = await Promise.all(all.map(({ node, attach }) => node.del(attach)));
+    t.same(failuresOf(deleted), [], 'every DEL succeeds');
+    t.same(lab.nodes.map((node) => node.snapshot()), before, 'links, routes, nftables, ports, bridges and flows are as before');
+    for (const node of lab.nodes) t.same(await readEndpoints(node), [], 'nothing is left in the ledger');
+    for (const daemon of next) t.same(daemon.linesOf(/repaired|cannot be repaired|could not/), [], 'nothing was damage to the daemon');
+  });
+}
 
 /** Containers of tenant blue, every other one on the second node. IPv4 only: nothing has to wait for duplicate address detection. */
 function createContainers(t: Test, lab: Lab): readonly Container[] {
