@@ -68,7 +68,7 @@ export interface Datapath extends DatapathRepair {
    * Gets at hand what removals need, so that detach() and removeSegment() have done their part when they return.
    * @throws WeftError where it cannot be reached
    */
-  prepareRemoval(wired: Pick<AttachmentPort, 'datapath'>): Promise<void>;
+  prepareRemoval(wired: Pick<AttachmentPort, 'datapath' | 'hostIf'>): Promise<void>;
   /**
    * Removes an attachment's port, wherever attach() got to; no error where parts are gone already. Quicker when the segment is
    * known. The port is closed when the call returns, and gone when the promise is fulfilled. In a transaction.

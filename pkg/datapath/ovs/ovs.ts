@@ -25,9 +25,10 @@ import type { PortRequest } from '../datapath.ts';
 import { collectGarbage } from './collect.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
-import { attachPort, detachPort, type OvsParts } from './port.ts';
+import { attachPort, type OvsParts } from './port.ts';
+import { removalOf } from './removal.ts';
 import { ovsRepair } from './repair.ts';
-import { removeSegment, updateSegment } from './segment.ts';
+import { updateSegment } from './segment.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 import { Tenants } from './tenants.ts';
@@ -37,20 +38,13 @@ export const portsMax = 3000;
 
 /** The datapath over a kernel and a switch. The caller closes both. */
 export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): Datapath {
-  const parts: OvsParts = { kernel, ovs, tenants: new Tenants(ovs, kernel) };
+  const parts: OvsParts = { kernel, ovs, tenants: new Tenants(ovs, kernel), untouched: new Set() };
   return {
     ...ovsRepair(parts),
     portsMaxOf: () => portsMax,
     attach: (request) => attachPort(parts, request),
-    async prepareRemoval() {
-      await ovs.presence.require();
-    },
-    // A DEL never gets in the way: what the switch is late with is done when it is back.
-    detach: (port) => ovs.presence.during(detachPort(parts, port, (names) => kernel.removeLinks(names))),
-    detachSoon: (port) => ovs.presence.during(detachPort(parts, port, (names) => kernel.removeLinksSoon(names))),
+    ...removalOf(parts),
     updateSegment: (change) => updateSegment(parts, change),
-    removeSegment: (removal) => ovs.presence.during(removeSegment(parts, removal)),
-    trimGuard: (segments) => (segments.length === 0 ? ovs.removeUnusedBridge().then(() => undefined) : Promise.resolve()),
     check: (request) => checkPort(parts, request),
     collect: (known) => collectGarbage(parts, known),
     // Its guard is flows, which are repaired with what they belong to; the host's is everybody's.

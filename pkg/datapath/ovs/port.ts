@@ -22,6 +22,8 @@ export interface OvsParts {
   readonly kernel: Kernel;
   readonly ovs: OvsSwitch;
   readonly tenants: Tenants;
+  /** Host interfaces of attaches that have asked nothing of the switch for themselves yet: without it there is nothing to undo. */
+  readonly untouched: Set<string>;
 }
 
 /**
@@ -29,8 +31,10 @@ export interface OvsParts {
  * kept by its name, from before it is there.
  */
 export async function attachPort(parts: OvsParts, request: PortRequest): Promise<AttachedLink> {
-  const { kernel, ovs, tenants } = parts;
+  const { kernel, ovs, tenants, untouched } = parts;
+  untouched.add(request.port.hostIf);
   await tenants.ensure(request.segment);
+  untouched.delete(request.port.hostIf);
   const host = await exchangeAside(kernel, plug(parts, request));
   const [plugged, set] = await Promise.allSettled([
     ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) }),

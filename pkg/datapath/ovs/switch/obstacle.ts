@@ -45,6 +45,11 @@ async function reasonOf(promise: Promise<void>): Promise<string | undefined> {
   }
 }
 
+/** The error in the words of findObstacle(), so that an ADD says what STATUS says; one that is not the database's as it is. */
+export function withAdvice(error: unknown, place: SwitchPlace): unknown {
+  return isOvsdbError(error) ? new WeftError(error.code, describeFailure(error, place), { cause: error }) : error;
+}
+
 function describeFailure(error: unknown, { database }: SwitchPlace): string {
   if (isOvsdbError(error, 'notRealised')) return 'ovs-vswitchd does not do what the database says: look whether it runs, and start it (systemctl start openvswitch-switch)';
   if (isOvsdbError(error, 'refused', 'waitFailed')) return `what listens on ${database} has no database of Open vSwitch (${describeError(error)}): set ovs.database to the socket of its ovsdb-server`;

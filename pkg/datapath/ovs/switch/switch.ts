@@ -17,7 +17,7 @@ import { findSurplus, findUnreferenced, type NeededPorts } from './collect.ts';
 import { SwitchConfiguration } from './configuration.ts';
 import { Deadline } from './deadline.ts';
 import { FlowChannel } from './flow-channel.ts';
-import { findObstacle } from './obstacle.ts';
+import { findObstacle, withAdvice } from './obstacle.ts';
 import { PortChanges, type PortsListener } from './port-changes.ts';
 import { PortQueue } from './port-queue.ts';
 import { Presence } from './presence.ts';
@@ -95,13 +95,17 @@ export class OvsSwitch {
    * Waits until the bridge is there and weft's, and the switch answers on it.
    * @returns who forwards on it
    * @throws WeftError foreignObject, invalidConfiguration (the bridge is of another datapath type), notAvailable (this Open vSwitch cannot make it),
-   * tryAgainLater (a program of Open vSwitch does not answer); OvsdbError
+   * tryAgainLater (a program of Open vSwitch does not answer), ioFailure (what answers is no Open vSwitch); in words that say what to change
    */
   async ready(): Promise<{ readonly datapathType: DatapathType }> {
     const deadline = new Deadline(this.#deadlineMs);
-    const { datapathType } = await this.#requireBridge(deadline);
-    await this.#channel.perform((connection, left) => probe(connection, left), { deadlineMs: deadline.deadlineMs });
-    return { datapathType };
+    try {
+      const { datapathType } = await this.#requireBridge(deadline);
+      await this.#channel.perform((connection, left) => probe(connection, left), { deadlineMs: deadline.deadlineMs });
+      return { datapathType };
+    } catch (error) {
+      throw withAdvice(error, this.#place);
+    }
   }
 
   /** Why an ADD cannot work with this Open vSwitch, in words that say what to change; undefined where it can. Changes nothing. */
