@@ -1,0 +1,124 @@
+/** Set-ups in which an ADD cannot work: what the plugin and the daemon say, by ADD and by STATUS, and that nothing is left of the attempt. */
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
+import type { OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
+import { runWeft } from '../command-line/run-weft.ts';
+import { pendingDels } from '../daemon-kill/audit.ts';
+import { describeOutcome } from '../harness/cni-call.ts';
+import { Daemon, throughLauncher } from '../harness/daemon.ts';
+import type { LabNode } from '../harness/lab-node.ts';
+import { createLab, type Lab } from '../harness/lab.ts';
+import { tenantConf } from '../harness/tenant.ts';
+import { configure, integrationBridge, plugUnderlay, startSwitch } from './ovs-node.ts';
+import { redOvs, skip } from './scene.ts';
+
+t.setTimeout(240_000);
+
+interface Site {
+  readonly t: Test;
+  readonly lab: Lab;
+  readonly node: LabNode;
+}
+
+interface Trouble {
+  readonly name: string;
+  /** Makes the set-up. */
+  readonly prepare: (site: Site) => Promise<OpenVSwitch | undefined>;
+  /** What is said, by ADD and by STATUS. */
+  readonly says: RegExp;
+  /** Codes of the ADD. */
+  readonly codes: readonly number[];
+}
+
+const troubles: readonly Trouble[] = [
+  {
+    name: 'no Open vSwitch runs',
+    async prepare({ t, node }) {
+      const ovs = await startSwitch(t, node);
+      await ovs.stop();
+      return undefined;
+    },
+    says: /database cannot be reached on \S+ \(.*(ECONNREFUSED|ENOENT).*\): start Open vSwitch .*or set ovs.database/s, codes: [11, 50],
+  },
+  {
+    name: 'no socket is where the configuration says',
+    async prepare({ t, node }) {
+      const ovs = await startSwitch(t, node);
+      configure(node, { database: '/run/no-such-directory/db.sock', datapathType: 'netdev' });
+      plugUnderlay(ovs, node);
+      return ovs;
+    },
+    says: /database cannot be reached on \/run\/no-such-directory\/db.sock \(.*ENOENT.*\): start Open vSwitch .*or set ovs.database/s, codes: [11, 50],
+  },
+  {
+    name: 'somebody else listens on the socket',
+    async prepare({ t, node }) {
+      const path = join(temporaryDirectory(t), 'other.sock');
+      const server = createServer((socket) => void socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n', () => socket.destroy()));
+      await new Promise<void>((resolve) => server.listen(path, resolve));
+      t.teardown(() => void server.close());
+      configure(node, { database: path, datapathType: 'netdev' });
+      return undefined;
+    },
+    says: /set ovs.database to/, codes: [5, 11, 50],
+  },
+  {
+    name: 'the bridge is somebody else’s',
+    async prepare({ t, node }) {
+      const ovs = await startSwitch(t, node);
+      plugUnderlay(ovs, node);
+      ovs.addBridge(integrationBridge);
+      return ovs;
+    },
+    says: /Cannot use the bridge weft-int: weft did not make it.*set ovs.bridge to a name that is free, or remove the bridge: ovs-vsctl del-br weft-int/s, codes: [50, 108, 109, 110, 111, 112],
+  },
+  {
+    name: 'the kernel has no datapath of the type asked for',
+    async prepare({ t, node }) {
+      const ovs = await startSwitch(t, node);
+      plugUnderlay(ovs, node);
+      configure(node, { database: ovs.databaseSocket, datapathType: 'system' });
+      return ovs;
+    },
+    says: /ovs.datapathType "system" is not available: .*set ovs.datapathType to "netdev"/s, codes: [50],
+  },
+  {
+    name: 'the VTEP’s address is on a link that is not Open vSwitch’s',
+    prepare: ({ t, node }) => startSwitch(t, node),
+    says: /packets to the other nodes leave by eth0, which is not a port of Open vSwitch: .*move the VTEP's address from eth0 to br-phy/s, codes: [50],
+  },
+];
+
+for (const { name, prepare, says, codes } of troubles) {
+  for (const way of ['the plugin', 'the daemon'] as const) {
+    t.test(`${name}: by ${way}`, { skip }, async (t) => {
+      const lab = createLab(t, { nodes: 2, ...throughLauncher });
+      const node = lab.node(1);
+      const ovs = await prepare({ t, lab, node });
+      const before = look(node, ovs);
+      const daemon = way === 'the daemon' ? await Daemon.start(t, node) : undefined;
+      const conf = tenantConf(lab, redOvs, 1);
+      const status = await node.status(conf);
+      t.equal(status.error?.code, 50, `STATUS answers 50: ${describeOutcome(status)}`);
+      t.match(`${status.error?.msg}: ${status.error?.details ?? ''}`, says, 'STATUS says what to do');
+      const attach = { conf, containerId: 'troubled', netns: lab.container('troubled') };
+      const add = await node.add(attach);
+      t.ok(codes.includes(add.error?.code ?? 0), `ADD answers one of ${codes.join(', ')}: ${describeOutcome(add)}`);
+      t.match(`${add.error?.msg}: ${add.error?.details ?? ''}`, says, 'ADD says the same');
+      t.same(look(node, ovs), before, 'nothing is left of the ADD');
+      const del = await node.del(attach);
+      t.equal(del.exitCode, 0, describeOutcome(del));
+      t.same(JSON.parse((await runWeft(node, ['endpoints', '-o', 'json'])).stdout), [], 'the ledger has no endpoint');
+      t.same(pendingDels(node), [], 'no DEL waits');
+      t.comment(`STATUS ${Math.round(status.ms)} ms, ADD ${Math.round(add.ms)} ms, DEL ${Math.round(del.ms)} ms`);
+      if (daemon !== undefined) t.equal(await daemon.stop(), 0, 'the daemon stops when told');
+    });
+  }
+}
+
+/** Links and rows. The guard's tables are the node's, with its first tenant. */
+function look(node: LabNode, ovs: OpenVSwitch | undefined): unknown {
+  return { links: node.snapshot().links, rows: ovs?.vsctl('--columns=name,external_ids', 'list', 'port') };
+}
