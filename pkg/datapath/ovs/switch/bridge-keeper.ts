@@ -60,10 +60,10 @@ export class BridgeKeeper {
     await this.#removeWhere(deadline, ({ uuid }) => removeBridge(uuid));
   }
 
-  /** As remove(), while nobody has plugged anything into it. @returns whether it was removed */
+  /** As remove(), while nobody has plugged anything into it. What a reboot has left are rows without devices. @returns whether it was removed */
   removeUnused(deadline: Deadline): Promise<boolean> {
     return this.#removeWhere(deadline, (found, rows) => {
-      const isUsed = [...portsOf(rows, found).values()].some(({ role }) => role === 'port');
+      const isUsed = [...portsOf(rows, found).values()].some(({ role, error }) => role === 'port' && error === undefined);
       return isUsed ? undefined : removeBridgeWith(found.uuid, found.ports);
     });
   }

@@ -64,6 +64,17 @@ t.test('a bridge that somebody uses is not taken away, whoever believes that nob
   }
 });
 
+t.test('a row whose device went with a reboot uses nothing', { skip }, async (t) => {
+  const { openVSwitch, open } = await createScene(t);
+  makeDevices(openVSwitch, 1);
+  await open().addPort({ name: 'p0', externalIds: {} });
+  await openVSwitch.kill('ovs-vswitchd');
+  run('ip', ['-n', openVSwitch.netns, 'link', 'del', 'p0']);
+  await openVSwitch.start('ovs-vswitchd');
+  t.equal(await open().removeUnusedBridge(), true);
+  t.equal(openVSwitch.vsctl('list-br'), '');
+});
+
 t.test('what processes share is made by one of them', { skip }, async (t) => {
   const { openVSwitch, open } = await createScene(t);
   const all = [open(), open(), open(), open()];
