@@ -22,7 +22,7 @@ import { createNetns, type TeardownScope } from '../../pkg/testing/netns.ts';
 import { describeOutcome, type CniOutcome, type CniResult } from './cni-call.ts';
 import { addressesUsable } from './container.ts';
 import { LabNode, type Attach, type DatapathName } from './lab-node.ts';
-import { startNodeSwitch } from './node-switch.ts';
+import { rebootNodeSwitch, startNodeSwitch } from './node-switch.ts';
 import { weftExecutable } from './weft-executable.ts';
 
 export interface LabOptions {
@@ -150,6 +150,12 @@ function computeChecksums(...ends: readonly (readonly [netns: string, ifName: st
 async function plugIntoSwitch(scope: TeardownScope, node: LabNode): Promise<void> {
   ip(node.netns, 'address flush dev eth0', '-6 route flush dev eth0');
   node.useSwitch(await startNodeSwitch(scope, node.netns));
+  giveAddresses(node);
+}
+
+/** Ends the node's Open vSwitch and starts it again, as a reboot does, and gives the node its addresses. */
+export async function rebootSwitch(node: LabNode): Promise<void> {
+  await rebootNodeSwitch(node.openVSwitch);
   giveAddresses(node);
 }
 

@@ -13,7 +13,7 @@
  */
 import { run, runIn } from '../../pkg/testing/command.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
-import { findLink } from '../../pkg/testing/observe.ts';
+import { findLink, readLinks } from '../../pkg/testing/observe.ts';
 import { startOpenVSwitch, type OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
 
 /** The bridge that carries the node's addresses on the underlay. */
@@ -26,10 +26,25 @@ export async function startNodeSwitch(scope: TeardownScope, netns: string): Prom
   ovs.vsctl('--', 'add-br', underlayBridge, '--', 'set', 'bridge', underlayBridge, 'datapath_type=netdev', 'fail_mode=standalone', '--', 'add-port', underlayBridge, 'eth0');
   // By itself it would keep 1500 bytes over a link that takes more.
   ovs.vsctl('set', 'interface', underlayBridge, `mtu_request=${findLink(netns, 'eth0')?.mtu ?? 1500}`);
-  run('ip', ['-n', netns, 'link', 'set', underlayBridge, 'addrgenmode', 'none', 'up']);
+  openUnderlayBridge(netns);
   // The kernel still receives what the switch copies from the link, and would answer a second time: an ingress hook stands behind the taps.
   runIn(netns, 'nft', 'add table netdev underlay; add chain netdev underlay eth0 { type filter hook ingress device "eth0" priority 0; policy drop; }');
   return ovs;
+}
+
+function openUnderlayBridge(netns: string): void {
+  run('ip', ['-n', netns, 'link', 'set', underlayBridge, 'addrgenmode', 'none', 'up']);
+}
+
+/** Kills a node's switch and starts it with what its database has, as a machine does that starts: its bridges are made anew, without addresses. */
+export async function rebootNodeSwitch(ovs: OpenVSwitch): Promise<void> {
+  await ovs.kill('ovs-vswitchd');
+  await ovs.kill('ovsdb-server');
+  // They outlive the process, and not the machine.
+  for (const { ifname, linkinfo } of readLinks(ovs.netns)) if (linkinfo?.info_kind === 'tun') run('ip', ['-n', ovs.netns, 'link', 'del', ifname]);
+  await ovs.start('ovsdb-server');
+  await ovs.start('ovs-vswitchd');
+  openUnderlayBridge(ovs.netns);
 }
 
 /** Weft's part of the node's configuration that leads it to the switch. */
