@@ -58,6 +58,20 @@ t.test('GC removes what vanished without DEL, and keeps the rest', { skip }, asy
   t.same(node.snapshot(), before, 'nothing is left');
 });
 
+t.test('a node that is no peer any more is neither heard nor reached, until it is one again', { skip }, async (t) => {
+  const lab = await createLabOf(t, ['ovs', 'ovs', 'bridge']);
+  const node = lab.node(1);
+  const [one, two, three] = [await attachGuest(lab, blue, 1, { label: 'one' }), await attachGuest(lab, blue, 2, { label: 'two' }), await attachGuest(lab, blue, 3, { label: 'three' })];
+  const reach = async (): Promise<readonly number[]> => Promise.all([two, three].map(({ participant }) => ping(one.netns, participant.ipv4)));
+  t.same(await reach(), [1, 1]);
+  // The peers are those of the last ADD.
+  await lab.attach(node, { label: 'fewer', conf: { ...one.attach.conf, peers: [lab.node(2).ipv4] } });
+  t.same(await reach(), [1, 0], 'what was learned of it counts for nothing');
+  t.equal(await ping(three.netns, one.participant.ipv4), 0);
+  await lab.attach(node, { label: 'all', conf: one.attach.conf });
+  t.same(await reach(), [1, 1]);
+});
+
 t.test('layer 2 attachments bring addresses of their own', { skip }, async (t) => {
   const lab = await createLabOf(t, ['ovs', 'bridge']);
   const tenant: Tenant = { ...blue, extra: { ipam: {} } };
