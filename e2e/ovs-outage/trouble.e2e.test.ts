@@ -1,6 +1,7 @@
 /** Set-ups in which an ADD cannot work: what the plugin and the daemon say, by ADD and by STATUS, and that nothing is left of the attempt. */
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
 import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import type { OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
@@ -122,3 +123,34 @@ for (const { name, prepare, says, codes } of troubles) {
 function look(node: LabNode, ovs: OpenVSwitch | undefined): unknown {
   return { links: node.snapshot().links, rows: ovs?.vsctl('--columns=name,external_ids', 'list', 'port') };
 }
+
+/** As many as a flow can list; their rows stand for the containers, which nobody looks at without a daemon. */
+const containersMax = 3000;
+
+t.test('the tenant has all the containers that it can have on a node: by the plugin', { skip }, async (t) => {
+  const lab = createLab(t, { nodes: 2, ...throughLauncher });
+  const node = lab.node(1);
+  const ovs = await startSwitch(t, node);
+  plugUnderlay(ovs, node);
+  const conf = tenantConf(lab, redOvs, 1);
+  const attached = await lab.attach(node, { label: 'first', conf });
+  const ledger = new DatabaseSync(join(node.stateDirectory, 'ledger.db'));
+  ledger.exec(`
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${containersMax - 1})
+    INSERT INTO attachment (network, container_id, if_name, tenant, vni, netns, netns_id, host_if, mac, state, worker_pid, worker_start_time, ipam, conf, port, created_at)
+    SELECT network, container_id || n, if_name, tenant, vni, netns, netns_id, printf('weft-p%09d', n), printf('06:77:00:00:%02x:%02x', n / 256, n % 256), state, worker_pid, worker_start_time, ipam, conf, port, created_at
+    FROM attachment, numbers`);
+  const before = look(node, ovs);
+  const says = new RegExp(`VNI 1002 has ${containersMax} containers on this node: there is no room for another one`);
+  const status = await node.status(conf);
+  t.equal(status.error?.code, 50, describeOutcome(status));
+  t.match(status.error?.msg, says);
+  const add = await node.add({ conf, containerId: 'one-too-many', netns: lab.container('many') });
+  t.equal(add.error?.code, 110, describeOutcome(add));
+  t.match(add.error?.msg, says);
+  t.same(look(node, ovs), before, 'nothing is left of the ADD');
+  ledger.exec("DELETE FROM attachment WHERE host_if GLOB 'weft-p[0-9]*' AND mac GLOB '06:77:00:00:*'");
+  ledger.close();
+  await lab.detach(attached);
+  t.same(ovs.vsctl('list-br').trim(), 'br-phy');
+});
