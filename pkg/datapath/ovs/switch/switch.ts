@@ -73,6 +73,7 @@ export class OvsSwitch {
   #wasAsWanted = true;
   /** How many removeBridge() are under way. */
   #removals = 0;
+  #removing: Promise<void> = Promise.resolve();
   /** Ports whose network device was gone when collect() looked last. */
   #dead: ReadonlySet<string> = new Set();
 
@@ -235,12 +236,18 @@ export class OvsSwitch {
     return this.#whileRemoving(() => this.#keeper.removeUnused(new Deadline(this.#deadlineMs)));
   }
 
+  /** One behind the other: whoever finds nothing to remove must not be done before it is gone. */
   async #whileRemoving<R>(remove: () => Promise<R>): Promise<R> {
     this.#removals += 1;
+    const before = this.#removing;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#removing = promise;
     try {
+      await before;
       return await remove();
     } finally {
       this.#removals -= 1;
+      resolve();
     }
   }
 
