@@ -12,8 +12,15 @@ import type { Segment } from '../../pkg/overlay/model.ts';
 import type { Places } from './places.ts';
 
 /** Both datapaths; nobody connects to the switch before a tenant needs it. */
-export function buildDatapath(kernel: Kernel, ovs: OvsSwitch): Datapath {
-  return datapathsAsOne({ bridge: linuxBridgeDatapath(kernel), ovs: new LazyDatapath(() => ovsDatapath(kernel, ovs)) });
+export function buildDatapath(kernel: Kernel, { ovs, isConfigured }: NodeSwitch): Datapath {
+  return datapathsAsOne({ bridge: linuxBridgeDatapath(kernel), ovs: new LazyDatapath(() => ovsDatapath(kernel, ovs), isConfigured) });
+}
+
+/** The node's Open vSwitch, connected to or not. */
+export interface NodeSwitch {
+  readonly ovs: OvsSwitch;
+  /** Whether the node's configuration has one: then it is looked at for what is left over. */
+  readonly isConfigured: boolean;
 }
 
 /** How many endpoints a tenant can have on a node. */
@@ -25,17 +32,18 @@ export function endpointsMaxOf({ datapath }: Pick<Segment, 'datapath'>): number 
  * The node's Open vSwitch, for a process that answers one call: a node without one in its configuration is spared the YAML parser. What
  * is wrong with the configuration is said where it is needed.
  */
-export async function openSwitchOf({ configPath }: Places): Promise<OvsSwitch> {
-  return openSwitch(await findSettings(configPath));
+export async function openSwitchOf({ configPath }: Places): Promise<NodeSwitch> {
+  const settings = await findSettings(configPath);
+  return { ovs: openSwitch(settings), isConfigured: settings !== undefined };
 }
 
-async function findSettings(configPath: string): Promise<OvsSettings> {
+async function findSettings(configPath: string): Promise<OvsSettings | undefined> {
   try {
     const text = readFileSync(configPath, 'utf8');
-    if (!/^ovs:/m.test(text)) return {};
+    if (!/^ovs:/m.test(text)) return undefined;
     const { parseNodeConf } = await import('../../pkg/config/node-conf.ts');
-    return parseNodeConf(text, configPath).ovs ?? {};
+    return parseNodeConf(text, configPath).ovs;
   } catch {
-    return {};
+    return undefined;
   }
 }

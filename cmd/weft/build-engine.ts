@@ -9,12 +9,11 @@ import type { CniPlugin } from '../../pkg/cni/dispatch.ts';
 import { emptyNodeConf, type NodeConf } from '../../pkg/config/node-model.ts';
 import { openKernel, type OpenKernel } from '../../pkg/datapath/kernel.ts';
 import { findUnderlay } from '../../pkg/datapath/underlay.ts';
-import type { OvsSwitch } from '../../pkg/datapath/ovs/switch/switch.ts';
 import { WeftError } from '../../pkg/errors/weft-error.ts';
 import { currentWorker, readBootId } from '../../pkg/ledger/boot.ts';
 import { openLedger, type Ledger, type LedgerOptions } from '../../pkg/ledger/ledger.ts';
 import { keepAddonIn } from '../../pkg/sys/koffi.ts';
-import { buildDatapath, openSwitchOf } from './build-datapath.ts';
+import { buildDatapath, openSwitchOf, type NodeSwitch } from './build-datapath.ts';
 import type { Places } from './places.ts';
 
 /** The engine over this machine's kernel, ledger and configuration; each is opened when it is first needed. */
@@ -24,7 +23,7 @@ export async function buildEngine(places: Places): Promise<CniPlugin> {
 }
 
 /** What differs between a process that answers one call and a daemon. */
-export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay' | 'background'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'company'> & { readonly ovs: OvsSwitch };
+export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay' | 'background'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'company'> & { readonly ovs: NodeSwitch };
 
 /** The engine's parts. */
 export function buildParts(places: Places, { kernel, ovs, underlay, nodeConf, warn: say, background, ...ledgerOptions }: Surroundings): EngineParts {

@@ -134,7 +134,7 @@ class Daemon {
   #buildParts({ conf, kernel, ovs, underlay }: { readonly conf: LiveNodeConf; readonly kernel: OpenKernel; readonly ovs: OvsSwitch; readonly underlay: UnderlayMemory }): EngineParts {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
-      kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs, nodeConf: () => Promise.resolve(conf.current),
+      kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs: { ovs, isConfigured: conf.current.ovs !== undefined }, nodeConf: () => Promise.resolve(conf.current),
       underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
     });

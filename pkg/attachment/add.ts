@@ -22,7 +22,7 @@ import { finishPendingDels } from './pending.ts';
 import { clearWay } from './predecessor.ts';
 import { removeAttachment, removeOrphan } from './remove.ts';
 import { attachmentResult } from './result.ts';
-import { describeConflict, describeGatewayConflict, planSegment } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, planSegment, requireFreePort } from './segment-plan.ts';
 
 /** An ADD whose every input has been read and found good. */
 interface AddPlan {
@@ -158,8 +158,10 @@ function requireIpv6Mtu(segment: Segment, { addresses }: Assignment): void {
 /** Writes the tenant's segment down; returns the one that was there, where it differs. @throws WeftError subnetConflict, tenantMismatch, bridgeFull */
 function reserveSegment(parts: EngineParts, tx: LedgerTransaction, segment: Segment): Segment | undefined {
   // The routes have been looked at before; here two ADDs at once are told apart.
-  const rivalry = describeGatewayConflict(segment, tx.listSegments().map((entry) => entry.segment));
+  const segments = tx.listSegments().map((entry) => entry.segment);
+  const rivalry = describeGatewayConflict(segment, segments);
   if (rivalry !== undefined) throw new WeftError('subnetConflict', `Cannot attach: ${rivalry}`, { details: 'use another subnet, or leave isGateway out' });
+  requireFreePort(segment, segments);
   const present = tx.findSegment(segment.vni)?.segment ?? tx.findSegmentByTenant(segment.tenant)?.segment;
   if (present === undefined) {
     tx.putSegment({ vni: segment.vni, segment });

@@ -5,7 +5,7 @@ import { emptyNodeConf } from '../config/node-model.ts';
 import { decodeSegment, encodeSegment } from '../ledger/codec.ts';
 import { formatAddress, formatInterfaceAddress, parseAddress } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
-import { describeConflict, describeGatewayConflict, planSegment } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, planSegment, requireFreePort } from './segment-plan.ts';
 
 function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
   const json = { cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...fields };
@@ -83,6 +83,17 @@ t.test('planSegment() gives the bridge each gateway once', (t) => {
   const segment = planSegment(confOf({ isGateway: true, ipMasq: true, ipam: { type: 'weft', ranges } }), underlay4);
   t.same(segment.gateway?.addresses.map(formatInterfaceAddress), ['10.1.1.1/24', '10.1.2.254/24', 'fd00:1::1/64']);
   t.equal(segment.gateway?.masquerade, true);
+  t.end();
+});
+
+t.test('requireFreePort() finds the tenant that hears what comes to the port', (t) => {
+  const planned = (tenant: string, vni: number, keys: Parameters<typeof confOf>[0] = {}): ReturnType<typeof planSegment> => planSegment(confOf({ name: tenant, vni, ...keys }), underlay4);
+  const blue = planned('blue', 1001);
+  t.doesNotThrow(() => requireFreePort(planned('red', 1002), [blue]), 'tenants that are wired alike share it');
+  t.doesNotThrow(() => requireFreePort(planned('blue', 1001, { datapath: 'ovs' }), [blue]), 'its own other wiring is another matter');
+  t.doesNotThrow(() => requireFreePort(planned('red', 1002, { datapath: 'ovs', vtep: { port: 4790 } }), [blue]));
+  t.throws(() => requireFreePort(planned('red', 1002, { datapath: 'ovs' }), [blue]), { code: 'invalidConfiguration', message: /^UDP port 4789 is taken on this node by tenant blue with datapath bridge and encapsulation vxlan: tenant red with datapath ovs/ });
+  t.throws(() => requireFreePort(planned('red', 1002, { datapath: 'ovs', encapsulation: 'geneve', vtep: { port: 4789 } }), [planned('green', 1003, { datapath: 'ovs' })]), { code: 'invalidConfiguration', message: /tenant green/ });
   t.end();
 });
 

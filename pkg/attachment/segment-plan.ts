@@ -68,6 +68,26 @@ export function describeGatewayConflict(wanted: Segment, others: readonly Segmen
   return undefined;
 }
 
+/**
+ * Why a tenant cannot use its UDP port beside the node's other tenants, in words: whoever listens on it takes all that comes, and one that is wired
+ * otherwise would hear nothing and be told nothing.
+ */
+function describePortConflict(wanted: Segment, others: readonly Segment[]): string | undefined {
+  const rival = others.find((other) => other.vni !== wanted.vni && other.vtepPort === wanted.vtepPort && wiringOf(other) !== wiringOf(wanted));
+  if (rival === undefined) return undefined;
+  return `UDP port ${wanted.vtepPort} is taken on this node by tenant ${rival.tenant} with ${wiringOf(rival)}: tenant ${wanted.tenant} with ${wiringOf(wanted)} needs another one`;
+}
+
+/** @throws WeftError invalidConfiguration as describePortConflict() says */
+export function requireFreePort(wanted: Segment, others: readonly Segment[]): void {
+  const conflict = describePortConflict(wanted, others);
+  if (conflict !== undefined) throw new WeftError('invalidConfiguration', conflict, { details: 'give one of the two tenants another vtep.port, on all of its nodes' });
+}
+
+function wiringOf({ datapath = 'bridge' as const, encapsulation = 'vxlan' as const }: { readonly datapath?: 'ovs' | 'bridge'; readonly encapsulation?: 'geneve' | 'vxlan' }): string {
+  return `datapath ${datapath} and encapsulation ${encapsulation}`;
+}
+
 /** Why a tenant's segment on this node cannot be as wanted while other attachments use it as it is, in words. */
 export function describeConflict(wanted: Segment, present: Segment): string | undefined {
   if (wanted.tenant !== present.tenant) return `VNI ${wanted.vni} belongs to tenant ${present.tenant} on this node, not to ${wanted.tenant}`;

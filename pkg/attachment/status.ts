@@ -11,7 +11,7 @@ import type { Segment } from '../overlay/model.ts';
 import { requireFreeSubnets } from './conflicts.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { delegateConf } from './ipam.ts';
-import { describeConflict, planSegment } from './segment-plan.ts';
+import { describeConflict, planSegment, requireFreePort } from './segment-plan.ts';
 
 /** @throws WeftError with the fault's own code where the configuration is wrong, notAvailable (50) where the node is */
 export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
@@ -37,6 +37,7 @@ async function requireWorking(parts: EngineParts, request: CniRequest, conf: Net
 }
 
 function requireRoom(parts: EngineParts, tx: LedgerReader, { conf, segment }: { conf: NetConf; segment: Segment }): void {
+  requireFreePort(segment, tx.listSegments().map((entry) => entry.segment));
   const present = tx.findSegment(segment.vni)?.segment ?? tx.findSegmentByTenant(segment.tenant)?.segment;
   const conflict = present === undefined ? undefined : describeConflict(segment, present);
   if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${conf.tenant}: ${conflict}`);

@@ -14,15 +14,23 @@ export interface DatapathChoice {
 /** A datapath that a node may never use. */
 export class LazyDatapath {
   readonly #open: () => Datapath;
+  readonly #isExpected: boolean;
   #opened: Datapath | undefined;
 
-  constructor(open: () => Datapath) {
+  /** @param isExpected whether the node is known to have had, or to be about to have, tenants of it */
+  constructor(open: () => Datapath, isExpected = false) {
     this.#open = open;
+    this.#isExpected = isExpected;
   }
 
   /** The datapath, opened by the first call. */
   get(): Datapath {
     return (this.#opened ??= this.#open());
+  }
+
+  /** As get() where it may have left something; else undefined. */
+  findLeftOf(wired: readonly { readonly datapath?: 'ovs' }[]): Datapath | undefined {
+    return this.#isExpected ? this.get() : this.findFor(wired);
   }
 
   /** As get() where somebody needs it, or has needed it; else undefined. */
@@ -51,7 +59,7 @@ export function datapathsAsOne({ bridge, ovs }: DatapathChoice): Datapath {
     },
     check: (request) => of(request.segment).check(request),
     async collect(known) {
-      const found = await Promise.all([bridge.collect(known), ovs.findFor(known.segments)?.collect(ovsPartOf(known))]);
+      const found = await Promise.all([bridge.collect(known), ovs.findLeftOf(known.segments)?.collect(ovsPartOf(known))]);
       return found.flatMap((words) => words ?? []);
     },
     mendGuard: (settled, all) => [...bridge.mendGuard(settled, all), ...(ovs.findFor(settled.segments)?.mendGuard(ovsPartOf(settled), all === undefined ? undefined : ovsPartOf(all)) ?? [])],
