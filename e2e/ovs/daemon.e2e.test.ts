@@ -43,6 +43,8 @@ for (const { title, datapaths } of pairs.filter(({ datapaths: [first] }) => firs
 
     const deleted = await Promise.all(all.map(({ node, attach }) => node.del(attach)));
     t.same(failuresOf(deleted), [], 'every DEL succeeds');
+    // The last of a crowd leaves the tenant's network behind its answer; a daemon that ends waits for that.
+    await Promise.all(next.map((daemon) => daemon.stop()));
     t.same(lab.nodes.map((node) => node.snapshot()), before, 'links, routes, nftables, ports, bridges and flows are as before');
     for (const node of lab.nodes) t.same(await readEndpoints(node), [], 'nothing is left in the ledger');
     for (const daemon of next) t.same(daemon.linesOf(/repaired|cannot be repaired|could not/), [], 'nothing was damage to the daemon');
