@@ -85,3 +85,13 @@ export function knownElements({ segments, ports }: KnownState): GuardElement[] {
   const gateways = new Set(segments.filter((segment) => segment.gateway !== undefined).map((segment) => segment.vni));
   return [...segments.flatMap(segmentElements), ...ports.flatMap((port) => portElements(port, { hasGateway: gateways.has(port.vni) }))];
 }
+
+function elementKey({ table, set, key }: GuardElement): string {
+  return `${table.family} ${table.table} ${set} ${key.map((part) => Buffer.from(part).toString('hex')).join('.')}`;
+}
+
+/** The elements that are in none of `kept`. */
+export function elementsWithout(elements: readonly GuardElement[], kept: readonly GuardElement[]): GuardElement[] {
+  const keys = new Set(kept.map(elementKey));
+  return elements.filter((element) => !keys.has(elementKey(element)));
+}

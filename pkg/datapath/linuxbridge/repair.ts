@@ -1,12 +1,12 @@
 /** Repairs: what CHECK would say is wrong, put right. */
-import { closeSync } from 'node:fs';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { Segment } from '../../overlay/model.ts';
-import { findNetnsId, openNetnsById } from '../../sys/netns.ts';
+import { findNetnsId } from '../../sys/netns.ts';
 import { exchangeNow } from '../exchange.ts';
 import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
 import type { PortHands } from '../host-end-faults.ts';
 import type { Kernel } from '../kernel.ts';
+import { asContainers, containerGone, insideContainer } from '../inside-container.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { containerFaults } from '../container-faults.ts';
@@ -42,25 +42,11 @@ function repairPort(kernel: Kernel, request: PortToRepair, seen: Observation | u
   };
   const now = observeNow(kernel);
   // With its namespace a port goes: that is no damage.
-  if (now.findLink(request.port.hostIf) === undefined && findNetnsId(request.netns) !== request.netnsId) return gone;
+  if (now.findLink(request.port.hostIf) === undefined && findNetnsId(request.netns) !== request.netnsId) return containerGone;
   return repairInRounds(() => portFaults(request, now), hands);
 }
 
-/** What the kernel refuses in there is the container's own doing: it has switched IPv6 off, say. */
 function repairContainer(kernel: Kernel, request: PortToRepair): Repair {
   const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => containerFaults(route, request.port), { route })));
-  return repair === undefined ? gone : { repaired: repair.repaired, left: [...repair.left, ...repair.failed], failed: [] };
-}
-
-const gone: Repair = { ...nothingWrong, isGone: true };
-
-/** Runs with the container's namespace; undefined where that is gone. */
-function insideContainer<T>({ netns, netnsId }: PortToRepair, fn: (netnsFd: number) => T): T | undefined {
-  const netnsFd = openNetnsById(netns, netnsId);
-  if (netnsFd === undefined) return undefined;
-  try {
-    return fn(netnsFd);
-  } finally {
-    closeSync(netnsFd);
-  }
+  return asContainers(repair);
 }

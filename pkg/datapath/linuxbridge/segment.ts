@@ -17,7 +17,7 @@ import { makeGateway } from '../gateway.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
-import { portElements, segmentElements, type GuardElement } from '../guard/guard-elements.ts';
+import { elementsWithout, portElements, segmentElements } from '../guard/guard-elements.ts';
 import { linkFaults, type SegmentLinks } from './segment-faults.ts';
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
@@ -119,22 +119,12 @@ export function setFloodList(route: Netlink, index: number, peers: readonly Addr
   requestTolerating(route, present.filter((vtep) => !isIn(peers, vtep)).map((vtep) => delFlood(index, vtep)), 'ENOENT');
 }
 
-function elementKey(element: GuardElement): string {
-  return `${element.table.family} ${element.table.table} ${element.set} ${element.key.map((part) => Buffer.from(part).toString('hex')).join('.')}`;
-}
-
-/** The elements of `elements` that are not in `kept`. */
-function without(elements: readonly GuardElement[], kept: readonly GuardElement[]): GuardElement[] {
-  const keys = new Set(kept.map(elementKey));
-  return elements.filter((element) => !keys.has(elementKey(element)));
-}
-
 /** Brings a segment that is in place in line with changed peers or gateway. */
 export function updateSegment(kernel: Kernel, change: { segment: Segment; previous: Segment; others: readonly Segment[] }): void {
   const { segment, previous, others } = change;
   const { bridge, vxlan } = makeSegment(kernel, segment);
   const kept = [segment, ...others].flatMap(segmentElements);
-  removeGuard(kernel.netfilter, without(segmentElements(previous), kept));
+  removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), kept));
   setFloodList(kernel.route, vxlan.index, segment.peers);
   if (segment.gateway === undefined && previous.gateway !== undefined) makeGateway(kernel, segment, bridge.index);
 }
@@ -156,5 +146,5 @@ export function removeSegment(kernel: Kernel, removal: SegmentRemoval): Promise<
 
 function removeSegmentGuard(kernel: Kernel, { segment, remaining, ports = [] }: SegmentRemoval): void {
   const elements = [...segmentElements(segment), ...ports.flatMap((port) => portElements(port, { hasGateway: segment.gateway !== undefined }))];
-  removeGuard(kernel.netfilter, without(elements, remaining.flatMap(segmentElements)));
+  removeGuard(kernel.netfilter, elementsWithout(elements, remaining.flatMap(segmentElements)));
 }

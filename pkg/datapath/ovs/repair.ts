@@ -2,17 +2,17 @@
  * Repairs: what CHECK would say is wrong, put right. The links' part is done within the call, as of every datapath; the switch's goes on
  * behind it, in its own order with whatever is asked of the switch later.
  */
-import { closeSync } from 'node:fs';
 import { describeError, WeftError } from '../../errors/weft-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
-import { findNetnsId, openNetnsById } from '../../sys/netns.ts';
+import { findNetnsId } from '../../sys/netns.ts';
 import { bandwidthFaults } from '../bandwidth.ts';
 import { containerFaults } from '../container-faults.ts';
 import { nothingWrong, repairInRounds, type Fault, type Repair, type RouteHands } from '../fault.ts';
 import { gatewayFaults } from '../gateway.ts';
 import { hostEndFaults, type PortHands } from '../host-end-faults.ts';
+import { asContainers, containerGone, insideContainer } from '../inside-container.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
@@ -60,7 +60,7 @@ function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: 
   const { segment, port } = request;
   const now = observeNow(kernel);
   // With its namespace a port goes: that is no damage.
-  if (now.findLink(port.hostIf) === undefined && findNetnsId(request.netns) !== request.netnsId) return gone;
+  if (now.findLink(port.hostIf) === undefined && findNetnsId(request.netns) !== request.netnsId) return containerGone;
   let rest: Promise<void> | undefined;
   const hands: PortHands = {
     route: kernel.route,
@@ -88,22 +88,8 @@ async function mended(faults: readonly string[], done: string, work: () => Promi
   }
 }
 
-/** What the kernel refuses in there is the container's own doing: it has switched IPv6 off, say. */
 function repairContainer({ kernel, tenants }: OvsParts, request: PortToRepair): Repair {
   const faultsOf = (route: Netlink): Fault<RouteHands>[] => [...containerFaults(route, request.port), ...insideLimitFaults(route, request.port, tenants.isUserspace)];
   const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => faultsOf(route), { route })));
-  return repair === undefined ? gone : { repaired: repair.repaired, left: [...repair.left, ...repair.failed], failed: [] };
-}
-
-const gone: Repair = { ...nothingWrong, isGone: true };
-
-/** Runs with the container's namespace; undefined where that is gone. */
-function insideContainer<T>({ netns, netnsId }: PortToRepair, fn: (netnsFd: number) => T): T | undefined {
-  const netnsFd = openNetnsById(netns, netnsId);
-  if (netnsFd === undefined) return undefined;
-  try {
-    return fn(netnsFd);
-  } finally {
-    closeSync(netnsFd);
-  }
+  return asContainers(repair);
 }

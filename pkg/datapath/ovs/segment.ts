@@ -3,14 +3,14 @@ import { bridgeName } from '../../overlay/names.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
-import { segmentElements, type GuardElement } from '../guard/guard-elements.ts';
+import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
 import type { OvsParts } from './port.ts';
 
 /** All flows of the tenant anew, in one step; then what it no longer needs goes. */
 export async function updateSegment({ kernel, ovs, tenants }: OvsParts, { segment, previous, others, ports }: SegmentChange): Promise<void> {
   addGuard(kernel.netfilter, segmentElements(segment));
   await tenants.ensure(segment, ports);
-  removeGuard(kernel.netfilter, without(segmentElements(previous), [segment, ...others].flatMap(segmentElements)));
+  removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), [segment, ...others].flatMap(segmentElements)));
   if (segment.gateway === undefined && previous.gateway !== undefined) await ovs.removePorts([bridgeName(segment.vni)]);
 }
 
@@ -24,14 +24,7 @@ export function removeSegment({ kernel, ovs, tenants }: OvsParts, { segment, rem
   gone.catch(() => undefined);
   const flows = tenants.remove(segment.vni);
   flows.catch(() => undefined);
-  removeGuard(kernel.netfilter, without(segmentElements(segment), remaining.flatMap(segmentElements)));
+  removeGuard(kernel.netfilter, elementsWithout(segmentElements(segment), remaining.flatMap(segmentElements)));
   const names = [...ports.map(({ hostIf }) => hostIf), ...(segment.gateway === undefined ? [] : [bridgeName(segment.vni)])];
   return Promise.all([gone, flows.then(() => ovs.removePorts(names))]).then(() => undefined);
-}
-
-/** The elements that are in none of the others. */
-function without(elements: readonly GuardElement[], kept: readonly GuardElement[]): GuardElement[] {
-  const keyOf = ({ table, set, key }: GuardElement): string => `${table.family} ${table.table} ${set} ${key.map((part) => Buffer.from(part).toString('hex')).join('.')}`;
-  const keys = new Set(kept.map(keyOf));
-  return elements.filter((element) => !keys.has(keyOf(element)));
 }
