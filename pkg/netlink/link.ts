@@ -29,6 +29,7 @@ const afInet6 = 10;
 const flagUp = 0x1;
 /** IFF_NOARP, include/uapi/linux/if.h. */
 const flagNoArp = 0x80;
+const flagPromiscuous = 0x100;
 const infoMessageBytes = 16;
 
 /** A link as the kernel describes it. */
@@ -191,6 +192,8 @@ export interface LinkChange {
   readonly isUp?: boolean;
   /** Whether the host neither asks nor answers ARP on the link. */
   readonly isArpOff?: boolean;
+  /** Whether it receives frames to any MAC. */
+  readonly isPromiscuous?: boolean;
   readonly mtu?: number;
   readonly alias?: string;
   readonly mac?: Mac;
@@ -207,7 +210,7 @@ export interface LinkChange {
 
 /** Equivalent to: `ip link set dev NAME [up|down] [arp off|on] [mtu M] [alias A] [master B] [address MAC] [group G] [type bridge … | vxlan [no]learning | bridge_slave …]`. */
 export function setLink(name: string, change: LinkChange): NetlinkRequest {
-  const wanted = [[flagUp, change.isUp], [flagNoArp, change.isArpOff]] as const;
+  const wanted = [[flagUp, change.isUp], [flagNoArp, change.isArpOff], [flagPromiscuous, change.isPromiscuous]] as const;
   const bits = (isWanted: (state: boolean | undefined) => boolean): number => wanted.reduce((flags, [flag, state]) => (isWanted(state) ? flags | flag : flags), 0);
   const flags = bits((state) => state === true);
   const parts = [linkHeader({ flags, change: bits((state) => state !== undefined) }), attributeString(ifla.ifName, name)];

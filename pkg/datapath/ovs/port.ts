@@ -54,7 +54,9 @@ function* plug({ kernel, tenants }: OvsParts, request: PortRequest): Exchanges<H
   // Whoever sends by the userspace datapath must not leave its checksums to a network card (OVS's userspace-checksum-offloading.rst).
   if (tenants.isUserspace) kernel.setTxChecksumIn(netnsFd, port.containerIf, false);
   // An interface with an IPv6 address is one that the userspace datapath looks for tunnels at (ofproto-dpif-xlate.c, terminate_native_tunnel).
-  yield { requests: [setNoLinkLocal(port.hostIf), setLink(port.hostIf, { alias: port.alias, isUp: true, isArpOff: true })] };
+  // What the userspace datapath would set itself is set at once: for each change of a link ovs-vswitchd goes over all of its ports.
+  const change = { alias: port.alias, isUp: true, isArpOff: true, ...(tenants.isUserspace ? { isPromiscuous: true } : {}) };
+  yield { requests: [setNoLinkLocal(port.hostIf), setLink(port.hostIf, change)] };
   return host;
 }
 
