@@ -151,6 +151,17 @@ export function isSilent(container: TestContainer, address: string): boolean {
   return !isAnswered(container, address, silenceSeconds);
 }
 
+/**
+ * Whether echo requests out of the container go unanswered from soon on. Open vSwitch has a change of its flows confirmed when they stand in
+ * its tables; what it remembers of connections it looks through right after that, on another thread: 1 ms later, on a busy machine 5 and more.
+ */
+export function fallsSilent(container: TestContainer, address: string): boolean {
+  for (const deadline = performance.now() + answerDeadlineSeconds * 1000; performance.now() < deadline;) {
+    if (isSilent(container, address)) return true;
+  }
+  return false;
+}
+
 function isAnswered({ netns }: TestContainer, address: string, deadlineSeconds: number): boolean {
   try {
     runIn(netns, 'ping', '-n', '-c', '1', '-W', String(deadlineSeconds), address);
