@@ -36,21 +36,22 @@ function attachmentRow(fields: Fields = {}): Fields {
   return { ...columns, seq: 1, port: JSON.stringify({ ...JSON.parse(String(columns.port)), ...fields }) };
 }
 
-t.test('datapath and encapsulation are kept, and what is written without them is as before', async (t) => {
-  const wired: readonly Partial<Segment>[] = [{}, { datapath: 'ovs' }, { datapath: 'ovs', encapsulation: 'geneve' }];
+t.test('datapath, encapsulation and control plane are kept, and what is written without them is as before', async (t) => {
+  const wired: readonly Partial<Segment>[] = [{}, { datapath: 'ovs' }, { datapath: 'ovs', encapsulation: 'geneve' }, { controlPlane: 'evpn' }, { datapath: 'ovs', controlPlane: 'evpn' }];
   for (const overrides of wired) {
     const segment = testSegment(overrides);
     t.strictSame(decodeSegment({ vni: blueVni, segment: encodeSegment(segment) }).segment, segment, JSON.stringify(overrides));
   }
-  t.notMatch(encodeSegment(testSegment()), /datapath|encapsulation/);
+  t.notMatch(encodeSegment(testSegment()), /datapath|encapsulation|controlPlane/);
   const { port } = testAttachment(1);
   t.strictSame(decodeAttachment(attachmentRow()).port, port);
   t.strictSame(decodeAttachment({ ...encodeAttachment(testAttachment(1, { port: { ...port, datapath: 'ovs' } })), seq: 1 }).port, { ...port, datapath: 'ovs' });
 });
 
-t.test('a datapath or an encapsulation of a newer version is refused', async (t) => {
+t.test('a datapath, an encapsulation or a control plane of a newer version is refused', async (t) => {
   t.throws(() => decodeSegment(segmentRow({ datapath: 'ebpf' })), { name: 'SyntaxError', message: 'datapath must be ovs or absent: current value is ebpf' });
   t.throws(() => decodeSegment(segmentRow({ encapsulation: 'gre' })), { name: 'SyntaxError', message: 'encapsulation must be geneve or absent: current value is gre' });
+  t.throws(() => decodeSegment(segmentRow({ controlPlane: 'ospf' })), { name: 'SyntaxError', message: 'controlPlane must be evpn or absent: current value is ospf' });
   t.throws(() => decodeSegment(segmentRow({ datapath: 7 })), { name: 'SyntaxError', message: 'datapath must be text: current value is 7' });
   t.throws(() => decodeAttachment(attachmentRow({ datapath: 'ebpf' })), { name: 'SyntaxError', message: 'datapath must be ovs or absent: current value is ebpf' });
 });

@@ -140,12 +140,14 @@ export function decodeSegment(row: Fields): SegmentRecord {
 function decodeSegmentJson(segment: Fields): Segment {
   const datapath = optionalWord(segment, 'datapath', 'ovs');
   const encapsulation = optionalWord(segment, 'encapsulation', 'geneve');
+  const controlPlane = optionalWord(segment, 'controlPlane', 'evpn');
   const gateway = optionalObject(segment, 'gateway', decodeGateway);
   return {
     tenant: text(segment, 'tenant'),
     vni: parseVni(segment['vni']),
     ...(datapath === undefined ? {} : { datapath }),
     ...(encapsulation === undefined ? {} : { encapsulation }),
+    ...(controlPlane === undefined ? {} : { controlPlane }),
     vtepAddress: parseAddress(text(segment, 'vtepAddress')),
     vtepPort: integer(segment, 'vtepPort'),
     underlayMtu: integer(segment, 'underlayMtu'),

@@ -46,6 +46,8 @@ export interface Segment {
   readonly datapath?: 'ovs';
   /** How its frames travel between nodes; absent: VXLAN, as in all that earlier versions wrote. */
   readonly encapsulation?: 'geneve';
+  /** Who says where remote endpoints are; absent: the static list of peers and what frames teach, as in all that earlier versions wrote. */
+  readonly controlPlane?: 'evpn';
   /** This node's tunnel end point. */
   readonly vtepAddress: Address;
   /** UDP port, the same on every VTEP of the tenant. */
@@ -54,7 +56,7 @@ export interface Segment {
   readonly underlayMtu: number;
   /** Bytes; what endpoints see. At most underlayMtu minus the encapsulation's overhead. */
   readonly overlayMtu: number;
-  /** The other VTEPs, of the same family as vtepAddress, without this node's own; the flood list. */
+  /** The other VTEPs, of the same family as vtepAddress, without this node's own; the flood list. With a control plane: those known so far. */
   readonly peers: readonly Address[];
   readonly gateway?: Gateway;
 }

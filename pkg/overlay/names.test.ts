@@ -1,7 +1,7 @@
 import t from 'tap';
 import { parseVni, vniMax } from '../netaddr/netaddr.ts';
 import type { AttachmentKey } from './model.ts';
-import { bridgeName, bridgePrefix, isPortName, isSegmentName, portAlias, portName, vxlanName, vxlanPrefix } from './names.ts';
+import { bridgeName, bridgePrefix, isPortName, isSegmentName, portAlias, portName, portPrefix, shaperPrefix, spareName, sparePortName, sparePortPrefix, sparePrefix, vxlanName, vxlanPrefix } from './names.ts';
 
 /** IFNAMSIZ − 1, include/uapi/linux/if.h. */
 const ifNameBytesMax = 15;
@@ -9,7 +9,9 @@ const key: AttachmentKey = { network: 'blue', containerId: 'c1', ifName: 'eth0' 
 
 t.equal(bridgeName(parseVni(1)), 'weft-br1');
 t.equal(vxlanName(parseVni(1001)), 'weft-vx1001');
-for (const name of [bridgeName(parseVni(vniMax)), vxlanName(parseVni(vniMax)), portName(key)]) t.equal(name.length, ifNameBytesMax, `${name} is as long as a name can be`);
+t.equal(spareName(parseVni(1001)), 'weft-sp1001');
+t.equal(sparePortName(parseVni(1001)), 'weft-sf1001');
+for (const name of [...[bridgeName, vxlanName, spareName, sparePortName].map((nameOf) => nameOf(parseVni(vniMax))), portName(key)]) t.equal(name.length, ifNameBytesMax, `${name} is as long as a name can be`);
 
 t.match(portName(key), /^weft-p[a-z2-7]{9}$/);
 t.equal(portName(key), 'weft-pigjw3qowz', 'a node that is upgraded finds the ports of the version before');
@@ -51,3 +53,8 @@ for (const name of ['weft-proxy0', 'weft-p', 'weft-pigjw3qow', 'weft-pigjw3qowzz
 t.equal(isSegmentName(bridgeName(parseVni(1001)), bridgePrefix), true);
 t.equal(isSegmentName(vxlanName(parseVni(vniMax)), vxlanPrefix), true);
 for (const name of ['weft-br', 'weft-br0', 'weft-br01', 'weft-bridge', 'weft-br123456789', 'weft-vx1001']) t.equal(isSegmentName(name, bridgePrefix), false, `${name} is no bridge of weft's`);
+for (const [name, prefix] of [[spareName(parseVni(1001)), sparePrefix], [sparePortName(parseVni(vniMax)), sparePortPrefix]] as const) {
+  t.equal(isSegmentName(name, prefix), true);
+  for (const other of [bridgePrefix, vxlanPrefix]) t.equal(isSegmentName(name, other), false);
+  for (const guarded of [portPrefix, shaperPrefix]) t.notOk(name.startsWith(guarded), `${name} is no container's`);
+}

@@ -10,6 +10,9 @@ import type { AttachmentKey, Segment } from './model.ts';
 export const portPrefix = 'weft-p';
 export const bridgePrefix = 'weft-br';
 export const vxlanPrefix = 'weft-vx';
+/** See spare.ts. */
+export const sparePrefix = 'weft-sp';
+export const sparePortPrefix = 'weft-sf';
 
 /** The device that limits what a container sends; the rest of the name is its host interface's. */
 export const shaperPrefix = 'weft-i';
@@ -27,6 +30,16 @@ export function bridgeName(vni: Vni): string {
 /** The tenant's VXLAN device. */
 export function vxlanName(vni: Vni): string {
   return `${vxlanPrefix}${vni}`;
+}
+
+/** The VXLAN device that takes over when the control plane's entries are gone; it is in no bridge. */
+export function spareName(vni: Vni): string {
+  return `${sparePrefix}${vni}`;
+}
+
+/** The bridge's port in front of the spare tunnel. */
+export function sparePortName(vni: Vni): string {
+  return `${sparePortPrefix}${vni}`;
 }
 
 /** Digits of base 32, in lower case (RFC 4648 §6's alphabet). */
@@ -53,7 +66,7 @@ export function isPortName(name: string, prefix: string = portPrefix): boolean {
   return name.length === prefix.length + digitCount && name.startsWith(prefix) && [...name.slice(prefix.length)].every((digit) => digits.includes(digit));
 }
 
-/** Whether a name is one that bridgeName() or vxlanName() makes, with their prefix. */
+/** Whether a name is one that bridgeName(), vxlanName(), spareName() or sparePortName() makes, with their prefix. */
 export function isSegmentName(name: string, prefix: string): boolean {
   return name.startsWith(prefix) && /^[1-9][0-9]{0,7}$/.test(name.slice(prefix.length));
 }
@@ -63,7 +76,7 @@ export function keyDigest({ network, containerId, ifName }: AttachmentKey): bigi
   return fnv1a64(Buffer.from(JSON.stringify([network, containerId, ifName])));
 }
 
-/** The description of a tenant's bridge and VXLAN device. */
+/** The description of a tenant's links that are no container's. */
 export function segmentAlias({ tenant, vni }: Pick<Segment, 'tenant' | 'vni'>): string {
   return `weft tenant ${tenant} VNI ${vni}`;
 }
