@@ -94,3 +94,12 @@ export interface AttachmentPort {
   readonly alias: string;
   readonly bandwidth?: Bandwidth;
 }
+
+/** An endpoint on another node, known from a control plane. */
+export interface RemoteEndpoint {
+  readonly mac: Mac;
+  /** What is known of them; asked for others, the whole tenant is asked. */
+  readonly addresses: readonly Address[];
+  /** Of the family of the tenant's own VTEP. */
+  readonly vtep: Address;
+}
