@@ -11,7 +11,7 @@ const heard: Announced = { isHearing: true, vteps: [vtep2, vtep3], endpoints: [e
 const silence: Announced = { isHearing: false, vteps: [], endpoints: [] };
 
 function describe({ vteps, endpoints, lost, dueMs }: Retained): unknown {
-  return [vteps.map(formatAddress).join(), endpoints.map(({ mac, vtep }) => `${mac.slice(-1)}@${formatAddress(vtep).slice(-1)}`).join(), lost.map(formatAddress).join(), dueMs];
+  return [vteps.map(formatAddress).join(), endpoints.map(({ mac, vtep }) => `${mac.slice(-1)}@${formatAddress(vtep).slice(-1)}`).sort().join(), lost.map(formatAddress).join(), dueMs];
 }
 
 void t.test('what is announced is had', async (t) => {

@@ -23,6 +23,7 @@ export interface Announced {
 
 /** What the node should have of the tenant's other nodes. */
 export interface Retained {
+  /** In the order of their text: the same set is the same list. */
   readonly vteps: readonly Address[];
   readonly endpoints: readonly RemoteEndpoint[];
   /** Those of `vteps` that are not announced. */
@@ -81,7 +82,7 @@ export class Retention {
       if (isGone) this.#endpoints.delete(mac);
     }
     return {
-      vteps: [...this.#vteps.values()].map(({ value }) => value),
+      vteps: [...this.#vteps].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, { value }]) => value),
       endpoints: [...this.#endpoints.values()].map(({ value }) => value),
       lost: [...lost].flatMap((text) => this.#vteps.get(text)?.value ?? []),
       ...(due.length === 0 ? {} : { dueMs: Math.min(...due) }),
