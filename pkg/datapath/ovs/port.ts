@@ -129,8 +129,8 @@ async function unplug({ ovs, tenants }: OvsParts, { hostIf, vni }: AttachmentPor
     if (!isKnown(ovs)) await ovs.ready();
     const ofport = ovs.ports().get(hostIf)?.ofport;
     if (ofport !== undefined) {
-      const network = tenants.find(vni);
-      await Promise.all([ovs.send([{ kind: 'delete', filter: flowsOf({ kind: 'port', vni, ofport }) }]), network?.then((known) => tenants.flood(known), () => undefined)]);
+      const flooded = tenants.receivers(vni).then((receivers) => tenants.flood(receivers));
+      await Promise.all([ovs.send([{ kind: 'delete', filter: flowsOf({ kind: 'port', vni, ofport }) }]), flooded]);
     }
     await ovs.removePorts([hostIf]);
   });

@@ -14,7 +14,7 @@ import { bridgeName } from '../../overlay/names.ts';
 import type { Vni } from '../../netaddr/netaddr.ts';
 import { nextTurn } from '../../sys/timer.ts';
 import type { Kernel } from '../kernel.ts';
-import { baseFlows, floodFlows, flowsOf, flowsOfTenant, portFlows, segmentFlows, type TenantNetwork } from './flows/flows.ts';
+import { baseFlows, floodFlows, flowsOf, flowsOfTenant, portFlows, segmentFlows, type Receivers, type TenantNetwork } from './flows/flows.ts';
 import { ensureGateway } from './gateway-port.ts';
 import { localPorts, tunnelOf, type OpenPort } from './rows.ts';
 import type { DatapathType } from './switch/settings.ts';
@@ -116,7 +116,7 @@ export class Tenants {
   }
 
   /** Tells the switch which ports the tenant's broadcast goes to; together with whoever asks for the same within this turn. */
-  flood(network: TenantNetwork): Promise<void> {
+  flood(network: Receivers): Promise<void> {
     const { vni } = network.segment;
     const present = this.#flooding.get(vni);
     if (present !== undefined) return present;
@@ -128,12 +128,12 @@ export class Tenants {
     return flooding;
   }
 
-  async #sendFlood(network: TenantNetwork): Promise<void> {
+  async #sendFlood(network: Receivers): Promise<void> {
     const { vni } = network.segment;
     for (let attempt = 0; attempt < floodsMax; attempt += 1) {
       const ports = this.#portsOf(vni);
-      // A tenant that was removed meanwhile has no flows.
-      if (!this.#sent.has(vni)) return;
+      // A tenant that was removed meanwhile has no flows; one that another process has sent is there while it has ports.
+      if ('tunnel' in network ? !this.#sent.has(vni) : ports.length === 0) return;
       await this.#switch.send(floodFlows(network, ports).map(added));
       if (ports.map(({ ofport }) => ofport).join() === this.#portsOf(vni).map(({ ofport }) => ofport).join()) return;
     }
@@ -141,6 +141,12 @@ export class Tenants {
 
   #portsOf(vni: Vni): readonly OpenPort[] {
     return localPorts(this.#switch.ports(), vni).filter(({ name }) => !this.#leaving.has(name));
+  }
+
+  /** What of the tenant receives broadcast beside its containers, by the switch's rows where another process has sent it. */
+  async receivers(vni: Vni): Promise<Receivers> {
+    const gateway = this.#switch.ports().get(bridgeName(vni))?.ofport;
+    return (await this.find(vni)?.catch(() => undefined)) ?? { segment: { vni }, ...(gateway === undefined ? {} : { gateway }) };
   }
 
   /** The tenant's network as it was sent last; undefined where none was. */

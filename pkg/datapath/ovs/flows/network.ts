@@ -15,6 +15,12 @@ export interface TenantNetwork {
   readonly gateway?: number;
 }
 
+/** What of a tenant receives broadcast beside its containers. */
+export interface Receivers {
+  readonly segment: Pick<Segment, 'vni'>;
+  readonly gateway?: number;
+}
+
 /** A container's port on the bridge. */
 export interface LocalPort {
   /** From 1 to 0xfeff. */

@@ -7,7 +7,7 @@ import { etherTypes, untagged, type Match } from '../../../openflow/match.ts';
 import { gatewayMac } from '../../../overlay/gateway-mac.ts';
 import { cookieOf } from './cookies.ts';
 import { localNeighbourFlows } from './neighbours.ts';
-import { admit, discovery, groupAddressed, icmp6Types, individual, ofTenant, toPeers, type LocalPort, type TenantNetwork } from './network.ts';
+import { admit, discovery, groupAddressed, icmp6Types, individual, ofTenant, toPeers, type LocalPort, type Receivers, type TenantNetwork } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
 /** How long what was learned is believed, like the entries of a bridge (IEEE 802.1D §7.9.2): until then each ARP confirms it. */
@@ -22,7 +22,7 @@ export function segmentFlows(network: TenantNetwork): Flow[] {
  * Broadcast and multicast to every port of the tenant, but never back to the one it came by; from this node it goes on to the peers.
  * A flow holds about 4000 ports (64 KiB of OpenFlow).
  */
-export function floodFlows({ segment, gateway }: TenantNetwork, ports: readonly Pick<LocalPort, 'ofport'>[]): Flow[] {
+export function floodFlows({ segment, gateway }: Receivers, ports: readonly Pick<LocalPort, 'ofport'>[]): Flow[] {
   const receivers = [...ports.map(({ ofport }) => ofport), ...(gateway === undefined ? [] : [gateway])];
   return [{
     table: tables.local,
