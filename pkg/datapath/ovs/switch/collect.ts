@@ -29,7 +29,7 @@ export function findSurplus(rows: SwitchRows, { bridge, needed, deadBefore }: { 
     const isNeeded = role === 'tunnel' ? needed.tunnels.has(name) : needed.ports.has(name);
     // A tunnel is no network device, and has no number with the userspace datapath.
     const isDead = role === 'port' && type === '' && ifIndex === 0;
-    if (!isNeeded) ports.set(name, `the ${role} ${name} of Open vSwitch, which belongs to nothing`);
+    if (!isNeeded) ports.set(name, `the ${role} ${name} of Open vSwitch`);
     else if (isDead && deadBefore.has(name)) ports.set(name, `the port ${name} of Open vSwitch, whose network device is gone`);
     else if (isDead) dead.add(name);
   }
