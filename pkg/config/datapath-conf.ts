@@ -4,6 +4,7 @@ import type { Encapsulation } from '../mtu/overhead.ts';
 import { bridgePrefix, isPortName, portPrefix, shaperPrefix, vxlanPrefix } from '../overlay/names.ts';
 import { interfaceName } from './interface-name.ts';
 import { malformed, objectOf, scalar, text, type Reader, type Readers } from './readers.ts';
+import { socketDirectory, socketPath } from './socket-path.ts';
 
 /** What wires the endpoints of a tenant: Linux bridges, or Open vSwitch. */
 export type DatapathName = 'bridge' | 'ovs';
@@ -30,7 +31,7 @@ export interface OvsConf {
 const defaultPorts: Readonly<Record<Encapsulation, number>> = { vxlan: 4789, geneve: 6081 };
 
 /** One of a few words. */
-function wordOf<Word extends string>(...words: readonly Word[]): Reader<Word> {
+export function wordOf<Word extends string>(...words: readonly Word[]): Reader<Word> {
   const noun = words.map((word) => showValue(word)).join(' or ');
   return scalar((value, name) => {
     const found = words.find((word) => word === value);
@@ -45,22 +46,8 @@ export const wiringReaders: Readers<Required<WiringSettings>> = {
   encapsulation: wordOf<Encapsulation>('vxlan', 'geneve'),
 };
 
-/** sun_path with its NUL (include/uapi/linux/un.h), bytes. */
-const socketPathBytesMax = 108 - 1;
-
 /** `/`, a bridge's name and `.mgmt`. */
 const managementNameBytes = 1 + 15 + 5;
-
-const socketPath: Reader<string> = text('the path of a unix socket', (value, name) => {
-  if (value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= socketPathBytesMax) return value;
-  throw malformed(name, `the absolute path of a unix socket, at most ${socketPathBytesMax} bytes`, value);
-});
-
-/** `<bridge>.mgmt` is yet to fit behind it. */
-const socketDirectory: Reader<string> = text('the path of a directory', (value, name) => {
-  if (value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= socketPathBytesMax - managementNameBytes) return value;
-  throw malformed(name, `the absolute path of a directory, at most ${socketPathBytesMax - managementNameBytes} bytes`, value);
-});
 
 /** The guard and the collection of what is left over know weft's interfaces by their names: the bridge must not pass for one. */
 const integrationBridge: Reader<string> = (value, site) => {
@@ -80,7 +67,7 @@ export const ovs: Reader<Partial<OvsConf>> = objectOf<OvsConf>({
   database: socketPath,
   bridge: integrationBridge,
   datapathType: wordOf<OvsConf['datapathType']>('system', 'netdev'),
-  runDirectory: socketDirectory,
+  runDirectory: socketDirectory(managementNameBytes),
 });
 
 /** The UDP port of an encapsulation where no configuration names one. */

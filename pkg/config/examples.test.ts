@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { formatSpan } from '../ipam/ranges.ts';
+import { formatAddress } from '../netaddr/netaddr.ts';
 import { isJsonObject } from '../cni/json-value.ts';
 import { noEndpointArgs, parseEndpointArgs } from './endpoint-args.ts';
 import { emptyNodeConf, parseNodeConf } from './node-conf.ts';
@@ -66,8 +67,24 @@ t.test('weft-ovs.yaml', (t) => {
   t.end();
 });
 
+t.test('weft-evpn.yaml', (t) => {
+  const node = parseNodeConf(read('weft-evpn.yaml'), '/etc/weft/weft.yaml');
+  const { controlPlane } = node;
+  if (controlPlane?.type !== 'evpn') throw new TypeError('no EVPN');
+  t.match(controlPlane, { as: 65000, managed: true, runDirectory: '/var/run/frr', retainSeconds: 120, timers: { keepaliveSeconds: 3, holdSeconds: 9, connectSeconds: 1 } });
+  t.equal(controlPlane.routerId && formatAddress(controlPlane.routerId), '192.0.2.1');
+  t.same(controlPlane.neighbors.map(({ address, ...neighbor }) => ({ ...neighbor, address: formatAddress(address) })), [
+    { address: '192.0.2.2', as: 65000, password: 'another-secret', routeReflectorClient: true },
+    { address: '192.0.2.3', as: 65000, password: 'secret', routeReflectorClient: false },
+  ]);
+  const written = read('weft-evpn.yaml').replace(/^ +(timers:|keepaliveSeconds|holdSeconds|connectSeconds|managed|runDirectory|retainSeconds).*$/gm, '');
+  t.same(parseNodeConf(written, '/etc/weft/weft.yaml').controlPlane, controlPlane, 'what it calls defaults are the defaults');
+  t.match(parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft', tenant: 'blue' }, { node, args: noEndpointArgs }), { controlPlane: 'evpn', datapath: 'bridge', vni: 1001, peers: [] });
+  t.end();
+});
+
 t.test('every example is looked at here', (t) => {
   const examples = readdirSync(new URL('../../conf/', import.meta.url)).filter((name) => !name.endsWith('.service'));
-  t.same(examples.toSorted(), ['10-weft-ovs.conflist', '10-weft.conflist', 'weft-ovs.yaml', 'weft.yaml']);
+  t.same(examples.toSorted(), ['10-weft-ovs.conflist', '10-weft.conflist', 'weft-evpn.yaml', 'weft-ovs.yaml', 'weft.yaml']);
   t.end();
 });

@@ -50,6 +50,7 @@ t.test('defaults', (t) => {
     vni: 1001,
     datapath: 'bridge',
     encapsulation: 'vxlan',
+    controlPlane: 'static',
     vtep: { port: 4789 },
     peers: [],
     isGateway: false,

@@ -12,14 +12,17 @@ import { WeftError } from '../errors/weft-error.ts';
 import { ipv6MinimumMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
 import { formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { Bandwidth } from '../overlay/model.ts';
+import type { ControlPlaneName } from './control-plane.ts';
 import { defaultPort, findWiringFaults, type DatapathName } from './datapath-conf.ts';
 import { noEndpointArgs, type EndpointArgs, type Pod } from './endpoint-args.ts';
+import { findUnfitForEvpn } from './evpn-fit.ts';
+import { formatPath, throwFaults } from './faults.ts';
 import type { IpamConf } from './ipam-conf.ts';
-import type { NodeConf } from './node-model.ts';
+import { controlPlaneOf, type NodeConf } from './node-model.ts';
 import { readPluginConf, type PluginConf } from './plugin-conf.ts';
 import { withoutAbsent } from './readers.ts';
 import { findDouble, mergeRequests, requestOfArgs } from './requests.ts';
-import { mergeSettings, type VtepConf } from './settings.ts';
+import { mergeSettings, type TenantSettings, type VtepConf } from './settings.ts';
 import { chooseTenant, describeNode, type TenantChoice } from './tenant-choice.ts';
 
 export type { IpamConf } from './ipam-conf.ts';
@@ -33,6 +36,8 @@ export interface NetConf {
   readonly datapath: DatapathName;
   /** geneve only with the datapath ovs. */
   readonly encapsulation: Encapsulation;
+  /** The node's; with evpn there are no peers, and the VTEP's address is IPv4. */
+  readonly controlPlane: ControlPlaneName;
   /** This node's tunnel end point. Without interface and address it is where the default route goes. */
   readonly vtep: VtepConf & { readonly port: number };
   /** The other VTEPs, each once, all of one family; vtep.address is not among them. */
@@ -96,6 +101,8 @@ interface Sources extends NetConfContext {
 
 function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
   const settings = mergeSettings([plugin, choice.conf ?? {}, node]);
+  const controlPlane = controlPlaneOf(node);
+  if (controlPlane === 'evpn') refuseUnfit(settings);
   const { vni, datapath = 'bridge', encapsulation = 'vxlan', vtep = {}, peers = [], mtu, isGateway = false, ipMasq = false, ipam = { type: 'none' } } = settings;
   if (vni === undefined) throw missingVni(choice, { node, args });
   const { addresses, mac } = mergeRequests([plugin.runtimeConfig ?? {}, plugin.args?.cni ?? {}, requestOfArgs(args)]);
@@ -106,6 +113,7 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
     vni,
     datapath,
     encapsulation,
+    controlPlane,
     vtep: { port: defaultPort(encapsulation), ...vtep },
     peers: othersOf(peers, vtep.address),
     isGateway,
@@ -117,6 +125,11 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
   const faults = [...findVniFaults(conf.vni, { plugin, choice, node }), ...findContradictions(conf)];
   if (faults.length > 0) throw new WeftError('invalidConfiguration', faults.join('; '));
   return conf;
+}
+
+/** What the node's and the tenant's own entries have of it was refused when they were read. */
+function refuseUnfit(settings: TenantSettings): void {
+  throwFaults(findUnfitForEvpn(settings), ({ path, message }) => `${formatPath(path)} ${message}`);
 }
 
 /** The tenant named as the network takes the pods that no pattern matches, if the node configuration has it. */

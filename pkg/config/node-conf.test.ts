@@ -47,7 +47,7 @@ t.same(full.tenants[0], {
   ipam: { type: 'delegate', plugin: 'host-local', conf: { type: 'host-local', dataDir: '/elsewhere' } },
 });
 t.same(full.tenants[1], { name: 'green' });
-t.notOk('controlPlane' in full);
+t.same(full.controlPlane, { type: 'static' });
 
 const refused: readonly (readonly [string, number, string | RegExp])[] = [
   ['tennants: []\nmtu: 1450', 2, `${path} line 1: unknown key "tennants": the nearest known key is "tenants"`],
@@ -65,7 +65,7 @@ const refused: readonly (readonly [string, number, string | RegExp])[] = [
   ['vtep: { interface: ".." }', 7, /vtep\.interface must be/],
   ['node: a b', 7, /node must begin with a letter or digit/],
   ['datapath: ebpf', 7, `${path} line 1: datapath must be "bridge" or "ovs": current value is "ebpf"`],
-  ['controlPlane: { type: evpn }', 2, /controlPlane\.type must be "static", the one control plane of this version: current value is "evpn"$/],
+  ['controlPlane: { type: evpn }', 7, /controlPlane\.as must be given with type "evpn"/],
   ['controlPlane: { type: magic }', 7, /controlPlane\.type must be "static"/],
   ['controlPlane: {}', 7, /controlPlane\.type must be given$/],
   ['tenants: {}', 7, /tenants must be an array of tenants: current value is an object$/],

@@ -2,11 +2,13 @@
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { isAbsent, showValue } from '../cni/json-value.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
+import { controlPlane } from './control-plane.ts';
 import { ovs } from './datapath-conf.ts';
+import { findUnfitForEvpn } from './evpn-fit.ts';
 import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
 import { isNamespacePattern } from './namespaces.ts';
 import type { NodeConf, TenantConf } from './node-model.ts';
-import { listOf, malformed, objectOf, scalar, text, type Reader } from './readers.ts';
+import { listOf, malformed, objectOf, text, type Reader } from './readers.ts';
 import { identifier, nodeReaders, tenantReaders } from './settings.ts';
 
 export { emptyNodeConf, type NodeConf, type TenantConf } from './node-model.ts';
@@ -20,23 +22,37 @@ export { emptyNodeConf, type NodeConf, type TenantConf } from './node-model.ts';
 export function parseNodeConf(yamlText: string, path: string): NodeConf {
   const lines = new LineCounter();
   const document = parseDocument(yamlText, { lineCounter: lines, prettyErrors: false });
-  const flaws = [...document.errors, ...document.warnings].map(({ message, pos }) => `${path} line ${lines.linePos(pos[0]).line}: ${message}`);
+  const flaws = [...document.errors, ...document.warnings].map(({ message, pos }) => {
+    const { line } = lines.linePos(pos[0]);
+    return `${path} line ${line}: ${withoutSecret(message, yamlText.split('\n')[line - 1] ?? '')}`;
+  });
   if (flaws.length > 0) throw new WeftError('invalidConfiguration', flaws.join('; '));
   const site: Site = { path: [], faults: [] };
   const value = toPlainValue(document, path);
   const fields = isAbsent(value) ? {} : readNode(value, site);
   reportDoubles(fields?.tenants ?? [], site);
+  if (fields?.controlPlane?.type === 'evpn') reportUnfitForEvpn(fields, site);
   throwFaults(site.faults, (fault) => describeFault(fault, { document, lines, path }));
-  const { controlPlane: _, tenants = [], ...settings } = fields ?? {};
+  const { tenants = [], ...settings } = fields ?? {};
   return { path, ...settings, tenants };
 }
+
+/** The library's messages may hold a piece of the text, which on such a line may be a password. */
+function withoutSecret(message: string, line: string): string {
+  return line.includes('password') ? 'a password must be text: put it into quotes' : message;
+}
+
+/** What the library says of an alias whose anchor is missing; it goes on with the alias, which may be a password without quotes. */
+const missingAnchor = 'Unresolved alias';
 
 /** Aliases can make a small text very large; the library counts them and gives up. */
 function toPlainValue(document: Document, path: string): unknown {
   try {
     return document.toJS();
   } catch (error) {
-    throw new WeftError('invalidConfiguration', `${path} cannot be read: ${describeError(error)}`, { cause: error });
+    const words = describeError(error);
+    if (words.startsWith(missingAnchor)) throw new WeftError('invalidConfiguration', `${path} cannot be read: a value that begins with "*" stands for an anchor, which is missing: put text into quotes`);
+    throw new WeftError('invalidConfiguration', `${path} cannot be read: ${words}`, { cause: error });
   }
 }
 
@@ -50,21 +66,11 @@ const tenant: Reader<TenantConf> = objectOf<Required<TenantConf>, 'name'>(
   { required: ['name'] },
 );
 
-const controlPlaneType: Reader<'static'> = scalar((value, name) => {
-  if (value === 'static') return value;
-  const message = `${name} must be "static", the one control plane of this version: current value is ${showValue(value)}`;
-  throw value === 'evpn' ? new WeftError('unsupportedField', message) : new SyntaxError(message);
-});
-
-interface NodeFields extends Required<Omit<NodeConf, 'path'>> {
-  readonly controlPlane: { readonly type: 'static' };
-}
-
-const readNode = objectOf<NodeFields>({
+const readNode = objectOf<Required<Omit<NodeConf, 'path'>>>({
   ...nodeReaders,
   node: identifier,
   ovs,
-  controlPlane: objectOf<{ readonly type: 'static' }, 'type'>({ type: controlPlaneType }, { required: ['type'] }),
+  controlPlane,
   tenants: listOf('tenants', tenant),
 });
 
@@ -78,6 +84,17 @@ function reportDoubles(tenants: readonly TenantConf[], site: Site): void {
       const at = siteWithin(siteWithin(siteWithin(site, 'tenants'), index), key);
       if (first === undefined) seen.set(value, index);
       else report(at, `${formatPath(at.path)} must be the tenant's own: ${showValue(value)} is also that of tenants[${first}]`);
+    }
+  }
+}
+
+/** What BGP EVPN makes needless, and what it cannot do yet; a plugin configuration is looked at in the same way. */
+function reportUnfitForEvpn({ tenants = [], ...node }: Partial<NodeConf>, site: Site): void {
+  const places = [{ settings: node, at: site }, ...tenants.map((settings, index) => ({ settings, at: siteWithin(siteWithin(site, 'tenants'), index) }))];
+  for (const { settings, at } of places) {
+    for (const { path: inner, message, code } of findUnfitForEvpn(settings)) {
+      const place = inner.reduce(siteWithin, at);
+      report(place, `${formatPath(place.path)} ${message}`, code);
     }
   }
 }

@@ -1,4 +1,5 @@
 /** The node configuration as values. Apart from its parser, so that a node without the file does not load YAML. */
+import type { ControlPlaneConf, ControlPlaneName } from './control-plane.ts';
 import type { OvsConf } from './datapath-conf.ts';
 import type { NodeSettings, TenantSettings } from './settings.ts';
 
@@ -17,8 +18,15 @@ export interface NodeConf extends NodeSettings {
   readonly node?: string;
   /** As it is written. */
   readonly ovs?: Partial<OvsConf>;
+  /** How the nodes learn of each other; absent: static. */
+  readonly controlPlane?: ControlPlaneConf;
   readonly tenants: readonly TenantConf[];
 }
 
 /** A node without a configuration of its own. */
 export const emptyNodeConf: NodeConf = { tenants: [] };
+
+/** The control plane of all tenants of a node. */
+export function controlPlaneOf({ controlPlane }: NodeConf): ControlPlaneName {
+  return controlPlane?.type ?? 'static';
+}
