@@ -22,7 +22,7 @@ import { finishPendingDels } from './pending.ts';
 import { clearWay } from './predecessor.ts';
 import { removeAttachment, removeOrphan } from './remove.ts';
 import { attachmentResult } from './result.ts';
-import { describeConflict, describeGatewayConflict, planSegment, requireFreePort } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort } from './segment-plan.ts';
 
 /** An ADD whose every input has been read and found good. */
 interface AddPlan {
@@ -37,6 +37,8 @@ interface AddPlan {
 interface Reservation {
   readonly record: AttachmentRecord;
   readonly assignment: Assignment;
+  /** As it was written down: with the peers that are known of it. */
+  readonly segment: Segment;
   /** The segment as the ledger had it before, where it was different. */
   readonly previous?: Segment;
 }
@@ -141,13 +143,13 @@ async function reserve(parts: EngineParts, plan: AddPlan, delegated: Assignment 
 }
 
 function reserveIn(tx: LedgerTransaction, parts: EngineParts, { plan, delegated }: { plan: AddPlan; delegated: Assignment | undefined }): Reservation {
-  const previous = reserveSegment(parts, tx, plan.segment);
+  const { segment, previous } = reserveSegment(parts, tx, plan.segment);
   const assignment = delegated ?? assignFromPool(tx, plan.conf);
   requireIpv6Mtu(plan.segment, assignment);
   const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment) }));
   for (const { address, rangeSet } of assignment.addresses) tx.insertAllocation({ vni: record.vni, address: address.address, seq: record.seq, rangeSet });
   rememberIdentity(parts, tx, record);
-  return { record, assignment, ...(previous === undefined ? {} : { previous }) };
+  return { record, assignment, segment, ...(previous === undefined ? {} : { previous }) };
 }
 
 function requireIpv6Mtu(segment: Segment, { addresses }: Assignment): void {
@@ -155,25 +157,26 @@ function requireIpv6Mtu(segment: Segment, { addresses }: Assignment): void {
   throw new WeftError('invalidConfiguration', `IPv6 needs an MTU of at least ${ipv6MinimumMtuBytes}: the containers' is ${segment.overlayMtu}`, { details: 'raise the underlay’s MTU, or leave the IPv6 range out' });
 }
 
-/** Writes the tenant's segment down; returns the one that was there, where it differs. @throws WeftError subnetConflict, tenantMismatch, bridgeFull */
-function reserveSegment(parts: EngineParts, tx: LedgerTransaction, segment: Segment): Segment | undefined {
+/** Writes the tenant's segment down; `previous` is the one that was there, where it differs. @throws WeftError subnetConflict, tenantMismatch, bridgeFull */
+function reserveSegment(parts: EngineParts, tx: LedgerTransaction, wanted: Segment): Pick<Reservation, 'segment' | 'previous'> {
   // The routes have been looked at before; here two ADDs at once are told apart.
   const segments = tx.listSegments().map((entry) => entry.segment);
-  const rivalry = describeGatewayConflict(segment, segments);
+  const rivalry = describeGatewayConflict(wanted, segments);
   if (rivalry !== undefined) throw new WeftError('subnetConflict', `Cannot attach: ${rivalry}`, { details: 'use another subnet, or leave isGateway out' });
-  requireFreePort(segment, segments);
-  const present = tx.findSegment(segment.vni)?.segment ?? tx.findSegmentByTenant(segment.tenant)?.segment;
+  requireFreePort(wanted, segments);
+  const present = tx.findSegment(wanted.vni)?.segment ?? tx.findSegmentByTenant(wanted.tenant)?.segment;
   if (present === undefined) {
-    tx.putSegment({ vni: segment.vni, segment });
-    return undefined;
+    tx.putSegment({ vni: wanted.vni, segment: wanted });
+    return { segment: wanted };
   }
-  const conflict = describeConflict(segment, present);
-  if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${segment.tenant}: ${conflict}`, { details: 'use the same tenant, vni, datapath, encapsulation and vtep in every configuration of the tenant; a change takes effect when its last container is gone' });
+  const conflict = describeConflict(wanted, present);
+  if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${wanted.tenant}: ${conflict}`, { details: 'use the same tenant, vni, datapath, encapsulation and vtep in every configuration of the tenant; a change takes effect when its last container is gone' });
+  const segment = keepFoundPeers(wanted, present);
   const portsMax = parts.datapath.portsMaxOf(segment);
   if (tx.countAttachments(segment.vni) >= portsMax) throw portsExhausted(segment.vni, portsMax);
-  if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return undefined;
+  if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return { segment };
   tx.putSegment({ vni: segment.vni, segment });
-  return present;
+  return { segment, previous: present };
 }
 
 function bigintText(_key: string, value: unknown): unknown {
@@ -226,15 +229,15 @@ function rememberIdentity(parts: EngineParts, tx: LedgerTransaction, { vni, endp
   tx.putIdentity({ vni, endpoint, mac, addresses: port.addresses, updatedAt: parts.now() });
 }
 
-async function connect(parts: EngineParts, { request, segment, netnsFd }: AddPlan, reservation: Reservation): Promise<CniResult> {
-  const { record, assignment, previous } = reservation;
-  if (previous !== undefined) await changeSegment(parts, segment, previous);
+async function connect(parts: EngineParts, { request, netnsFd }: AddPlan, reservation: Reservation): Promise<CniResult> {
+  const { record, assignment, segment, previous } = reservation;
+  if (previous !== undefined) await followChange(parts, segment, previous);
   const { hostMac } = await parts.datapath.attach({ segment, port: record.port, netnsFd });
   await confirm(parts, record);
   return attachmentResult({ segment, port: record.port, assignment, netns: request.netns, hostMac });
 }
 
-async function changeSegment(parts: EngineParts, segment: Segment, previous: Segment): Promise<void> {
+async function followChange(parts: EngineParts, segment: Segment, previous: Segment): Promise<void> {
   const { others, ports } = parts.ledger().read((tx) => ({
     others: tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== segment.vni),
     ports: tx.listAttachments({ vni: segment.vni, state: 'attached' }).map((record) => record.port),

@@ -1,11 +1,12 @@
 import t from 'tap';
 import { noEndpointArgs } from '../config/endpoint-args.ts';
 import { parseNetConf, type NetConf } from '../config/net-conf.ts';
+import { parseNodeConf } from '../config/node-conf.ts';
 import { emptyNodeConf } from '../config/node-model.ts';
 import { decodeSegment, encodeSegment } from '../ledger/codec.ts';
-import { formatAddress, formatInterfaceAddress, parseAddress } from '../netaddr/netaddr.ts';
+import { formatAddress, formatInterfaceAddress, parseAddress, parseVni } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
-import { describeConflict, describeGatewayConflict, planSegment, requireFreePort } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort } from './segment-plan.ts';
 
 function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
   const json = { cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...fields };
@@ -125,5 +126,19 @@ t.test('describeConflict() keeps a tenant to one datapath and one encapsulation'
   t.equal(describeConflict(onOvs, inGeneve), 'tenant blue uses encapsulation geneve on this node, not vxlan');
   t.equal(describeConflict(inGeneve, planSegment(confOf({ ...geneve, peers: ['192.0.2.2'] }), underlay4)), undefined);
   t.equal(describeConflict(planSegment(confOf({ datapath: 'bridge' }), underlay4), onBridges), undefined, 'the default in words is no change');
+  t.end();
+});
+
+t.test('with EVPN the peers are those that were found, and the rest is the configuration’s', (t) => {
+  const node = parseNodeConf('controlPlane: {type: evpn, as: 65000, neighbors: [{address: 192.0.2.9}]}', 'weft.yaml');
+  const plan = (fields: object = {}): Segment => planSegment(parseNetConf({ cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...fields }, { node, args: noEndpointArgs }), underlay4);
+  t.match(plan(), { controlPlane: 'evpn', peers: [] });
+  t.same(decodeSegment({ vni: plan().vni, segment: encodeSegment(plan()) }).segment, plan(), 'the ledger keeps it');
+  const present = { ...plan(), peers: [parseAddress('192.0.2.2')] };
+  t.match(keepFoundPeers(plan({ mtu: 1400 }), present), { overlayMtu: 1400, peers: present.peers });
+  const listed = planSegment(confOf({ peers: ['192.0.2.3'] }), underlay4);
+  t.equal(keepFoundPeers(listed, listed), listed, 'a static list stays what the configuration says');
+  t.equal(describeConflict(plan(), listed), 'tenant blue uses controlPlane static on this node, not evpn');
+  t.throws(() => requireFreePort(plan(), [{ ...listed, tenant: 'red', vni: parseVni(16_776_214) }]), { code: 'invalidConfiguration', message: /add up to 16777215/ });
   t.end();
 });

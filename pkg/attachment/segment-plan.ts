@@ -6,6 +6,7 @@ import type { RangeSet } from '../ipam/pool.ts';
 import { ipv4MinimumMtuBytes, overlayMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
 import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { Gateway, Segment } from '../overlay/model.ts';
+import { describeSpareConflict } from '../overlay/spare.ts';
 
 /** The segment that the configuration asks for. @throws WeftError invalidConfiguration when the MTU does not fit or a peer cannot be reached */
 export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress' | 'mtu'>): Segment {
@@ -20,6 +21,7 @@ export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress
     vni: conf.vni,
     ...(conf.datapath === 'ovs' ? { datapath: conf.datapath } : {}),
     ...(conf.encapsulation === 'geneve' ? { encapsulation: conf.encapsulation } : {}),
+    ...(conf.controlPlane === 'evpn' ? { controlPlane: conf.controlPlane } : {}),
     vtepAddress,
     vtepPort: conf.vtep.port,
     underlayMtu: underlay.mtu,
@@ -27,6 +29,11 @@ export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress
     peers: conf.peers.filter((peer) => !addressesEqual(peer, vtepAddress)),
     ...(gateway === undefined ? {} : { gateway }),
   };
+}
+
+/** The segment with the peers that BGP has found for it so far, where it is BGP that finds them. */
+export function keepFoundPeers(wanted: Segment, present: Segment): Segment {
+  return wanted.controlPlane === 'evpn' && present.controlPlane === 'evpn' ? { ...wanted, peers: present.peers } : wanted;
 }
 
 const properNames: Readonly<Record<Encapsulation, string>> = { vxlan: 'VXLAN', geneve: 'Geneve' };
@@ -78,10 +85,12 @@ function describePortConflict(wanted: Segment, others: readonly Segment[]): stri
   return `UDP port ${wanted.vtepPort} is taken on this node by tenant ${rival.tenant} with ${wiringOf(rival)}: tenant ${wanted.tenant} with ${wiringOf(wanted)} needs another one`;
 }
 
-/** @throws WeftError invalidConfiguration as describePortConflict() says */
+/** @throws WeftError invalidConfiguration where the port or the VNI is one that another tenant of this node needs, by itself or for its spare tunnel */
 export function requireFreePort(wanted: Segment, others: readonly Segment[]): void {
   const conflict = describePortConflict(wanted, others);
   if (conflict !== undefined) throw new WeftError('invalidConfiguration', conflict, { details: 'give one of the two tenants another vtep.port, on all of its nodes' });
+  const spareConflict = describeSpareConflict(wanted, others);
+  if (spareConflict !== undefined) throw new WeftError('invalidConfiguration', spareConflict, { details: 'give one of the two tenants another vni, or vtep.port, on all of its nodes' });
 }
 
 function wiringOf({ datapath = 'bridge' as const, encapsulation = 'vxlan' as const }: { readonly datapath?: 'ovs' | 'bridge'; readonly encapsulation?: 'geneve' | 'vxlan' }): string {
@@ -99,9 +108,9 @@ export function describeConflict(wanted: Segment, present: Segment): string | un
   return undefined;
 }
 
-/** Frames of one tenant cannot go through two datapaths, nor to a node in two encapsulations. */
+/** Frames of one tenant cannot go through two datapaths, nor to a node in two encapsulations; who tells of its other nodes decides what it is made of. */
 function describeWiringConflict(wanted: Segment, present: Segment): string | undefined {
-  for (const [key, byDefault] of [['datapath', 'bridge'], ['encapsulation', 'vxlan']] as const) {
+  for (const [key, byDefault] of [['datapath', 'bridge'], ['encapsulation', 'vxlan'], ['controlPlane', 'static']] as const) {
     const [now, then] = [present[key] ?? byDefault, wanted[key] ?? byDefault];
     if (now !== then) return `tenant ${wanted.tenant} uses ${key} ${now} on this node, not ${then}`;
   }

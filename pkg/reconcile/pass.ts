@@ -7,6 +7,7 @@
  */
 import type { EngineParts } from '../attachment/engine-parts.ts';
 import { finishPendingDels } from '../attachment/pending.ts';
+import { changeSegment } from '../attachment/change-segment.ts';
 import { mendGuardOf } from '../attachment/guard.ts';
 import { isBeingWorkedOn } from '../attachment/predecessor.ts';
 import { dropUnusedSegments, removeUnchanged, type Caller } from '../attachment/remove.ts';
@@ -123,17 +124,9 @@ async function tryPlan(parts: PassParts, present: Segment, wanted: Segment): Pro
 async function applyPlan({ engine, findings }: PassParts, present: Segment, wanted: Segment): Promise<void> {
   const change = describeChange(present, wanted);
   if (change.length === 0) return;
-  const applied = engine.ledger().write((tx) => {
-    // An ADD may have brought it up to date in the meantime.
-    const current = tx.findSegment(present.vni)?.segment;
-    if (current === undefined || describeChange(current, present).length > 0) return undefined;
-    tx.putSegment({ vni: wanted.vni, segment: wanted });
-    const others = tx.listSegments().map((entry) => entry.segment).filter((other) => other.vni !== wanted.vni);
-    const ports = tx.listAttachments({ vni: wanted.vni, state: 'attached' }).map((record) => record.port);
-    return engine.datapath.updateSegment({ segment: wanted, previous: current, others, ports });
-  });
-  await applied;
-  if (applied !== undefined) findings.noteRepairs(`plan of ${wanted.tenant}`, change);
+  // An ADD may have brought it up to date in the meantime.
+  const isApplied = await changeSegment(engine, present.vni, (current) => (describeChange(current, present).length > 0 ? undefined : wanted));
+  if (isApplied) findings.noteRepairs(`plan of ${wanted.tenant}`, change);
 }
 
 /** Repairs segments; `vnis` are those whose ports must be looked at afresh. */
