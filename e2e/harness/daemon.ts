@@ -7,8 +7,8 @@ import { inNetns, runIn } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { exchangeRaw, frameKinds, requestKinds } from './daemon-socket.ts';
-import type { LabNode } from './lab-node.ts';
-import { createLab, type Lab, type LabOptions } from './lab.ts';
+import type { DatapathName, LabNode } from './lab-node.ts';
+import { createLabOf, type Lab, type LabOptions } from './lab.ts';
 import { launcherExecutable, weftExecutable } from './weft-executable.ts';
 
 /** From the start to the first answer, and from a signal to the end; generous, for machines with much to do. */
@@ -212,10 +212,19 @@ export interface DaemonLab {
 /** What makes a lab's nodes call the launcher, with or without a daemon behind it. */
 export const throughLauncher: Pick<LabOptions, 'executable' | 'env'> = { executable: launcherExecutable, env: { WEFT_EXE: weftExecutable } };
 
-/** Builds a lab and starts the daemons. @throws Error with the log of the first that does not start */
-export async function createDaemonLab(scope: TeardownScope, options: Omit<LabOptions, 'executable'> & { readonly daemon?: DaemonOptions }): Promise<DaemonLab> {
+export interface DaemonLabOptions extends Omit<LabOptions, 'executable' | 'nodes'> {
+  readonly daemon?: DaemonOptions;
+}
+
+/** Builds a lab of nodes with Linux bridges and starts the daemons. @throws Error with the log of the first that does not start */
+export async function createDaemonLab(scope: TeardownScope, { nodes, ...options }: DaemonLabOptions & Pick<LabOptions, 'nodes'>): Promise<DaemonLab> {
+  return createDaemonLabOf(scope, Array.from({ length: nodes }, () => 'bridge'), options);
+}
+
+/** The same with nodes of these datapaths, in this order. */
+export async function createDaemonLabOf(scope: TeardownScope, datapaths: readonly DatapathName[], options: DaemonLabOptions = {}): Promise<DaemonLab> {
   const { daemon = {}, ...labOptions } = options;
-  const lab = createLab(scope, { ...labOptions, executable: launcherExecutable, env: { ...throughLauncher.env, ...labOptions.env } });
+  const lab = await createLabOf(scope, datapaths, { ...labOptions, executable: launcherExecutable, env: { ...throughLauncher.env, ...labOptions.env } });
   const daemons = await Promise.all(lab.nodes.map((node) => Daemon.start(scope, node, daemon)));
   return { lab, daemons };
 }

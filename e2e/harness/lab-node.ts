@@ -70,6 +70,7 @@ export class LabNode {
   readonly env: Readonly<Record<string, string>>;
   readonly #executable: string;
   #openVSwitch: OpenVSwitch | undefined;
+  #wiring = '';
 
   constructor({ name, netns, ipv4, ipv6, directory, executable, env }: LabNodeOptions) {
     this.name = name;
@@ -85,10 +86,16 @@ export class LabNode {
     this.env = { PATH: process.env['PATH'] ?? '', ...env, WEFT_STATE_DIR: this.stateDirectory, WEFT_RUN_DIR: this.runDirectory, WEFT_CONFIG: this.configPath };
   }
 
-  /** Leads weft on this node to an Open vSwitch; before its first call. */
-  useSwitch(openVSwitch: OpenVSwitch): void {
+  /** Leads weft on this node to an Open vSwitch; before its first call. @param settings keys of `ovs`, over those that lead there */
+  useSwitch(openVSwitch: OpenVSwitch, settings: Readonly<Record<string, string>> = {}): void {
     this.#openVSwitch = openVSwitch;
-    writeFileSync(this.configPath, `node: ${this.name}\n${switchConf(openVSwitch)}`);
+    this.#wiring = switchConf(openVSwitch, settings);
+    writeFileSync(this.configPath, `node: ${this.name}\n${this.#wiring}`);
+  }
+
+  /** The lines of the node's configuration that say what wires its tenants; for a test that writes the rest of it. Empty with Linux bridges. */
+  get wiring(): string {
+    return this.#wiring;
   }
 
   /** The node's Open vSwitch. @throws Error where it has none */

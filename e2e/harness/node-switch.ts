@@ -47,9 +47,9 @@ export async function rebootNodeSwitch(ovs: OpenVSwitch): Promise<void> {
   openUnderlayBridge(ovs.netns);
 }
 
-/** Weft's part of the node's configuration that leads it to the switch. */
-export function switchConf({ databaseSocket }: OpenVSwitch): string {
-  return `ovs: {database: ${databaseSocket}, datapathType: netdev}\n`;
+/** Weft's part of the node's configuration that has tenants wired by the switch; keys of `ovs` may be put in the place of the usual ones. */
+export function switchConf({ databaseSocket }: OpenVSwitch, settings: Readonly<Record<string, string>> = {}): string {
+  return `datapath: ovs\novs: ${JSON.stringify({ database: databaseSocket, datapathType: 'netdev', ...settings })}\n`;
 }
 
 /** All that weft may have on a switch: its ports and flows, empty without a bridge of its own. */
@@ -60,7 +60,8 @@ export interface SwitchView {
   readonly flows: readonly string[];
 }
 
-const integrationBridge = 'weft-int';
+/** Weft's bridge where the configuration names none. */
+export const integrationBridge = 'weft-int';
 
 /** What the system's own tools say of the switch. */
 export function readSwitch(ovs: OpenVSwitch): SwitchView {

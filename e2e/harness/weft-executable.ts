@@ -21,5 +21,10 @@ export function skipWithoutLabOf(datapaths: readonly DatapathName[], ...tools: r
 
 /** The same for a test of the daemon, which is called by the launcher. @throws Error under WEFT_TEST_STRICT=1 */
 export function skipWithoutDaemonLab(...tools: readonly string[]): string | false {
-  return skipWithoutLab(...tools) || skipUnless({ executables: [launcherExecutable] });
+  return skipWithoutDaemonLabOf([], ...tools);
+}
+
+/** The same for a lab with nodes of these datapaths. @throws Error under WEFT_TEST_STRICT=1 */
+export function skipWithoutDaemonLabOf(datapaths: readonly DatapathName[], ...tools: readonly string[]): string | false {
+  return skipWithoutLabOf(datapaths, ...tools) || skipUnless({ executables: [launcherExecutable] });
 }

@@ -1,9 +1,10 @@
 /** Open vSwitch's own tools against a node with a daemon: what they change is put right, and named in the log. */
 import t, { type Test } from 'tap';
 import { run } from '../../pkg/testing/command.ts';
-import { hostPort, flowLines } from './audit.ts';
+import { hostPort } from '../daemon-kill/audit.ts';
+import { integrationBridge } from '../harness/node-switch.ts';
+import { flowLines } from '../harness/switch-flows.ts';
 import { debugging, fullPass } from '../reconcile/full-pass.ts';
-import { integrationBridge } from './ovs-node.ts';
 import { attachResidents, createStations, pingAll, skip, type Station } from './scene.ts';
 import { allAnswered, type SteadyPing } from './steady-ping.ts';
 

@@ -2,11 +2,10 @@
 import t, { type Test } from 'tap';
 import { readLinks } from '../../pkg/testing/observe.ts';
 import type { OpenVSwitchProgram } from '../../pkg/testing/openvswitch.ts';
-import { pendingDels } from '../daemon-kill/audit.ts';
+import { expectExactly, hostPort, pendingDels } from '../daemon-kill/audit.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
-import { attachGuest, type Guest } from '../harness/tenant.ts';
-import { expectExactly, hostPort } from './audit.ts';
-import { attachResidents, blueOvs, createStations, knownOn, redOvs, skip, type Scene } from './scene.ts';
+import { attachGuest, red, type Guest } from '../harness/tenant.ts';
+import { attachResidents, createStations, gatedBlue, knownOn, skip, type Scene } from './scene.ts';
 
 t.setTimeout(200_000);
 
@@ -27,7 +26,7 @@ for (const program of ['ovs-vswitchd', 'ovsdb-server'] as const) {
     await ovs.start(program);
     await daemon.eventually('does what was written down', () => pendingDels(node).length === 0);
     await daemon.eventually('has nothing left to repair', async () => (await daemon.status()).reconciler.openFaults.length === 0);
-    await expectExactly(t, station, { when: `after the return of ${program}`, known: knownOn(station, residents), gateways: [blueOvs.vni] });
+    await expectExactly(t, station.node, { when: `after the return of ${program}`, known: knownOn(station, residents), gateways: [gatedBlue.vni] });
   });
 
   t.test(`while ${program} is away, without a daemon`, { skip }, async (t) => {
@@ -42,15 +41,15 @@ for (const program of ['ovs-vswitchd', 'ovsdb-server'] as const) {
     await station.ovs.start(program);
     // It waits until ovs-vswitchd has found its database again.
     station.ovs.vsctl('set', 'Open_vSwitch', '.', 'external_ids:weft-test=back');
-    const newcomer = await attachGuest(scene.lab, redOvs, 1, { label: 'new' });
+    const newcomer = await attachGuest(scene.lab, red, 1, { label: 'new' });
     // What a restart of ovs-vswitchd takes a daemon sends again.
-    await expectExactly(t, station, { when: 'after the next ADD', known: knownOn(station, [...residents, newcomer]), gateways: [blueOvs.vni], areFlowsLost: program === 'ovs-vswitchd' });
+    await expectExactly(t, station.node, { when: 'after the next ADD', known: knownOn(station, [...residents, newcomer]), gateways: [gatedBlue.vni], areFlowsLost: program === 'ovs-vswitchd' });
   });
 }
 
 async function attachMore({ lab }: Scene): Promise<readonly Guest[]> {
   const guests: Guest[] = [];
-  for (const tenant of [blueOvs, redOvs]) for (const label of ['x', 'y']) guests.push(await attachGuest(lab, tenant, 1, { label: `${tenant.name}-${label}` }));
+  for (const tenant of [gatedBlue, red]) for (const label of ['x', 'y']) guests.push(await attachGuest(lab, tenant, 1, { label: `${tenant.name}-${label}` }));
   return guests;
 }
 

@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { randomFrom, testSeed, type RandomSource } from '../../pkg/testing/random.ts';
 import type { OpenVSwitchProgram } from '../../pkg/testing/openvswitch.ts';
-import { pendingDels, type Known } from '../daemon-kill/audit.ts';
+import { expectExactly, pendingDels, type Known } from '../daemon-kill/audit.ts';
 import type { Held, Load } from '../daemon-kill/load.ts';
-import type { Guest } from '../harness/tenant.ts';
-import { expectExactly, flowLines } from './audit.ts';
-import { attachResidents, blueOvs, createLoad, createStations, knownOn, pingAll, redOvs, skip, type Scene, type Station } from './scene.ts';
+import { flowLines } from '../harness/switch-flows.ts';
+import { red, type Guest } from '../harness/tenant.ts';
+import { attachResidents, createLoad, createStations, gatedBlue, knownOn, pingAll, skip, type Scene, type Station } from './scene.ts';
 import { allAnswered, type SteadyPing } from './steady-ping.ts';
 
 t.setTimeout(300_000);
@@ -44,7 +44,7 @@ t.test(`${outages} outages while containers come and go`, { skip }, async (t) =>
   t.ok(load.countOf((call) => call.startsWith('ADD ok')) > outages, 'there were more ADDs than outages');
   describeCalls(t, scene);
   await settled(station);
-  await expectExactly(t, station, { when: 'after the last DEL', known: knownOn(station, residents), gateways: [blueOvs.vni] });
+  await expectExactly(t, station.node, { when: 'after the last DEL', known: knownOn(station, residents), gateways: [gatedBlue.vni] });
   t.same(flowLines(station.ovs), atRest, 'the flows are those of before the load');
   t.same(pings.filter(({ duplicates }) => duplicates > 0).map(({ name }) => name), [], 'nothing was answered twice');
   await expectEmpty(t, scene, residents);
@@ -116,7 +116,7 @@ class Course {
     const { load, station, residents } = this.#parts;
     const held = await load.hold();
     await settled(station);
-    await expectExactly(this.#t, station, { when, known: [...knownOn(station, residents), ...held.map(toKnown)], gateways: [blueOvs.vni] });
+    await expectExactly(this.#t, station.node, { when, known: [...knownOn(station, residents), ...held.map(toKnown)], gateways: [gatedBlue.vni] });
     this.#t.same(load.takeFaults(), [], `${when}: every call was done, or answered with an error that a retry has healed`);
     load.resume();
   }
@@ -134,7 +134,7 @@ class Course {
 }
 
 function toKnown({ attach, worker, result }: Held): Known {
-  return { containerId: attach.containerId, vni: worker.conf['vni'] === redOvs.vni ? redOvs.vni : blueOvs.vni, netns: attach.netns, result };
+  return { containerId: attach.containerId, vni: worker.conf['vni'] === red.vni ? red.vni : gatedBlue.vni, netns: attach.netns, result };
 }
 
 /** What was written down is done, and nothing is under way. */
@@ -153,7 +153,7 @@ function describeCalls(t: Test, { stations: [{ daemon }] }: Scene): void {
 async function expectEmpty(t: Test, { lab, stations }: Scene, residents: readonly Guest[]): Promise<void> {
   for (const resident of residents) await lab.detach(resident);
   for (const station of stations) {
-    await expectExactly(t, station, { when: `at the end, ${station.node.name}`, known: [], gateways: [] });
+    await expectExactly(t, station.node, { when: `at the end, ${station.node.name}`, known: [], gateways: [] });
     t.same(station.ovs.vsctl('list-br').trim(), 'br-phy', 'the integration bridge is gone as well');
     t.equal(await station.daemon.stop(), 0, 'the daemon stops when told');
   }

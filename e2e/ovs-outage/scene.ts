@@ -1,20 +1,19 @@
 /** Two nodes with an Open vSwitch and a daemon each; tenants blue and red on both, with the same subnets. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
-import { openVSwitchTools, type OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
-import { Daemon, throughLauncher, type DaemonOptions } from '../harness/daemon.ts';
+import type { OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
+import { createDaemonLabOf, type Daemon, type DaemonOptions } from '../harness/daemon.ts';
 import type { CniOutcome } from '../harness/cni-call.ts';
 import type { Attach, LabNode } from '../harness/lab-node.ts';
-import { createLab, type Lab } from '../harness/lab.ts';
+import type { Lab } from '../harness/lab.ts';
 import { attachGuest, blue, red, tenantConf, type Guest, type Tenant } from '../harness/tenant.ts';
 import type { Known } from '../daemon-kill/audit.ts';
 import { Load } from '../daemon-kill/load.ts';
-import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
-import { plugUnderlay, startSwitch } from './ovs-node.ts';
+import { skipWithoutDaemonLabOf } from '../harness/weft-executable.ts';
 import { SteadyPing } from './steady-ping.ts';
 
 /** What the tests of this folder need of the machine. */
-export const skip: string | false = skipWithoutDaemonLab('ethtool', ...openVSwitchTools);
+export const skip: string | false = skipWithoutDaemonLabOf(['ovs']);
 
 /** A node with what runs on it. */
 export interface Station {
@@ -28,20 +27,13 @@ export interface Scene {
   readonly stations: readonly [Station, ...Station[]];
 }
 
-/** The tenants on Open vSwitch; blue has its gateway on each node. */
-export const blueOvs: Tenant = { ...blue, extra: { datapath: 'ovs', isGateway: true } };
-export const redOvs: Tenant = { ...red, extra: { datapath: 'ovs' } };
+/** Blue, with its gateway on each node. */
+export const gatedBlue: Tenant = { ...blue, extra: { isGateway: true } };
 
 /** Nodes without containers. */
 export async function createStations(scope: TeardownScope, { nodes, daemon = {} }: { readonly nodes: number; readonly daemon?: DaemonOptions }): Promise<Scene> {
-  const lab = createLab(scope, { nodes, ...throughLauncher });
-  const stations: Station[] = [];
-  for (const node of lab.nodes) {
-    const ovs = await startSwitch(scope, node);
-    plugUnderlay(ovs, node);
-    stations.push({ node, ovs, daemon: await Daemon.start(scope, node, daemon) });
-  }
-  const [first, ...others] = stations;
+  const { lab, daemons } = await createDaemonLabOf(scope, Array.from({ length: nodes }, () => 'ovs'), { daemon });
+  const [first, ...others] = daemons.map((each): Station => ({ node: each.node, ovs: each.node.openVSwitch, daemon: each }));
   if (first === undefined) throw new RangeError('a scene needs a node');
   return { lab, stations: [first, ...others] };
 }
@@ -49,7 +41,7 @@ export async function createStations(scope: TeardownScope, { nodes, daemon = {} 
 /** Two containers of each tenant on the first node, and one on every other. */
 export async function attachResidents({ lab }: Scene): Promise<readonly Guest[]> {
   const residents: Guest[] = [];
-  for (const tenant of [blueOvs, redOvs]) {
+  for (const tenant of [gatedBlue, red]) {
     for (const [index, number] of [1, ...lab.nodes.map((_, position) => position + 1)].entries()) {
       residents.push(await attachGuest(lab, tenant, number, { label: `${tenant.name}-${'abc'[index]}` }));
     }
@@ -66,7 +58,7 @@ export function pingAll(scope: TeardownScope, residents: readonly Guest[]): read
 
 /** Four runtimes on a node: two of each tenant, one of them with an endpoint's name. They wait a little before they try again, as runtimes do. */
 export function createLoad({ lab, stations: [{ node }] }: Scene): Load {
-  const workers = [blueOvs, redOvs].flatMap((tenant) => [undefined, 'db-0'].map((endpoint, index) => ({
+  const workers = [gatedBlue, red].flatMap((tenant) => [undefined, 'db-0'].map((endpoint, index) => ({
     name: `${tenant.name}-${endpoint === undefined ? 'any' : 'named'}`, conf: tenantConf(lab, tenant, 1), netns: lab.container(`w${tenant.vni}${index}`), ...(endpoint === undefined ? {} : { endpoint }),
   })));
   return new Load(patiently(node), workers);
@@ -75,7 +67,7 @@ export function createLoad({ lab, stations: [{ node }] }: Scene): Load {
 /** The residents of a node, as their runtime knows them. */
 export function knownOn({ node }: Station, residents: readonly Guest[]): readonly Known[] {
   return residents.filter((resident) => resident.node === node).map(({ attach, netns, result, participant }) => ({
-    containerId: attach.containerId, vni: participant.tenant === blueOvs.name ? blueOvs.vni : redOvs.vni, netns, result,
+    containerId: attach.containerId, vni: participant.tenant === gatedBlue.name ? gatedBlue.vni : red.vni, netns, result,
   }));
 }
 

@@ -4,28 +4,30 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
 import { temporaryDirectory } from '../../pkg/testing/directory.ts';
-import type { OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
+import { readLinks } from '../../pkg/testing/observe.ts';
+import { startOpenVSwitch, type OpenVSwitch } from '../../pkg/testing/openvswitch.ts';
 import { runWeft } from '../command-line/run-weft.ts';
 import { pendingDels } from '../daemon-kill/audit.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
 import { Daemon, throughLauncher } from '../harness/daemon.ts';
-import type { LabNode } from '../harness/lab-node.ts';
-import { createLab, type Lab } from '../harness/lab.ts';
-import { tenantConf } from '../harness/tenant.ts';
-import { configure, integrationBridge, plugUnderlay, startSwitch } from './ovs-node.ts';
-import { redOvs, skip } from './scene.ts';
+import type { DatapathName, LabNode } from '../harness/lab-node.ts';
+import { createLabOf } from '../harness/lab.ts';
+import { integrationBridge } from '../harness/node-switch.ts';
+import { red, tenantConf } from '../harness/tenant.ts';
+import { skip } from './scene.ts';
 
 t.setTimeout(240_000);
 
 interface Site {
   readonly t: Test;
-  readonly lab: Lab;
   readonly node: LabNode;
 }
 
 interface Trouble {
   readonly name: string;
-  /** Makes the set-up. */
+  /** How the node is made. @default 'ovs' */
+  readonly datapath?: DatapathName;
+  /** Makes the set-up of it. */
   readonly prepare: (site: Site) => Promise<OpenVSwitch | undefined>;
   /** What is said, by ADD and by STATUS. */
   readonly says: RegExp;
@@ -36,20 +38,17 @@ interface Trouble {
 const troubles: readonly Trouble[] = [
   {
     name: 'no Open vSwitch runs',
-    async prepare({ t, node }) {
-      const ovs = await startSwitch(t, node);
-      await ovs.stop();
+    async prepare({ node }) {
+      await node.openVSwitch.stop();
       return undefined;
     },
     says: /database cannot be reached on \S+ \(.*(ECONNREFUSED|ENOENT).*\): start Open vSwitch .*or set ovs.database/s, codes: [11, 50],
   },
   {
     name: 'no socket is where the configuration says',
-    async prepare({ t, node }) {
-      const ovs = await startSwitch(t, node);
-      configure(node, { database: '/run/no-such-directory/db.sock', datapathType: 'netdev' });
-      plugUnderlay(ovs, node);
-      return ovs;
+    async prepare({ node }) {
+      node.useSwitch(node.openVSwitch, { database: '/run/no-such-directory/db.sock' });
+      return node.openVSwitch;
     },
     says: /database cannot be reached on \/run\/no-such-directory\/db.sock \(.*ENOENT.*\): start Open vSwitch .*or set ovs.database/s, codes: [11, 50],
   },
@@ -60,47 +59,47 @@ const troubles: readonly Trouble[] = [
       const server = createServer((socket) => void socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n', () => socket.destroy()));
       await new Promise<void>((resolve) => server.listen(path, resolve));
       t.teardown(() => void server.close());
-      configure(node, { database: path, datapathType: 'netdev' });
+      node.useSwitch(node.openVSwitch, { database: path });
       return undefined;
     },
     says: /set ovs.database to/, codes: [5, 11, 50],
   },
   {
     name: 'the bridge is somebody else’s',
-    async prepare({ t, node }) {
-      const ovs = await startSwitch(t, node);
-      plugUnderlay(ovs, node);
-      ovs.addBridge(integrationBridge);
-      return ovs;
+    async prepare({ node }) {
+      node.openVSwitch.addBridge(integrationBridge);
+      return node.openVSwitch;
     },
     says: /Cannot use the bridge weft-int: weft did not make it.*set ovs.bridge to a name that is free, or remove the bridge: ovs-vsctl del-br weft-int/s, codes: [50, 108, 109, 110, 111, 112],
   },
   {
     name: 'the kernel has no datapath of the type asked for',
-    async prepare({ t, node }) {
-      const ovs = await startSwitch(t, node);
-      plugUnderlay(ovs, node);
-      configure(node, { database: ovs.databaseSocket, datapathType: 'system' });
-      return ovs;
+    async prepare({ node }) {
+      node.useSwitch(node.openVSwitch, { datapathType: 'system' });
+      return node.openVSwitch;
     },
     says: /ovs.datapathType "system" is not available: .*set ovs.datapathType to "netdev"/s, codes: [50],
   },
   {
     name: 'the VTEP’s address is on a link that is not Open vSwitch’s',
-    prepare: ({ t, node }) => startSwitch(t, node),
+    datapath: 'bridge',
+    async prepare({ t, node }) {
+      node.useSwitch(await startOpenVSwitch(t, { netns: node.netns }));
+      return node.openVSwitch;
+    },
     says: /packets to the other nodes leave by eth0, which is not a port of Open vSwitch: .*move the VTEP's address from eth0 to br-phy/s, codes: [50],
   },
 ];
 
-for (const { name, prepare, says, codes } of troubles) {
+for (const { name, datapath = 'ovs', prepare, says, codes } of troubles) {
   for (const way of ['the plugin', 'the daemon'] as const) {
     t.test(`${name}: by ${way}`, { skip }, async (t) => {
-      const lab = createLab(t, { nodes: 2, ...throughLauncher });
+      const lab = await createLabOf(t, [datapath, 'bridge'], throughLauncher);
       const node = lab.node(1);
-      const ovs = await prepare({ t, lab, node });
+      const ovs = await prepare({ t, node });
       const before = look(node, ovs);
       const daemon = way === 'the daemon' ? await Daemon.start(t, node) : undefined;
-      const conf = tenantConf(lab, redOvs, 1);
+      const conf = tenantConf(lab, red, 1);
       const status = await node.status(conf);
       t.equal(status.error?.code, 50, `STATUS answers 50: ${describeOutcome(status)}`);
       t.match(`${status.error?.msg}: ${status.error?.details ?? ''}`, says, 'STATUS says what to do');
@@ -121,18 +120,17 @@ for (const { name, prepare, says, codes } of troubles) {
 
 /** Links and rows. The guard's tables are the node's, with its first tenant. */
 function look(node: LabNode, ovs: OpenVSwitch | undefined): unknown {
-  return { links: node.snapshot().links, rows: ovs?.vsctl('--columns=name,external_ids', 'list', 'port') };
+  return { links: readLinks(node.netns).map(({ ifname }) => ifname), rows: ovs?.vsctl('--columns=name,external_ids', 'list', 'port') };
 }
 
 /** As many as a flow can list; their rows stand for the containers, which nobody looks at without a daemon. */
 const containersMax = 3000;
 
 t.test('the tenant has all the containers that it can have on a node: by the plugin', { skip }, async (t) => {
-  const lab = createLab(t, { nodes: 2, ...throughLauncher });
+  const lab = await createLabOf(t, ['ovs', 'bridge'], throughLauncher);
   const node = lab.node(1);
-  const ovs = await startSwitch(t, node);
-  plugUnderlay(ovs, node);
-  const conf = tenantConf(lab, redOvs, 1);
+  const ovs = node.openVSwitch;
+  const conf = tenantConf(lab, red, 1);
   const attached = await lab.attach(node, { label: 'first', conf });
   const ledger = new DatabaseSync(join(node.stateDirectory, 'ledger.db'));
   ledger.exec(`
