@@ -64,7 +64,7 @@ t.test('a wrong node configuration', { skip }, async (t) => {
 });
 
 t.test('a range that is used up, and a DEL that cannot be read', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+  const site = await createSite(t, { range: rangeOf('10.1.1.10') });
   await site.lab.attach(site.node, { label: 'one', conf: site.conf });
   const folder = join(placesOf(site.node).state, 'pending-dels');
   mkdirSync(folder);
@@ -73,7 +73,7 @@ t.test('a range that is used up, and a DEL that cannot be read', { skip }, async
 });
 
 t.test('a DEL that was written down', { skip }, async (t) => {
-  const site = createSite(t);
+  const site = await createSite(t);
   const folder = join(placesOf(site.node).run, 'pending-dels');
   mkdirSync(folder);
   const write = (requestedAt: number): void => writeFileSync(join(folder, '1.json'), JSON.stringify({ version: 1, containerId: 'gone', ifName: 'eth0', requestedAt }));
@@ -96,7 +96,7 @@ fi
 t.test('a DEL that was killed in the middle', { skip, timeout: 60_000 }, async (t) => {
   const plugins = temporaryDirectory(t);
   writeFileSync(join(plugins, 'stuck'), stuckIpam, { mode: 0o755 });
-  const site = createSite(t, { extra: { ipam: { type: 'stuck' } } });
+  const site = await createSite(t, { extra: { ipam: { type: 'stuck' } } });
   const attach = newcomer(site, 'one');
   const call = async (verb: 'ADD' | 'DEL'): Promise<{ exitCode: number }> =>
     site.node.call({ env: { ...attachEnv(verb, attach), CNI_PATH: plugins }, stdin: JSON.stringify(attach.conf) });
@@ -127,7 +127,7 @@ async function readWhenThere(path: string): Promise<readonly string[]> {
 }
 
 t.test('after a reboot, before the first call', { skip }, async (t) => {
-  const site = createSite(t);
+  const site = await createSite(t);
   await site.lab.attach(site.node, { label: 'one', conf: site.conf });
   const directory = temporaryDirectory(t);
   const [bootId, executable] = [join(directory, 'boot_id'), join(directory, 'weft')];

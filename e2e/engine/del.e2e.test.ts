@@ -3,11 +3,14 @@ import t from 'tap';
 import { run } from '../../pkg/testing/command.ts';
 import { findLink, readLinks } from '../../pkg/testing/observe.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
-import { attachEnv, type NodeSnapshot } from '../harness/lab-node.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
+import { tracesOfTenant } from '../harness/kernel-view.ts';
+import { attachEnv, type DatapathName, type NodeSnapshot } from '../harness/lab-node.ts';
 import type { Attached } from '../harness/lab.ts';
+import { integrationBridge } from '../harness/node-switch.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { done, refused, succeeded } from './outcomes.ts';
-import { addressesOf, createSite, hasHostIf, newcomer, rangeOf, type Site } from './site.ts';
+import { addressesOf, blueVni, createSite, hasHostIf, newcomer, rangeOf, type Site } from './site.ts';
 
 const skip = skipWithoutLab();
 
@@ -18,6 +21,8 @@ interface Variant {
   readonly stdin?: (site: Site, attached: Attached) => object;
   /** Done before the DEL. */
   readonly prepare?: (attached: Attached) => void;
+  /** Where it makes sense. @default both */
+  readonly datapath?: DatapathName;
 }
 
 const variants: readonly Variant[] = [
@@ -37,13 +42,15 @@ const variants: readonly Variant[] = [
   { name: 'with a prevResult that is broken', stdin: ({ conf }) => ({ ...conf, prevResult: { ips: 'none' } }) },
   { name: 'with CNI_ARGS that an ADD would refuse', env: { CNI_ARGS: 'novalue;WEFT_ENDPONT=x' } },
   { name: 'with the container interface gone', prepare: ({ netns }) => void run('ip', ['-n', netns, 'link', 'del', 'eth0']) },
-  { name: "with the tenant's bridge and VXLAN device gone", prepare: ({ node }) => ['weft-vx1001', 'weft-br1001'].forEach((name) => run('ip', ['-n', node.netns, 'link', 'del', name])) },
+  { name: "with the switch's bridge gone", datapath: 'ovs', prepare: ({ node }) => void node.openVSwitch.vsctl('del-br', integrationBridge) },
+  { name: "with the tenant's bridge and VXLAN device gone", datapath: 'bridge', prepare: ({ node }) => ['weft-vx1001', 'weft-br1001'].forEach((name) => run('ip', ['-n', node.netns, 'link', 'del', name])) },
 ];
 
-t.test('DEL', { skip, timeout: 60_000 }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+testEachDatapath('DEL', async (t, datapath) => {
+  const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10') });
   const before = site.node.snapshot();
-  for (const [index, { name, env = {}, stdin = () => site.conf, prepare }] of variants.entries()) {
+  const meant = variants.filter((variant) => variant.datapath === undefined || variant.datapath === datapath);
+  for (const [index, { name, env = {}, stdin = () => site.conf, prepare }] of meant.entries()) {
     const attached = await site.lab.attach(site.node, { label: `c${index}`, conf: site.conf });
     prepare?.(attached);
     const outcome = await site.node.call({ env: { ...attachEnv('DEL', attached.attach), ...env }, stdin: JSON.stringify(stdin(site, attached)) });
@@ -53,8 +60,8 @@ t.test('DEL', { skip, timeout: 60_000 }, async (t) => {
   }
 });
 
-t.test('DEL twice, and of what never was', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+testEachDatapath('DEL twice, and of what never was', async (t, datapath) => {
+  const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10') });
   const attached = await site.lab.attach(site.node, { label: 'one', conf: site.conf });
   const successor = newcomer(site, 'successor');
   t.match(await site.node.del(attached.attach), done);
@@ -68,27 +75,28 @@ t.test('DEL twice, and of what never was', { skip }, async (t) => {
   t.match(await site.node.add(newcomer(site, 'third')), refused(102, /No address is free/), 'its address neither');
 });
 
-t.test('DEL on a node that has never seen weft', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('DEL on a node that has never seen weft', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const before: NodeSnapshot = site.node.snapshot();
   t.match(await site.node.del(newcomer(site, 'stranger')), done);
   t.match(await site.node.del({ ...newcomer(site, 'stranger'), conf: {} }), done);
   t.same(site.node.snapshot(), before);
 });
 
-t.test('DEL that lost its ledger', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('DEL that lost its ledger', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
+  const before = site.node.snapshot();
   const attached = await site.lab.attach(site.node, { label: 'one', conf: site.conf });
   run('sh', ['-c', `rm ${site.node.stateDirectory}/ledger.db*`]);
   t.match(await site.node.del(attached.attach), done);
   t.notOk(hasHostIf(site.node, attached), "the veth's name follows from the key");
   t.equal(readLinks(attached.netns).length, 1, 'the container has only loopback left');
   t.match(await site.node.gc(site.conf, []), done);
-  t.notOk(findLink(site.node.netns, 'weft-br1001'), 'GC removes the rest');
+  t.same(site.node.snapshot(), before, 'GC removes the rest');
 });
 
-t.test('DEL of one of two interfaces in the same container', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('DEL of one of two interfaces in the same container', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const first = await site.lab.attach(site.node, { label: 'two', conf: site.conf });
   const second = { ...first.attach, ifName: 'net1' };
   const added = await site.node.add(second);
@@ -98,11 +106,11 @@ t.test('DEL of one of two interfaces in the same container', { skip }, async (t)
   t.notOk(findLink(first.netns, 'eth0'));
   t.match(await site.node.check(second, added.result), done);
   t.match(await site.node.del({ ...second, conf: {} }), done, 'without a name the interface is enough');
-  t.notOk(findLink(site.node.netns, 'weft-br1001'));
+  t.same(tracesOfTenant(site.node, blueVni), []);
 });
 
 t.test('what a DEL does refuse', { skip }, async (t) => {
-  const site = createSite(t);
+  const site = await createSite(t);
   const env = attachEnv('DEL', newcomer(site, 'one'));
   t.match(await site.node.call({ env: { ...env, CNI_CONTAINERID: '' }, stdin: '{}' }), refused(4, /CNI_CONTAINERID must be set for DEL/));
   t.match(await site.node.call({ env: { ...env, CNI_IFNAME: '' }, stdin: '{}' }), refused(4, /CNI_IFNAME must be set for DEL/));

@@ -7,11 +7,12 @@ import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { describeOutcome, type CniOutcome } from '../harness/cni-call.ts';
 import { readInterface } from '../harness/container.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { attachEnv } from '../harness/lab-node.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { done, refused, refusedWithRemedy, succeeded } from './outcomes.ts';
-import { addressesOf, createSite, endContainer, hasHostIf, newcomer, type Site } from './site.ts';
+import { addressesOf, createSite, endContainer, hasHostIf, newcomer, type Site, type SiteOptions } from './site.ts';
 
 const skip = skipWithoutLab() || skipUnless({ executables: ['/usr/lib/cni/host-local', '/usr/lib/cni/static'] });
 
@@ -21,11 +22,11 @@ interface DelegatedSite extends Site {
   readonly given: (network?: string) => readonly string[];
 }
 
-function createHostLocalSite(t: Parameters<typeof createSite>[0]): DelegatedSite {
+async function createHostLocalSite(t: Parameters<typeof createSite>[0], { datapath = 'bridge' }: Pick<SiteOptions, 'datapath'> = {}): Promise<DelegatedSite> {
   const dataDir = temporaryDirectory(t);
   const ranges = [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.11' }], [{ subnet: 'fd00:1::/64', rangeStart: 'fd00:1::10', rangeEnd: 'fd00:1::11' }]];
   const ipam = { type: 'host-local', dataDir, ranges, routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0', gw: 'fd00:1::9' }] };
-  const site = createSite(t, { extra: { ipam } });
+  const site = await createSite(t, { datapath, extra: { ipam } });
   const given = (network = 'blue'): readonly string[] => {
     const directory = join(dataDir, network);
     return existsSync(directory) ? readdirSync(directory).filter((name) => !/^(lock|last_reserved)/.test(name)).sort() : [];
@@ -34,7 +35,7 @@ function createHostLocalSite(t: Parameters<typeof createSite>[0]): DelegatedSite
 }
 
 t.test('host-local', { skip }, async (t) => {
-  const site = createHostLocalSite(t);
+  const site = await createHostLocalSite(t);
   const { node, conf, given } = site;
   const before = node.snapshot();
   t.match(await node.status(conf), done, 'STATUS');
@@ -58,14 +59,14 @@ t.test('host-local', { skip }, async (t) => {
 });
 
 t.test('host-local: CHECK', { skip }, async (t) => {
-  const site = createHostLocalSite(t);
+  const site = await createHostLocalSite(t);
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   for (const address of site.given()) rmSync(join(site.dataDir, 'blue', address));
   t.match(await site.node.check(first.attach, first.result), { exitCode: 1, error: { msg: /the delegated plugin "host-local" failed: .*first-/ } }, 'it no longer knows the container');
 });
 
 t.test('host-local: DEL without a configuration, and with the namespace gone', { skip }, async (t) => {
-  const site = createHostLocalSite(t);
+  const site = await createHostLocalSite(t);
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   endContainer(first.netns);
   t.match(await site.node.del({ ...first.attach, conf: { cniVersion: '1.0.0', name: 'blue', type: 'weft' } }), done);
@@ -73,15 +74,15 @@ t.test('host-local: DEL without a configuration, and with the namespace gone', {
 });
 
 t.test('host-local: after the ledger was lost', { skip }, async (t) => {
-  const site = createHostLocalSite(t);
+  const site = await createHostLocalSite(t);
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   run('sh', ['-c', `rm ${site.node.stateDirectory}/ledger.db*`]);
   t.match(await site.node.del(first.attach), done);
   t.same(site.given(), [], 'DEL of an unknown container is handed on');
 });
 
-t.test('an ADD that fails after the plugin gave an address', { skip }, async (t) => {
-  const site = createHostLocalSite(t);
+testEachDatapath('an ADD that fails after the plugin gave an address', async (t, datapath) => {
+  const site = await createHostLocalSite(t, { datapath });
   const { node, conf, given } = site;
   const first = await site.lab.attach(node, { label: 'first', conf });
   const before = node.snapshot();
@@ -92,19 +93,22 @@ t.test('an ADD that fails after the plugin gave an address', { skip }, async (t)
   t.same(given('blue'), ['10.1.1.10', 'fd00:1::10'], 'and the other network keeps its own');
   t.same(node.snapshot(), before);
 
-  const red = { ...conf, name: 'red', vni: 1002 };
-  run('ip', ['-n', node.netns, 'link', 'add', 'weft-br1002', 'type', 'veth', 'peer', 'name', 'other']);
-  const foreign = await node.add(newcomer(site, 'foreign', { conf: red }));
-  t.match(foreign, refusedWithRemedy(112, /Cannot use weft-br1002: it is a veth that weft did not make/, /ip link del weft-br1002/), 'a step in the kernel fails');
+  const obstacle = datapath === 'bridge' ? 'weft-br1002' : 'nic1';
+  run('ip', ['-n', node.netns, 'link', 'add', obstacle, 'up', 'type', 'veth', 'peer', 'name', 'other']);
+  run('ip', ['-n', node.netns, 'route', 'add', '198.51.100.0/24', 'dev', obstacle]);
+  const red = { ...conf, name: 'red', vni: 1002, ...(datapath === 'bridge' ? {} : { peers: ['198.51.100.7'] }) };
+  const failed = await node.add(newcomer(site, 'foreign', { conf: red }));
+  if (datapath === 'bridge') t.match(failed, refusedWithRemedy(112, /Cannot use weft-br1002: it is a veth that weft did not make/, /ip link del weft-br1002/), 'a step in the kernel fails');
+  else t.match(failed, refused(50, /packets to the other nodes leave by nic1, which is not a port of Open vSwitch/), 'the switch cannot do it');
   t.same(given('red'), []);
-  run('ip', ['-n', node.netns, 'link', 'del', 'weft-br1002']);
+  run('ip', ['-n', node.netns, 'link', 'del', obstacle]);
   t.same(node.snapshot(), before, 'what was in the way was left alone, and nothing else is left');
   t.match(await node.check(first.attach, first.result), done);
 });
 
 t.test('static', { skip }, async (t) => {
   const ipam = { type: 'static', addresses: [{ address: '10.1.1.77/24', gateway: '10.1.1.1' }], routes: [{ dst: '192.0.2.0/24' }] };
-  const site = createSite(t, { extra: { ipam } });
+  const site = await createSite(t, { extra: { ipam } });
   const attached = await site.lab.attach(site.node, { label: 'one', conf: site.conf });
   t.match(readAttachment(attached), { addresses: ['10.1.1.77/24'], routes: ['10.1.1.0/24', '192.0.2.0/24 via 10.1.1.1'] });
   t.match(await site.node.check(attached.attach, attached.result), done);
@@ -114,7 +118,7 @@ t.test('static', { skip }, async (t) => {
 });
 
 t.test('a plugin that is not installed', { skip }, async (t) => {
-  const site = createSite(t, { extra: { ipam: { type: 'no-such-plugin' } } });
+  const site = await createSite(t, { extra: { ipam: { type: 'no-such-plugin' } } });
   const before = site.node.snapshot();
   const words = /the delegated plugin "no-such-plugin" must be installed in a directory of CNI_PATH: searched \/usr\/lib\/cni, \/opt\/cni\/bin/;
   const attach = newcomer(site, 'one');
@@ -126,7 +130,7 @@ t.test('a plugin that is not installed', { skip }, async (t) => {
 });
 
 t.test('a plugin that fails an ADD', { skip }, async (t) => {
-  const { node, call, calls, behave } = createMoodySite(t);
+  const { node, call, calls, behave } = await createMoodySite(t);
   const before = node.snapshot();
   behave('ADD) echo nonsense ;;');
   t.match(await call('ADD', 'c1'), refused(109, /the delegated plugin "moody" must print a CNI result/));
@@ -143,7 +147,7 @@ t.test('a plugin that fails an ADD', { skip }, async (t) => {
 });
 
 t.test('a plugin that fails a DEL', { skip }, async (t) => {
-  const { node, netns, call, calls, behave } = createMoodySite(t);
+  const { node, netns, call, calls, behave } = await createMoodySite(t);
   const before = node.snapshot();
   const add = `ADD) echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.1.10/24"}]}' ;;`;
   behave(add);
@@ -171,8 +175,8 @@ interface MoodySite extends Pick<Site, 'node'> {
   readonly calls: () => readonly string[];
 }
 
-function createMoodySite(t: Parameters<typeof createSite>[0]): MoodySite {
-  const { lab, node, conf } = createSite(t, { extra: { ipam: { type: 'moody' } } });
+async function createMoodySite(t: Parameters<typeof createSite>[0]): Promise<MoodySite> {
+  const { lab, node, conf } = await createSite(t, { extra: { ipam: { type: 'moody' } } });
   const netns = lab.container('moody');
   const directory = temporaryDirectory(t);
   const log = join(directory, 'log');

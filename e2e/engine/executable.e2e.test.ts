@@ -5,16 +5,17 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import { run, runIn } from '../../pkg/testing/command.ts';
 import { describeOutcome, type CniOutcome, type Verb } from '../harness/cni-call.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { attachEnv, type LabNode } from '../harness/lab-node.ts';
 import { skipWithoutLab, weftExecutable } from '../harness/weft-executable.ts';
 import { mountingExecutable } from './mount-namespace.ts';
 import { done, refused, refusedWithRemedy, succeeded } from './outcomes.ts';
-import { createSite, hasHostIf, newcomer, type Site } from './site.ts';
+import { createSite, hasHostIf, newcomer, type Site, type SiteOptions } from './site.ts';
 
 const skip = skipWithoutLab();
 const root = process.getuid?.() ?? 0;
 
-/** A root directory with nothing in it but weft, the shared libraries it names, /proc, and this node's files. */
+/** A root directory with nothing in it but weft, the shared libraries it names, /proc, and the files of this node and of its switch: none of Open vSwitch's tools. */
 const emptyRoot = `
 root="$WEFT_RUN_DIR/root"
 mkdir -p "$root"
@@ -22,16 +23,16 @@ mount -t tmpfs none "$root"
 for library in $(ldd ${weftExecutable} | grep -o '/[^ ]*'); do cp --parents "$library" "$root"; done
 touch "$root/weft"
 mount --bind ${weftExecutable} "$root/weft"
-for directory in /proc /run/netns "$WEFT_RUN_DIR/.."; do mkdir -p "$root$directory"; mount --rbind "$directory" "$root$directory"; done
+for directory in /proc /run/netns "$WEFT_RUN_DIR/.." $SWITCH_DIR; do mkdir -p "$root$directory"; mount --rbind "$directory" "$root$directory"; done
 chroot=$(command -v chroot)
-unset PATH PWD BEFORE_WEFT
+unset PATH PWD BEFORE_WEFT SWITCH_DIR
 exec "$chroot" "$root" /weft`;
 
-t.test('a machine without Node, and without anything else', { skip }, async (t) => {
-  const { site, call } = createShellSite(t);
+testEachDatapath('a machine without Node, and without anything else', async (t, datapath) => {
+  const { site, call } = await createShellSite(t, { datapath });
   const before = site.node.snapshot();
   const attach = newcomer(site, 'alone');
-  const inEmptyRoot = (verb: Verb, stdin: object = site.conf): Promise<CniOutcome> => call({ before: emptyRoot, env: attachEnv(verb, attach), stdin: JSON.stringify(stdin) });
+  const inEmptyRoot = (verb: Verb, stdin: object = site.conf): Promise<CniOutcome> => call({ before: `SWITCH_DIR=${datapath === 'ovs' ? site.node.openVSwitch.directory : ''}\n${emptyRoot}`, env: attachEnv(verb, attach), stdin: JSON.stringify(stdin) });
   const added = await inEmptyRoot('ADD');
   t.match(added, succeeded, describeOutcome(added));
   t.ok(hasHostIf(site.node, added));
@@ -41,7 +42,7 @@ t.test('a machine without Node, and without anything else', { skip }, async (t) 
 });
 
 t.test("the caller's environment", { skip }, async (t) => {
-  const { call } = createShellSite(t);
+  const { call } = await createShellSite(t);
   const environments: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
     ['an empty PATH', { PATH: '' }],
     ['options for Node', { NODE_OPTIONS: '--require=/nowhere.js --max-old-space-size=1', NODE_EXTRA_CA_CERTS: '/nowhere', NODE_V8_COVERAGE: '' }],
@@ -55,7 +56,7 @@ t.test("the caller's environment", { skip }, async (t) => {
 });
 
 t.test('the native addon', { skip, timeout: 60_000 }, async (t) => {
-  const site = createSite(t);
+  const site = await createSite(t);
   const directory = nativeDirectory(site.node);
   const attach = newcomer(site, 'one');
   const works = async (what: string): Promise<void> => {
@@ -96,7 +97,7 @@ t.test('a directory for the addon that somebody else could write to', { skip, ti
     }],
   ];
   for (const [name, spoil] of spoilers) {
-    const site = createSite(t);
+    const site = await createSite(t);
     const [state, fallback] = [nativeDirectory(site.node), nativeDirectory(site.node, 'run')];
     for (const directory of [state, fallback]) mkdirSync(directory, { mode: 0o700 });
     spoil(state);
@@ -111,7 +112,7 @@ t.test('a directory for the addon that somebody else could write to', { skip, ti
 });
 
 t.test('standard input', { skip, timeout: 60_000 }, async (t) => {
-  const { site, call } = createShellSite(t);
+  const { site, call } = await createShellSite(t);
   const env = attachEnv('ADD', newcomer(site, 'one'));
   const before = site.node.snapshot();
   const endless = await call({ before: 'mkfifo "$WEFT_RUN_DIR/fifo"; exec 0<>"$WEFT_RUN_DIR/fifo"', env, stdin: '' });
@@ -132,7 +133,7 @@ t.test('standard input', { skip, timeout: 60_000 }, async (t) => {
 });
 
 t.test('an answer that cannot be delivered', { skip }, async (t) => {
-  const { site, call } = createShellSite(t);
+  const { site, call } = await createShellSite(t);
   const attach = newcomer(site, 'unheard');
   const outcome = await call({ before: 'exec 1>/dev/full', env: attachEnv('ADD', attach), stdin: JSON.stringify(site.conf) });
   t.match(outcome, { exitCode: 1, stderr: /the answer could not be written: ENOSPC/ }, `is no success: ${describeOutcome(outcome)}`);
@@ -157,7 +158,7 @@ t.test('the command line', { skip }, async (t) => {
 });
 
 t.test('weft as an argument of the plugin', { skip }, async (t) => {
-  const { node: labNode } = createSite(t);
+  const { node: labNode } = await createSite(t);
   const output = runIn(labNode.netns, 'env', 'CNI_COMMAND=VERSION', weftExecutable, '--help', 'ADD');
   t.match(JSON.parse(output), { supportedVersions: ['0.4.0', '1.0.0', '1.1.0'] }, 'CNI_COMMAND decides, whatever stands behind');
 });
@@ -169,8 +170,8 @@ interface ShellCall {
   readonly stdin: string;
 }
 
-function createShellSite(t: Parameters<typeof createSite>[0]): { readonly site: Site; readonly call: (call: ShellCall) => Promise<CniOutcome> } {
-  const site = createSite(t, { executable: mountingExecutable(t) });
+async function createShellSite(t: Parameters<typeof createSite>[0], options: SiteOptions = {}): Promise<{ readonly site: Site; readonly call: (call: ShellCall) => Promise<CniOutcome> }> {
+  const site = await createSite(t, { ...options, executable: mountingExecutable(t) });
   return { site, call: ({ before, env, stdin }) => site.node.call({ env: { ...env, BEFORE_WEFT: before }, stdin }) };
 }
 

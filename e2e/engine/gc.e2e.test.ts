@@ -1,19 +1,18 @@
 /** GC keeps what the runtime says is valid in this network, and removes the rest and whatever belongs to nothing. */
-import t from 'tap';
 import { run, runIn } from '../../pkg/testing/command.ts';
 import { findLink, readRuleset } from '../../pkg/testing/observe.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
+import type { LabNode } from '../harness/lab-node.ts';
 import type { Attached } from '../harness/lab.ts';
-import { skipWithoutLab } from '../harness/weft-executable.ts';
+import { integrationBridge } from '../harness/node-switch.ts';
 import { done, refused, succeeded } from './outcomes.ts';
 import { addressesOf, createSite, endContainer, hasHostIf, newcomer, rangeOf, type Site } from './site.ts';
 
-const skip = skipWithoutLab();
-
 const valid = ({ attach: { containerId, ifName = 'eth0' } }: Attached): { containerID: string; ifname: string } => ({ containerID: containerId, ifname: ifName });
 
-t.test('GC keeps the valid attachments and removes the others', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10', '10.1.1.12') });
+testEachDatapath('GC keeps the valid attachments and removes the others', async (t, datapath) => {
+  const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10', '10.1.1.12') });
   const { node } = site;
   const red = { ...site.conf, name: 'red', vni: 1002 };
   const [kept, lost, wrongInterface] = [await attach(site, 'kept'), await attach(site, 'lost'), await attach(site, 'wrong')];
@@ -39,8 +38,8 @@ t.test('GC keeps the valid attachments and removes the others', { skip }, async 
   t.match(await node.check(kept.attach, kept.result), done, 'has no say in what it did not attach');
 });
 
-t.test('GC with null, as CRI-O sends it, removes all of the network', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('GC with null, as CRI-O sends it, removes all of the network', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const before = site.node.snapshot();
   const other = await site.lab.attach(site.node, { label: 'other', conf: { ...site.conf, name: 'red', vni: 1002 } });
   const between = site.node.snapshot();
@@ -52,38 +51,36 @@ t.test('GC with null, as CRI-O sends it, removes all of the network', { skip }, 
   t.same(site.node.snapshot(), before);
 });
 
-t.test('GC removes what belongs to no attachment, and touches nothing of others', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('GC removes what belongs to no attachment, and touches nothing of others', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const { node } = site;
   const ip = (line: string): string => run('ip', ['-n', node.netns, ...line.split(' ')]);
   const foreign = 'table inet foreign { set s { type ipv4_addr; elements = { 192.0.2.1 }; }; chain c { type filter hook forward priority 0; ip saddr @s drop; }; }';
   runIn(node.netns, 'nft', foreign);
+  const others = readRuleset(node.netns);
   ip('link add cni0 type bridge');
   ip('link add weft-mine type bridge');
   const attached = await attach(site, 'attached');
   const before = node.snapshot();
-  ip('link add weft-br77 type bridge');
-  ip('link add weft-vx77 master weft-br77 type vxlan id 77 local 10.200.0.11 dstport 4789');
-  ip('link add weft-paaaaaaaaa master weft-br77 type veth peer name stray');
-  runIn(node.netns, 'nft', 'add element bridge weft ports { "weft-paaaaaaaaa" . 02:00:00:00:00:01 }');
+  makeGarbage(node);
   const outcome = await node.gc(site.conf, [valid(attached)]);
   t.match(outcome, done);
   t.same(node.snapshot(), before, describeOutcome(outcome));
-  for (const what of ['bridge weft-br77', 'vxlan weft-vx77', 'veth weft-paaaaaaaaa', '1 elements of the nft set bridge weft ports']) {
-    t.match(outcome.stderr, `removed ${what}, which belonged to no attachment`, 'and says so on stderr');
-  }
+  for (const what of garbage[datapath]) t.match(outcome.stderr, `removed ${what}, which belonged to no attachment`, 'and says so on stderr');
   t.match(await node.check(attached.attach, attached.result), done);
   t.match(await node.gc(site.conf, []), done);
-  t.equal(readRuleset(node.netns), readRulesetOf(site, foreign), "of the ruleset only the others' is left");
+  t.equal(readRuleset(node.netns), others, "of the ruleset only the others' is left");
 });
 
-t.test('GC makes a damaged guard anew', { skip, timeout: 60_000 }, async (t) => {
-  const site = createSite(t, { extra: { isGateway: true } });
+testEachDatapath('GC makes a damaged guard anew', async (t, datapath) => {
+  const site = await createSite(t, { datapath, extra: { isGateway: true } });
   const { node } = site;
   const attached = await attach(site, 'attached');
   const whole = readRuleset(node.netns);
   runIn(node.netns, 'nft', 'add table inet foreign');
-  for (const damage of ['flush table bridge weft', 'insert rule bridge weft from_container accept', 'delete table inet weft', 'delete table inet weft-gateway', 'flush set bridge weft ports']) {
+  // On a switch a port's guard is flows, and the set is empty.
+  const ofPorts = datapath === 'bridge' ? ['flush set bridge weft ports'] : [];
+  for (const damage of ['flush table bridge weft', 'insert rule bridge weft from_container accept', 'delete table inet weft', 'delete table inet weft-gateway', ...ofPorts]) {
     runIn(node.netns, 'nft', damage);
     t.match(await node.check(attached.attach, attached.result), refused(108, /guard/), damage);
     const outcome = await node.gc(site.conf, [valid(attached)]);
@@ -102,8 +99,8 @@ function linesOf(ruleset: string): readonly string[] {
   return ruleset.replace(/packets \d+ bytes \d+/g, '').split('\n').sort();
 }
 
-t.test('GC takes the rows of containers that are gone', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+testEachDatapath('GC takes the rows of containers that are gone', async (t, datapath) => {
+  const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10') });
   const gone = await attach(site, 'gone');
   endContainer(gone.netns);
   t.match(await site.node.add(newcomer(site, 'early')), refused(102, /No address is free in 10\.1\.1\.10/), 'nobody but the runtime knows that it is gone');
@@ -111,8 +108,8 @@ t.test('GC takes the rows of containers that are gone', { skip }, async (t) => {
   t.match(await site.node.add(newcomer(site, 'late')), succeeded);
 });
 
-t.test('GC twice, and on a node that has never seen weft', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('GC twice, and on a node that has never seen weft', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const before = site.node.snapshot();
   for (const list of [[], null, [{ containerID: 'unknown', ifname: 'eth0' }]]) t.match(await site.node.gc(site.conf, list), done);
   t.same(site.node.snapshot(), before);
@@ -122,9 +119,24 @@ function attach(site: Site, label: string): Promise<Attached> {
   return site.lab.attach(site.node, { label, conf: site.conf });
 }
 
-/** What nft prints for a ruleset of just these lines. */
-function readRulesetOf({ lab }: Site, lines: string): string {
-  const empty = lab.container('empty');
-  runIn(empty, 'nft', lines);
-  return readRuleset(empty);
+/** What makeGarbage() makes, as GC names it. */
+const garbage = {
+  bridge: ['bridge weft-br77', 'vxlan weft-vx77', 'veth weft-paaaaaaaaa', '1 elements of the nft set bridge weft ports'],
+  ovs: ['bridge weft-br77', 'veth weft-paaaaaaaaa', 'the tunnel weft-taaaaaaaaa of Open vSwitch', 'flows of VNI 78', 'flows of port 170 of VNI 1001'],
+} as const;
+
+function makeGarbage(node: LabNode): void {
+  const ip = (line: string): string => run('ip', ['-n', node.netns, ...line.split(' ')]);
+  ip('link add weft-br77 type bridge');
+  if (node.datapath === 'bridge') {
+    ip('link add weft-vx77 master weft-br77 type vxlan id 77 local 10.200.0.11 dstport 4789');
+    ip('link add weft-paaaaaaaaa master weft-br77 type veth peer name stray');
+    runIn(node.netns, 'nft', 'add element bridge weft ports { "weft-paaaaaaaaa" . 02:00:00:00:00:01 }');
+    return;
+  }
+  ip('link add weft-paaaaaaaaa type veth peer name stray');
+  const mark = (name: string, role: string): readonly string[] => ['--', 'set', 'interface', name, `external_ids:weft=${role}`, '--', 'set', 'port', name, `external_ids:weft=${role}`];
+  node.openVSwitch.vsctl('add-port', integrationBridge, 'weft-paaaaaaaaa', ...mark('weft-paaaaaaaaa', 'port'));
+  node.openVSwitch.vsctl('add-port', integrationBridge, 'weft-taaaaaaaaa', '--', 'set', 'interface', 'weft-taaaaaaaaa', 'type=vxlan', 'options:remote_ip=192.0.2.7', 'options:dst_port=4799', ...mark('weft-taaaaaaaaa', 'tunnel'));
+  for (const [priority, cookie] of ['0x77656600004e0000', '0x7765660003e900aa'].entries()) node.openVSwitch.ofctl('add-flow', integrationBridge, `cookie=${cookie},table=7,priority=${priority},actions=drop`);
 }

@@ -3,6 +3,7 @@ import t from 'tap';
 import { runIn } from '../../pkg/testing/command.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
 import { readInterface } from '../harness/container.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import type { Attach } from '../harness/lab-node.ts';
 import { skipWithoutLab, weftExecutable } from '../harness/weft-executable.ts';
 import { done, refused, refusedWithRemedy, succeeded } from './outcomes.ts';
@@ -11,8 +12,8 @@ import { addressesOf, createSite, endContainer, hasHostIf, macOf, newcomer, rang
 const skip = skipWithoutLab();
 const asDb = { args: 'WEFT_ENDPOINT=db-0;IgnoreUnknown=1' };
 
-t.test('an endpoint keeps its address and MAC', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10', '10.1.1.12') });
+testEachDatapath('an endpoint keeps its address and MAC', async (t, datapath) => {
+  const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10', '10.1.1.12') });
   const { node } = site;
   const first = newcomer(site, 'first', { ...asDb, args: 'WEFT_ENDPOINT=db-0;MAC=02:00:5e:00:00:01' });
   const added = await node.add(first);
@@ -36,8 +37,8 @@ t.test('an endpoint keeps its address and MAC', { skip }, async (t) => {
   t.match(await node.check(second.attach, second.result), done, 'takes nothing from the second');
 });
 
-t.test('an endpoint is in one container at a time', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('an endpoint is in one container at a time', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const { node } = site;
   const first = await site.lab.attach(node, { label: 'first', conf: site.conf, ...asDb });
   const before = node.snapshot();
@@ -49,8 +50,8 @@ t.test('an endpoint is in one container at a time', { skip }, async (t) => {
   t.same(addressesOf(inOtherTenant), addressesOf(first), "another tenant's endpoint of the same name is another endpoint");
 });
 
-t.test('a successor takes over from a container that is gone', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('a successor takes over from a container that is gone', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const { node } = site;
   const first = await site.lab.attach(node, { label: 'first', conf: site.conf, ...asDb });
   endContainer(first.netns);
@@ -62,8 +63,8 @@ t.test('a successor takes over from a container that is gone', { skip }, async (
   t.match(await node.add(newcomer(site, 'thief', { args: `IP=${addressesOf(first)[0]}` })), refused(103, /belongs to container second-/));
 });
 
-t.test('the same container ID again, after its namespace was lost', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+testEachDatapath('the same container ID again, after its namespace was lost', async (t, datapath) => {
+  const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10') });
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   t.match(await site.node.add({ ...first.attach, netns: site.lab.container('fresh') }), refused(111, /is attached to network blue already, in \S+: call DEL first/), 'not while it is in use');
   endContainer(first.netns);
@@ -75,7 +76,7 @@ t.test('the same container ID again, after its namespace was lost', { skip }, as
 });
 
 t.test('an endpoint whose address the configuration no longer has', { skip }, async (t) => {
-  const site = createSite(t);
+  const site = await createSite(t);
   const { node } = site;
   const first = await site.lab.attach(node, { label: 'first', conf: site.conf, ...asDb });
   await site.lab.detach(first);
@@ -85,7 +86,7 @@ t.test('an endpoint whose address the configuration no longer has', { skip }, as
 });
 
 t.test('weft forget', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+  const site = await createSite(t, { range: rangeOf('10.1.1.10') });
   const { node } = site;
   const attached = await site.lab.attach(node, { label: 'first', conf: site.conf, ...asDb });
   t.throws(() => forget(site, 'blue', 'db-0'), /Endpoint db-0 is attached to container first-\S+: delete that first/);

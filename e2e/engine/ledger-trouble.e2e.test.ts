@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readLinks } from '../../pkg/testing/observe.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import type { LabNode } from '../harness/lab-node.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { mounting, mountingExecutable, runDirectoryReadOnly, stateDirectoryFull, stateDirectoryNoExec, stateDirectoryReadOnly } from './mount-namespace.ts';
@@ -35,10 +36,10 @@ const troubles: readonly Trouble[] = [
   { name: 'is of a newer weft', spoil: (good) => patched(good, userVersionOffset, 99), code: 106, words: /ledger\.db has version 99, and this weft knows versions up to 1: install/ },
 ];
 
-t.test('a ledger that', { skip, timeout: 90_000 }, async (t) => {
+testEachDatapath('a ledger that', async (t, datapath) => {
   for (const trouble of troubles) {
     await t.test(trouble.name, async (t) => {
-      const site = createSite(t, { range: rangeOf('10.1.1.10') });
+      const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10') });
       const { node, conf } = site;
       const empty = node.snapshot();
       const attached = await site.lab.attach(node, { label: 'attached', conf });
@@ -70,12 +71,12 @@ t.test('a ledger that', { skip, timeout: 90_000 }, async (t) => {
       t.same(node.snapshot(), empty);
     });
   }
-});
+}, { timeout: 90_000 });
 
-t.test('a disk that takes nothing', { skip, timeout: 60_000 }, async (t) => {
+testEachDatapath('a disk that takes nothing', async (t, datapath) => {
   for (const [name, commands] of [['full', stateDirectoryFull], ['read-only', stateDirectoryReadOnly]] as const) {
     await t.test(name, async (t) => {
-      const site = createSite(t, { range: rangeOf('10.1.1.10'), executable: mountingExecutable(t) });
+      const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10'), executable: mountingExecutable(t) });
       const { node, conf } = site;
       const empty = node.snapshot();
       const attached = await site.lab.attach(node, { label: 'attached', conf });
@@ -92,8 +93,8 @@ t.test('a disk that takes nothing', { skip, timeout: 60_000 }, async (t) => {
   }
 });
 
-t.test('no ledger yet, and a disk that takes nothing', { skip }, async (t) => {
-  const site = createSite(t, { executable: mountingExecutable(t) });
+testEachDatapath('no ledger yet, and a disk that takes nothing', async (t, datapath) => {
+  const site = await createSite(t, { datapath, executable: mountingExecutable(t) });
   const { node, conf } = site;
   const empty = node.snapshot();
   for (const [commands, words] of [[stateDirectoryFull, /disk is full/], [stateDirectoryReadOnly, /read-only file system/]] as const) {
@@ -106,8 +107,8 @@ t.test('no ledger yet, and a disk that takes nothing', { skip }, async (t) => {
   }
 });
 
-t.test('a DEL that nobody can write down', { skip }, async (t) => {
-  const site = createSite(t, { executable: mountingExecutable(t) });
+testEachDatapath('a DEL that nobody can write down', async (t, datapath) => {
+  const site = await createSite(t, { datapath, executable: mountingExecutable(t) });
   const { node, conf } = site;
   const attached = await site.lab.attach(node, { label: 'attached', conf });
   const commands = `${stateDirectoryReadOnly}\n${runDirectoryReadOnly}`;
@@ -118,7 +119,7 @@ t.test('a DEL that nobody can write down', { skip }, async (t) => {
 });
 
 t.test('a state directory on a file system without execution', { skip }, async (t) => {
-  const site = createSite(t, { executable: mountingExecutable(t) });
+  const site = await createSite(t, { executable: mountingExecutable(t) });
   const attach = newcomer(site, 'one');
   const added = await site.node.call({ env: mounting(stateDirectoryNoExec, 'ADD', attach), stdin: JSON.stringify(site.conf) });
   t.match(added, succeeded, `the run directory serves for what must be executed: ${describeOutcome(added)}`);

@@ -1,11 +1,11 @@
 /** The node configuration: what is the same for every network of a node need not be in the plugin's configuration. */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
 import { describeOutcome } from '../harness/cni-call.ts';
-import { readAttachment, readSegment } from '../harness/kernel-view.ts';
-import type { LabNode } from '../harness/lab-node.ts';
-import { createLab, type Lab } from '../harness/lab.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
+import { pluggedInto, readAttachment, readSegment, readTenant } from '../harness/kernel-view.ts';
+import type { DatapathName, LabNode } from '../harness/lab-node.ts';
+import { createLabOf, type Lab } from '../harness/lab.ts';
 import type { NetConf } from '../harness/net-conf.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { done, refused, succeeded } from './outcomes.ts';
@@ -15,7 +15,6 @@ const skip = skipWithoutLab();
 
 const yaml = `
 node: node1
-vtep: {interface: eth0}
 peers: [10.200.0.11, 10.200.0.12, 10.200.0.13]
 controlPlane: {type: static}
 tenants:
@@ -35,10 +34,10 @@ tenants:
 const blue: NetConf = { cniVersion: '1.0.0', name: 'blue', type: 'weft', tenant: 'blue' };
 const pods: NetConf = { cniVersion: '1.0.0', name: 'pods', type: 'weft' };
 
-t.test('a short plugin configuration is enough', { skip }, async (t) => {
-  const { lab, node } = createConfiguredLab(t, yaml);
+testEachDatapath('a short plugin configuration is enough', async (t, datapath) => {
+  const { lab, node } = await createConfiguredLab(t, { datapath });
   const attached = await lab.attach(node, { label: 'short', conf: blue });
-  t.match(readSegment(node.netns, 1001), { vni: 1001, local: '10.200.0.11', port: 4789, floodList: ['10.200.0.12', '10.200.0.13'] }, 'the own address is no peer');
+  t.match(readTenant(node, 1001), { local: '10.200.0.11', port: 4789, peers: ['10.200.0.12', '10.200.0.13'] }, 'the own address is no peer');
   t.match(readAttachment(attached), { addresses: ['10.1.1.10/24'], containerMtu: 1450 });
   t.match(await node.check(attached.attach, attached.result), done);
   t.match(await node.status(blue), done);
@@ -46,15 +45,15 @@ t.test('a short plugin configuration is enough', { skip }, async (t) => {
 });
 
 t.test("what the plugin's configuration says wins", { skip }, async (t) => {
-  const { lab, node } = createConfiguredLab(t, yaml);
+  const { lab, node } = await createConfiguredLab(t);
   const own = { ...blue, tenant: 'red', mtu: 1300, peers: ['10.200.0.19'], vtep: { port: 4790 }, ipam: { type: 'weft', ranges: [[{ subnet: '10.9.9.0/24' }]] } };
   const attached = await lab.attach(node, { label: 'own', conf: own });
   t.match(readSegment(node.netns, 1002), { local: '10.200.0.11', port: 4790, floodList: ['10.200.0.19'] });
   t.match(readAttachment(attached), { addresses: ['10.9.9.2/24'], containerMtu: 1300 });
 });
 
-t.test("the pod's namespace chooses the tenant", { skip, timeout: 60_000 }, async (t) => {
-  const { lab, node } = createConfiguredLab(t, yaml);
+testEachDatapath("the pod's namespace chooses the tenant", async (t, datapath) => {
+  const { lab, node } = await createConfiguredLab(t, { datapath });
   const chosen: readonly (readonly [string, number, string])[] = [
     ['blue', 1001, '10.1.1.10'],
     ['team-blue-7', 1001, '10.1.1.11'],
@@ -66,13 +65,15 @@ t.test("the pod's namespace chooses the tenant", { skip, timeout: 60_000 }, asyn
     const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=one;K8S_POD_INFRA_CONTAINER_ID=x`;
     const attached = await lab.attach(node, { label: namespace.slice(0, 8), conf: pods, args });
     t.same(addressesOf(attached), [address], namespace);
-    t.match(readAttachment(attached), { hostMaster: `weft-br${vni}`, hostAlias: new RegExp(`pod ${namespace}/one`) });
+    t.same(readTenant(node, vni)?.port, 4789);
+    t.equal(pluggedInto(attached), datapath === 'ovs' ? 'weft-int' : `weft-br${vni}`);
+    t.match(readAttachment(attached), { hostAlias: new RegExp(`pod ${namespace}/one`) });
   }
   t.match(await node.status(pods), done, 'STATUS looks at every tenant that a pod may come to');
 });
 
 t.test('what would give a pod the wrong network is refused', { skip }, async (t) => {
-  const { lab, node } = createConfiguredLab(t, `${yaml}  - {name: greedy, vni: 1004, namespaces: ['team-*']}\n`);
+  const { lab, node } = await createConfiguredLab(t, { more: `  - {name: greedy, vni: 1004, namespaces: ['team-*']}\n` });
   const before = node.snapshot();
   const rows: readonly (readonly [string, NetConf, string, number, RegExp])[] = [
     ['a namespace of two tenants', pods, 'K8S_POD_NAMESPACE=team-blue-7', 7, /namespace "team-blue-7" must belong to one tenant: the namespaces of blue, greedy in \S+weft\.yaml match it/],
@@ -89,7 +90,7 @@ t.test('what would give a pod the wrong network is refused', { skip }, async (t)
 });
 
 t.test('a node configuration that cannot be read', { skip, timeout: 60_000 }, async (t) => {
-  const { lab, node, path, write } = createConfiguredLab(t, yaml);
+  const { lab, node, path, write } = await createConfiguredLab(t);
   const attached = await lab.attach(node, { label: 'present', conf: blue });
   const faults: readonly (readonly [string, number, RegExp])[] = [
     ['tenants: [\n', 7, /weft\.yaml line \d+: /],
@@ -121,11 +122,11 @@ interface ConfiguredLab {
   readonly write: (text: string) => void;
 }
 
-function createConfiguredLab(t: Parameters<typeof createLab>[0], text: string): ConfiguredLab {
-  const lab = createLab(t, { nodes: 1 });
+async function createConfiguredLab(t: Parameters<typeof createLabOf>[0], { datapath = 'bridge', more = '' }: { readonly datapath?: DatapathName; readonly more?: string } = {}): Promise<ConfiguredLab> {
+  const lab = await createLabOf(t, [datapath]);
   const node = lab.node(1);
-  const path = join(node.stateDirectory, '..', 'weft.yaml');
+  const path = node.configPath;
   const write = (content: string): void => writeFileSync(path, content);
-  write(text);
+  write(`${node.wiring}vtep: {interface: ${node.underlayIf}}\n${yaml}${more}`);
   return { lab, node, path, write };
 }

@@ -1,30 +1,29 @@
 /** After a reboot the kernel is empty and the ledger is not: attachments of the last boot are dropped, identities kept. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
-import { run, runIn } from '../../pkg/testing/command.ts';
 import { temporaryDirectory } from '../../pkg/testing/directory.ts';
-import { readLinks } from '../../pkg/testing/observe.ts';
-import { describeOutcome, type CniOutcome, type Verb } from '../harness/cni-call.ts';
-import type { Attach, LabNode } from '../harness/lab-node.ts';
+import { describeOutcome } from '../harness/cni-call.ts';
+import { readSwitch } from '../harness/node-switch.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
-import { mounting, mountingExecutable } from './mount-namespace.ts';
+import { afterBoot, emptyKernel } from './boot.ts';
+import { mountingExecutable } from './mount-namespace.ts';
 import { done, refused, succeeded } from './outcomes.ts';
 import { addressesOf, createSite, endContainer, macOf, newcomer, rangeOf } from './site.ts';
 
 const skip = skipWithoutLab();
 
-t.test('a reboot', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10', '10.1.1.12'), executable: mountingExecutable(t) });
+testEachDatapath('a reboot', async (t, datapath) => {
+  const site = await createSite(t, { datapath, range: rangeOf('10.1.1.10', '10.1.1.12'), executable: mountingExecutable(t) });
   const { node, conf } = site;
   const empty = node.snapshot();
   const lost = [await site.lab.attach(node, { label: 'lost1', conf }), await site.lab.attach(node, { label: 'lost2', conf })];
   const db = await site.lab.attach(node, { label: 'db', conf, args: 'WEFT_ENDPOINT=db-0' });
   for (const { netns } of [...lost, db]) endContainer(netns);
-  emptyKernel(node);
-  t.same(node.snapshot(), empty, 'nothing is left in the kernel');
-  const call = afterBoot(node, join(temporaryDirectory(t), 'boot_id'));
+  await emptyKernel(node);
+  if (datapath === 'bridge') t.same(node.snapshot(), empty, 'nothing is left in the kernel');
+  else t.same(readSwitch(node.openVSwitch).flows, [], 'the database has the ports of the last boot; without a flow they are closed');
+  const call = afterBoot(t, node);
 
   const fresh = [newcomer(site, 'fresh1'), newcomer(site, 'fresh2')];
   const added = [];
@@ -48,14 +47,14 @@ t.test('a reboot', { skip }, async (t) => {
 t.test('a reboot gives back what another IPAM plugin had given', { skip: skip || skipUnless({ executables: ['/usr/lib/cni/host-local'] }) }, async (t) => {
   const dataDir = temporaryDirectory(t);
   const ipam = { type: 'host-local', dataDir, ranges: [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.10' }]] };
-  const site = createSite(t, { extra: { ipam }, executable: mountingExecutable(t) });
+  const site = await createSite(t, { extra: { ipam }, executable: mountingExecutable(t) });
   const { node, conf } = site;
   const lost = await site.lab.attach(node, { label: 'lost', conf });
   endContainer(lost.netns);
-  emptyKernel(node);
+  await emptyKernel(node);
 
   // The runtime has forgotten the container: no DEL comes for it, and the range has the one address.
-  const call = afterBoot(node, join(temporaryDirectory(t), 'boot_id'));
+  const call = afterBoot(t, node);
   const fresh = newcomer(site, 'fresh');
   const added = await call('ADD', fresh);
   t.match(added, succeeded, describeOutcome(added));
@@ -64,20 +63,6 @@ t.test('a reboot gives back what another IPAM plugin had given', { skip: skip ||
   t.match(await call('CHECK', fresh, { ...conf, prevResult: added.result }), done, 'takes nothing from the new one');
   t.match(await call('DEL', fresh), done);
 });
-
-/** What a reboot takes: every link that weft made, and the ruleset. */
-function emptyKernel({ netns }: LabNode): void {
-  const bridges = readLinks(netns).map(({ ifname }) => ifname).filter((name) => /^weft-(br|vx)/.test(name));
-  for (const name of bridges) run('ip', ['-n', netns, 'link', 'del', name]);
-  runIn(netns, 'nft', 'flush', 'ruleset');
-}
-
-/** Calls of plugin processes that see another boot's id. */
-function afterBoot(node: LabNode, bootIdFile: string): (verb: Verb, attach: Attach, stdin?: object) => Promise<CniOutcome> {
-  writeFileSync(bootIdFile, '11111111-2222-4333-8444-555555555555\n');
-  const commands = `mount --bind ${bootIdFile} /proc/sys/kernel/random/boot_id`;
-  return async (verb, attach, stdin = attach.conf) => node.call({ env: mounting(commands, verb, attach), stdin: JSON.stringify(stdin) });
-}
 
 function fail(): never {
   throw new Error('there are two lost containers');

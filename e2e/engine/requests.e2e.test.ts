@@ -34,7 +34,7 @@ const granted: readonly Row[] = [
 
 t.test('what is asked for and free is given', { skip, timeout: 60_000 }, async (t) => {
   for (const { name, conf = {}, args, addresses, mac } of granted) {
-    const site = createDualSite(t);
+    const site = await createDualSite(t);
     const attach = newcomer(site, 'asking', { conf: { ...site.conf, ...conf }, ...(args === undefined ? {} : { args }) });
     const outcome = await site.node.add(attach);
     const { ipv4, ipv6, mac: given } = readInterface(attach.netns);
@@ -46,7 +46,7 @@ t.test('what is asked for and free is given', { skip, timeout: 60_000 }, async (
 });
 
 t.test('what cannot be given is refused', { skip, timeout: 60_000 }, async (t) => {
-  const site = createDualSite(t);
+  const site = await createDualSite(t);
   const present = await site.lab.attach(site.node, { label: 'present', conf: site.conf, args: `IP=10.1.1.15;MAC=${requestedMac}` });
   const rows: readonly (readonly [string, Partial<Attach>, number, RegExp])[] = [
     ['an address in use', { args: 'IP=10.1.1.15' }, 103, /10\.1\.1\.15 of tenant blue belongs to container present-\S+, eth0: ask for another one/],
@@ -73,7 +73,7 @@ t.test('what cannot be given is refused', { skip, timeout: 60_000 }, async (t) =
 });
 
 t.test('addresses are given in turn', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10', '10.1.1.14'), extra: {} });
+  const site = await createSite(t, { range: rangeOf('10.1.1.10', '10.1.1.14'), extra: {} });
   const given: string[] = [];
   for (let round = 0; round < 7; round += 1) {
     const attached = await site.lab.attach(site.node, { label: `r${round}`, conf: site.conf });
@@ -92,14 +92,14 @@ t.test('addresses are given in turn', { skip }, async (t) => {
 });
 
 t.test('an address that is given again has the same MAC as before', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+  const site = await createSite(t, { range: rangeOf('10.1.1.10') });
   const first = await site.lab.attach(site.node, { label: 'first', conf: site.conf });
   await site.lab.detach(first);
   const second = await site.lab.attach(site.node, { label: 'second', conf: site.conf });
   t.equal(macOf(second), macOf(first), "it is the one in the neighbours' caches");
 });
 
-function createDualSite(t: Parameters<typeof createSite>[0]): Site {
+async function createDualSite(t: Parameters<typeof createSite>[0]): Promise<Site> {
   const ranges = [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.19' }], [{ subnet: 'fd00:1::/64', rangeStart: 'fd00:1::10' }]];
   return createSite(t, { extra: { ipam: { type: 'weft', ranges, exclude: ['10.1.1.19'] } } });
 }

@@ -3,27 +3,30 @@ import t from 'tap';
 import { netnsPath } from '../../pkg/testing/netns.ts';
 import { findLink, readAddresses } from '../../pkg/testing/observe.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { attachEnv } from '../harness/lab-node.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { done, refused, succeeded } from './outcomes.ts';
-import { createSite, hostIfOf, newcomer, type Site } from './site.ts';
+import { createSite, hostIfOf, newcomer, type Site, type SiteOptions } from './site.ts';
 
 const skip = skipWithoutLab();
 const routes = [{ dst: '0.0.0.0/0' }, { dst: '192.0.2.0/24', gw: '10.1.1.2', mtu: 1400 }];
+/** Of VNI 1001. A switch has an interface with it only where the gateway is on the node. */
+const gatewayMac = '0e:77:67:00:03:e9';
 const dns = { nameservers: ['10.1.1.53'], domain: 'blue.example' };
 
-function createRoutedSite(t: Parameters<typeof createSite>[0]): Site {
+async function createRoutedSite(t: Parameters<typeof createSite>[0], options: SiteOptions = {}): Promise<Site> {
   const ranges = [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10' }], [{ subnet: 'fd00:1::/64', rangeStart: 'fd00:1::10' }]];
-  return createSite(t, { extra: { dns, ipam: { type: 'weft', ranges, routes } } });
+  return createSite(t, { ...options, extra: { dns, ipam: { type: 'weft', ranges, routes } } });
 }
 
-t.test('the result of ADD', { skip }, async (t) => {
-  const site = createRoutedSite(t);
+testEachDatapath('the result of ADD', async (t, datapath) => {
+  const site = await createRoutedSite(t, { datapath });
   for (const version of ['0.4.0', '1.0.0', '1.1.0']) {
     await t.test(`in the form of ${version}`, async (t) => {
       const attached = await site.lab.attach(site.node, { label: `v${version}`, conf: { ...site.conf, cniVersion: version } });
       const { result } = attached;
-      const bridge = findLink(site.node.netns, 'weft-br1001');
+      const bridge = findLink(site.node.netns, 'weft-br1001')?.address ?? gatewayMac;
       const host = findLink(site.node.netns, hostIfOf(attached));
       const container = findLink(attached.netns, 'eth0');
       const withMtu = (mtu: number): object => (version === '1.1.0' ? { mtu } : {});
@@ -32,7 +35,7 @@ t.test('the result of ADD', { skip }, async (t) => {
       t.strictSame(result, {
         cniVersion: version,
         interfaces: [
-          { name: 'weft-br1001', mac: bridge?.address, ...withMtu(1450) },
+          { name: 'weft-br1001', mac: bridge, ...withMtu(1450) },
           { name: host?.ifname, mac: host?.address, ...withMtu(1450) },
           { name: 'eth0', mac: container?.address, ...withMtu(1450), sandbox: netnsPath(attached.netns) },
         ],
@@ -48,7 +51,7 @@ t.test('the result of ADD', { skip }, async (t) => {
 });
 
 t.test('every verb of every version goes with the result of its ADD', { skip }, async (t) => {
-  const site = createRoutedSite(t);
+  const site = await createRoutedSite(t);
   for (const cniVersion of ['0.4.0', '1.0.0', '1.1.0']) {
     const attached = await site.lab.attach(site.node, { label: `all${cniVersion}`, conf: { ...site.conf, cniVersion } });
     t.match(await site.node.check(attached.attach, attached.result), done, `CHECK ${cniVersion}`);
@@ -58,7 +61,7 @@ t.test('every verb of every version goes with the result of its ADD', { skip }, 
 });
 
 t.test('verbs that a version does not have', { skip }, async (t) => {
-  const { node, conf } = createSite(t);
+  const { node, conf } = await createSite(t);
   for (const verb of ['GC', 'STATUS']) {
     for (const cniVersion of ['0.4.0', '1.0.0']) {
       const stdin = JSON.stringify({ ...conf, cniVersion, 'cni.dev/valid-attachments': [] });
@@ -68,7 +71,7 @@ t.test('verbs that a version does not have', { skip }, async (t) => {
 });
 
 t.test('VERSION', { skip }, async (t) => {
-  const { node } = createSite(t);
+  const { node } = await createSite(t);
   const supportedVersions = ['0.4.0', '1.0.0', '1.1.0'];
   t.strictSame((await node.version()).result, { cniVersion: '1.0.0', supportedVersions });
   const rows: readonly (readonly [string, string])[] = [['{"cniVersion":"0.4.0"}', '0.4.0'], ['{"cniVersion":"9.9.9"}', '9.9.9'], ['{}', '1.1.0'], ['', '1.1.0']];
@@ -79,7 +82,7 @@ t.test('VERSION', { skip }, async (t) => {
 });
 
 t.test('as the second plugin of a chain', { skip }, async (t) => {
-  const site = createRoutedSite(t);
+  const site = await createRoutedSite(t);
   const attach = newcomer(site, 'chained', { ifName: 'net1' });
   const previous = {
     cniVersion: '1.0.0',

@@ -2,8 +2,8 @@
 import { run } from '../../pkg/testing/command.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { findLink } from '../../pkg/testing/observe.ts';
-import type { Attach, LabNode } from '../harness/lab-node.ts';
-import { createLab, type Attached, type Lab } from '../harness/lab.ts';
+import type { Attach, DatapathName, LabNode } from '../harness/lab-node.ts';
+import { createLabOf, type Attached, type Lab } from '../harness/lab.ts';
 import { netConf, type NetConf, type RangeConf } from '../harness/net-conf.ts';
 
 export interface Site {
@@ -20,6 +20,8 @@ export interface SiteOptions {
   readonly extra?: NetConf;
   /** The plugin to call. @default the executable under test */
   readonly executable?: string;
+  /** What wires tenants on the node. @default 'bridge' */
+  readonly datapath?: DatapathName;
 }
 
 const tenRange: RangeConf = { subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.19' };
@@ -28,8 +30,8 @@ export const blueVni = 1001;
 export const peer = '10.200.0.12';
 
 /** A site that goes away with the scope. IPv4 only: nothing has to wait for duplicate address detection. */
-export function createSite(scope: TeardownScope, { range = tenRange, extra = {}, executable }: SiteOptions = {}): Site {
-  const lab = createLab(scope, { nodes: 1, ...(executable === undefined ? {} : { executable }) });
+export async function createSite(scope: TeardownScope, { range = tenRange, extra = {}, executable, datapath = 'bridge' }: SiteOptions = {}): Promise<Site> {
+  const lab = await createLabOf(scope, [datapath], executable === undefined ? {} : { executable });
   const node = lab.node(1);
   return { lab, node, conf: netConf({ name: 'blue', vni: blueVni, vtep: node.ipv4, peers: [peer], ranges: [[range]], extra }) };
 }

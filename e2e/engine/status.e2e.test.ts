@@ -2,6 +2,7 @@
 import t from 'tap';
 import { run } from '../../pkg/testing/command.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { skipWithoutLab } from '../harness/weft-executable.ts';
 import { mounting, mountingExecutable, stateDirectoryFull, stateDirectoryReadOnly } from './mount-namespace.ts';
 import { done, refused, refusedWithRemedy, succeeded } from './outcomes.ts';
@@ -9,8 +10,8 @@ import { createSite, newcomer, rangeOf, type Site } from './site.ts';
 
 const skip = skipWithoutLab();
 
-t.test('STATUS of a node that is ready', { skip }, async (t) => {
-  const site = createSite(t, { extra: { isGateway: true, ipMasq: true } });
+testEachDatapath('STATUS of a node that is ready', async (t, datapath) => {
+  const site = await createSite(t, { datapath, extra: { isGateway: true, ipMasq: true } });
   const before = site.node.snapshot();
   t.match(await site.node.status(site.conf), done);
   t.match(await site.node.status({ ...site.conf, isGateway: false, ipMasq: false, ipam: {} }), done, 'without addresses');
@@ -21,7 +22,7 @@ t.test('STATUS of a node that is ready', { skip }, async (t) => {
 });
 
 t.test('STATUS of a tenant that has no address left', { skip }, async (t) => {
-  const site = createSite(t, { range: rangeOf('10.1.1.10') });
+  const site = await createSite(t, { range: rangeOf('10.1.1.10') });
   const attached = await site.lab.attach(site.node, { label: 'only', conf: site.conf });
   t.match(await site.node.status(site.conf), refusedWithRemedy(50, /No address is free in 10\.1\.1\.10.* of tenant blue/, /enlarge the range or remove containers/));
   t.match(await site.node.status({ ...site.conf, name: 'red', vni: 1002 }), done, "another tenant's equal range is free");
@@ -34,19 +35,19 @@ t.test('STATUS of a tenant that has no address left', { skip }, async (t) => {
 
 t.test('STATUS of one family that is exhausted beside one that is not', { skip }, async (t) => {
   const ranges = [[{ subnet: '10.1.1.0/24' }], [{ subnet: 'fd00:1::/64', rangeStart: 'fd00:1::10', rangeEnd: 'fd00:1::10' }]];
-  const site = createSite(t, { extra: { ipam: { type: 'weft', ranges } } });
+  const site = await createSite(t, { extra: { ipam: { type: 'weft', ranges } } });
   await site.lab.attach(site.node, { label: 'only', conf: site.conf });
   t.match(await site.node.status(site.conf), refused(50, /No address is free in fd00:1::10/));
 });
 
-t.test('STATUS of an underlay that is not there', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('STATUS of an underlay that is not there', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const { conf, node } = site;
   const rows: readonly (readonly [string, object, RegExp])[] = [
     ['no such interface', { interface: 'bond7' }, /vtep\.interface must be an interface of this node: there is no bond7/],
     ['an interface without an address', { interface: 'bare0' }, /vtep\.interface must have a global IPv4 address: bare0 has none/],
     ['an address of another node', { address: '10.200.0.12' }, /vtep\.address must be an address of this node: no interface has 10\.200\.0\.12/],
-    ['an address of another interface', { interface: 'bare0', address: '10.200.0.11' }, /vtep\.address must be on vtep\.interface: 10\.200\.0\.11 is on eth0/],
+    ['an address of another interface', { interface: 'bare0', address: '10.200.0.11' }, /vtep\.address must be on vtep\.interface: 10\.200\.0\.11 is on (eth0|br-phy)/],
   ];
   run('ip', ['-n', node.netns, 'link', 'add', 'bare0', 'type', 'bridge']);
   for (const [name, vtep, words] of rows) await agree(t, { ...site, conf: { ...conf, vtep } }, { name, words });
@@ -56,8 +57,8 @@ t.test('STATUS of an underlay that is not there', { skip }, async (t) => {
   await agree(t, { ...site, conf: withoutVtep }, { name: 'no default route', words: /VTEP is not known: set vtep\.interface or vtep\.address/ });
 });
 
-t.test('STATUS of a tenant that cannot be as configured', { skip }, async (t) => {
-  const site = createSite(t);
+testEachDatapath('STATUS of a tenant that cannot be as configured', async (t, datapath) => {
+  const site = await createSite(t, { datapath });
   const { conf } = site;
   await site.lab.attach(site.node, { label: 'present', conf });
   await agree(t, { ...site, conf: { ...conf, vni: 1009 } }, { name: 'another VNI', words: /tenant blue has VNI 1001 on this node, not 1009/ });
@@ -67,8 +68,8 @@ t.test('STATUS of a tenant that cannot be as configured', { skip }, async (t) =>
   await agree(t, { ...site, conf: { ...conf, name: 'red', vni: 1002, ...gateway } }, { name: "the underlay's own subnet", words: /subnet 10\.200\.0\.0\/16 of tenant red cannot have its gateway on this node/ });
 });
 
-t.test('STATUS of a state directory that cannot be written', { skip }, async (t) => {
-  const site = createSite(t, { executable: mountingExecutable(t) });
+testEachDatapath('STATUS of a state directory that cannot be written', async (t, datapath) => {
+  const site = await createSite(t, { datapath, executable: mountingExecutable(t) });
   const present = await site.lab.attach(site.node, { label: 'present', conf: site.conf });
   const attach = newcomer(site, 'newcomer');
   const before = site.node.snapshot();
@@ -89,7 +90,7 @@ t.test('STATUS of a state directory that cannot be written', { skip }, async (t)
 });
 
 t.test('STATUS with a configuration that is wrong in itself', { skip }, async (t) => {
-  const { node, conf } = createSite(t);
+  const { node, conf } = await createSite(t);
   t.match(await node.status({ ...conf, vni: 0 }), refused(7, /vni must be a whole number from 1 to 16777215: current value is 0/), "the fault's own code: no waiting helps");
   t.match(await node.status({ ...conf, vtep: { address: node.ipv6 } }), refused(7, /peers must be of the family of vtep\.address, fd00:200::11: current value is 10\.200\.0\.12/));
   t.match(await node.status({ ...conf, vmi: 7 }), refused(2, /unknown key.*vmi.*vni/s));

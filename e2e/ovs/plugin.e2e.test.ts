@@ -5,7 +5,6 @@ import { done, refused } from '../engine/outcomes.ts';
 import { ping, readInterface } from '../harness/container.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
 import { createLabOf, type Attached } from '../harness/lab.ts';
-import type { LabNode } from '../harness/lab-node.ts';
 import { flowsOfVni, readSwitch } from '../harness/node-switch.ts';
 import { describeFaults, measureReach } from '../harness/reach.ts';
 import { attachGuest, blue, red, tenantConf, type Tenant } from '../harness/tenant.ts';
@@ -13,31 +12,6 @@ import { skipWithoutLabOf } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutLabOf(['ovs'], 'tcpdump');
 t.setTimeout(90_000);
-
-/** What somebody does to a switch, and the words of CHECK that say so. */
-const damages: readonly { readonly what: string; readonly words: RegExp; readonly inflict: (node: LabNode, hostIf: string) => void }[] = [
-  { what: 'the port taken out', words: /weft-p/, inflict: ({ openVSwitch }, hostIf) => void openVSwitch.vsctl('del-port', hostIf) },
-  { what: 'flows deleted', words: /flow/, inflict: ({ openVSwitch }) => void openVSwitch.ofctl('del-flows', 'weft-int') },
-  { what: 'the tunnel taken out', words: /tunnel/, inflict: ({ openVSwitch }) => readSwitch(openVSwitch).ports.filter((name) => name.startsWith('weft-t')).forEach((name) => openVSwitch.vsctl('del-port', name)) },
-  { what: 'the bridge deleted', words: /weft/, inflict: ({ openVSwitch }) => void openVSwitch.vsctl('del-br', 'weft-int') },
-  { what: 'the interface deleted', words: /weft-p/, inflict: ({ netns }, hostIf) => void run('ip', ['-n', netns, 'link', 'del', hostIf]) },
-];
-
-for (const { what, words, inflict } of damages) {
-  t.test(`CHECK names the damage and DEL leaves nothing: ${what}`, { skip }, async (t) => {
-    const lab = await createLabOf(t, ['ovs']);
-    const node = lab.node(1);
-    const before = node.snapshot();
-    const one = await attachGuest(lab, blue, 1, { label: 'one' });
-    const other = await attachGuest(lab, blue, 1, { label: 'other' });
-    t.match(await node.check(one.attach, one.result), done, 'at first it is whole');
-    inflict(node, readAttachment(one).hostIf ?? '');
-    const outcome = await node.check(one.attach, one.result);
-    t.match(outcome, refused(108, words), `${outcome.error?.msg ?? ''} ${outcome.error?.details ?? ''}`);
-    for (const attached of [one, other]) await lab.detach(attached);
-    t.same(node.snapshot(), before);
-  });
-}
 
 t.test('GC removes what vanished without DEL, and keeps the rest', { skip }, async (t) => {
   const lab = await createLabOf(t, ['ovs', 'ovs']);

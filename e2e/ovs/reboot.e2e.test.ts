@@ -1,15 +1,12 @@
 /** After a reboot the kernel is empty, while the switch's database and the ledger are as they were: ports whose links are gone among it. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
 import { run } from '../../pkg/testing/command.ts';
-import { temporaryDirectory } from '../../pkg/testing/directory.ts';
-import { mounting, mountingExecutable } from '../engine/mount-namespace.ts';
+import { afterBoot, emptyKernel } from '../engine/boot.ts';
+import { mountingExecutable } from '../engine/mount-namespace.ts';
 import { done, succeeded } from '../engine/outcomes.ts';
-import { describeOutcome, type CniOutcome, type Verb } from '../harness/cni-call.ts';
+import { describeOutcome, type CniOutcome } from '../harness/cni-call.ts';
 import { addressesUsable, ping } from '../harness/container.ts';
-import type { Attach, LabNode } from '../harness/lab-node.ts';
-import { createLabOf, rebootSwitch } from '../harness/lab.ts';
+import { createLabOf } from '../harness/lab.ts';
 import { flowsOfVni, readSwitch } from '../harness/node-switch.ts';
 import { attachGuest, blue, red, tenantConf } from '../harness/tenant.ts';
 import { skipWithoutLabOf } from '../harness/weft-executable.ts';
@@ -24,13 +21,12 @@ t.test('a reboot of a node with Open vSwitch', { skip }, async (t) => {
   const far = await attachGuest(lab, blue, 2, { label: 'far' });
   const lost = [await attachGuest(lab, blue, 1, { label: 'lost1' }), await attachGuest(lab, blue, 1, { label: 'lost2' }), await attachGuest(lab, red, 1, { label: 'lost3' })];
   for (const { netns } of lost) run('ip', ['netns', 'del', netns]);
-  for (const family of ['bridge', 'inet', 'netdev']) emptyTables(node, family);
-  await rebootSwitch(node);
+  await emptyKernel(node);
   const closed = readSwitch(node.openVSwitch);
   t.equal(closed.ports.length, lost.length + 1, 'the database has the ports of the last boot, and the tunnel');
   t.same(closed.flows, [], 'without a flow the bridge is closed');
 
-  const call = afterBoot(node, join(temporaryDirectory(t), 'boot_id'));
+  const call = afterBoot(t, node);
   const fresh = { conf: tenantConf(lab, blue, 1), containerId: 'fresh', netns: lab.container('fresh') };
   const added = await call('ADD', fresh);
   t.match(added, succeeded, describeOutcome(added));
@@ -48,17 +44,4 @@ t.test('a reboot of a node with Open vSwitch', { skip }, async (t) => {
 
 function addressesOf({ result }: CniOutcome): readonly string[] {
   return result?.ips?.map(({ address }) => address.replace(/\/.*/, '')) ?? [];
-}
-
-/** Whatever weft has in nftables; the underlay's table is the node's own. */
-function emptyTables({ netns }: LabNode, family: string): void {
-  const names = [...run('ip', ['netns', 'exec', netns, 'nft', 'list', 'tables', family]).matchAll(/^table \w+ (\S+)$/gm)].map(([, name]) => name);
-  for (const name of names) if (name !== undefined && name !== 'underlay') run('ip', ['netns', 'exec', netns, 'nft', 'delete', 'table', family, name]);
-}
-
-/** Calls of plugin processes that see another boot's id. */
-function afterBoot(node: LabNode, bootIdFile: string): (verb: Verb, attach: Attach, stdin?: object) => Promise<CniOutcome> {
-  writeFileSync(bootIdFile, '11111111-2222-4333-8444-555555555555\n');
-  const commands = `mount --bind ${bootIdFile} /proc/sys/kernel/random/boot_id`;
-  return async (verb, attach, stdin = attach.conf) => node.call({ env: mounting(commands, verb, attach), stdin: JSON.stringify(stdin) });
 }
