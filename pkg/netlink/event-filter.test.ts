@@ -36,22 +36,23 @@ t.test('the types of routing events', async (t) => {
 });
 
 // struct ndmsg: family, padding, index, state, flags, type.
-const neighbours: readonly (readonly [what: string, header: string, isWanted: boolean])[] = [
-  ['a static entry of a bridge', '07 00 0000 02000000 4000 04 00', true],
-  ['a permanent entry of a VXLAN device', '07 00 0000 02000000 8000 02 00', true],
-  ['an entry of the flood list', '07 00 0000 02000000 c000 02 00', true],
-  ['a learned entry', '07 00 0000 02000000 0200 04 00', false],
-  ['a learned entry that has aged', '07 00 0000 02000000 0400 04 00', false],
-  ["a control plane's dynamic entry", '07 00 0000 02000000 0200 12 00', true],
-  ["a control plane's dynamic entry that has aged", '07 00 0000 02000000 0400 14 00', true],
-  ['ARP', '02 00 0000 02000000 0200 00 01', false],
-  ['a permanent ARP entry', '02 00 0000 02000000 8000 00 01', false],
-  ['neighbour discovery', '0a 00 0000 02000000 0400 00 01', false],
-  ['an IP neighbour of a control plane', '02 00 0000 02000000 0200 10 01', false],
+const neighbours: readonly (readonly [what: string, header: string, coming: boolean, going: boolean])[] = [
+  ['a static entry of a bridge', '07 00 0000 02000000 4000 04 00', false, true],
+  ['a permanent entry of a bridge', '07 00 0000 02000000 8000 04 00', false, true],
+  ['a permanent entry of a VXLAN device', '07 00 0000 02000000 8000 02 00', true, true],
+  ['an entry of the flood list', '07 00 0000 02000000 c000 02 00', true, true],
+  ['a learned entry', '07 00 0000 02000000 0200 04 00', false, false],
+  ['a learned entry that has aged', '07 00 0000 02000000 0400 04 00', false, false],
+  ["a control plane's dynamic entry", '07 00 0000 02000000 0200 12 00', true, true],
+  ["a control plane's dynamic entry that has aged", '07 00 0000 02000000 0400 14 00', true, true],
+  ['ARP', '02 00 0000 02000000 0200 00 01', false, false],
+  ['a permanent ARP entry', '02 00 0000 02000000 8000 00 01', false, false],
+  ['neighbour discovery', '0a 00 0000 02000000 0400 00 01', false, false],
+  ['an IP neighbour of a control plane', '02 00 0000 02000000 0200 10 01', false, false],
 ];
-for (const [what, header, isWanted] of neighbours) {
-  t.equal(passes(routeEventRules, 29, header), isWanted, `RTM_DELNEIGH: ${what}`);
-  t.notOk(passes(routeEventRules, 28, header), `RTM_NEWNEIGH: ${what}`);
+for (const [what, header, coming, going] of neighbours) {
+  t.equal(passes(routeEventRules, 28, header), coming, `RTM_NEWNEIGH: ${what}`);
+  t.equal(passes(routeEventRules, 29, header), going, `RTM_DELNEIGH: ${what}`);
 }
 t.notOk(passes(routeEventRules, 29, ''), 'RTM_DELNEIGH without its header');
 

@@ -20,11 +20,13 @@ export interface ByteCondition {
 }
 
 // include/uapi/linux/rtnetlink.h
-const rtm = { newLink: 16, delLink: 17, newAddress: 20, delAddress: 21, newRoute: 24, delRoute: 25, delNeighbour: 29, delQdisc: 37, delFilter: 45 } as const;
+const rtm = { newLink: 16, delLink: 17, newAddress: 20, delAddress: 21, newRoute: 24, delRoute: 25, newNeighbour: 28, delNeighbour: 29, delQdisc: 37, delFilter: 45 } as const;
 // struct ndmsg: the family is its first byte, the state (16 bits) at 8, the flags at 10 (include/uapi/linux/neighbour.h).
 const isOfBridge: ByteCondition = { offset: 0, mask: 0xff, value: 7 }; // AF_BRIDGE
 const isNotLearned: ByteCondition = { offset: 8, mask: 0x06, value: 0 }; // neither NUD_REACHABLE nor NUD_STALE
 const isOfControlPlane: ByteCondition = { offset: 10, mask: 0x10, value: 0x10 }; // NTF_EXT_LEARNED
+const isOfVxlan: ByteCondition = { offset: 10, mask: 0x06, value: 0x02 }; // NTF_SELF without NTF_MASTER
+const isPermanent: ByteCondition = { offset: 8, mask: 0x80, value: 0x80 }; // NUD_PERMANENT
 
 // struct ifinfomsg: the family is its first byte. AF_INET6 tells of router discovery.
 const isNotOfIp6: ByteCondition = { offset: 0, mask: 0xff, value: 10, isNot: true };
@@ -35,13 +37,16 @@ const isNotLocal: ByteCondition = { offset: 4, mask: 0xff, value: 255, isNot: tr
 /**
  * What can take something away from a container. Of routes that come only default ones, by which the underlay is found; of those
  * that go not the kernel's own of local and broadcast addresses. Of neighbours only entries of a forwarding database that somebody had
- * programmed and that are gone: those that come are mostly learned, those that were learned age, and those of IP are ARP.
+ * programmed and that are gone, and those that come from a control plane, or onto a flood list: the rest that comes is mostly learned,
+ * what was learned ages, and neighbours of IP are ARP.
  * Of traffic control only what goes.
  */
 export const routeEventRules: readonly EventRule[] = [
   { type: rtm.newLink, where: [isNotOfIp6] }, { type: rtm.delLink },
   { type: rtm.newAddress }, { type: rtm.delAddress },
   { type: rtm.newRoute, where: [isDefault, isNotLocal] }, { type: rtm.delRoute, where: [isNotLocal] },
+  { type: rtm.newNeighbour, where: [isOfBridge, isOfControlPlane] },
+  { type: rtm.newNeighbour, where: [isOfBridge, isOfVxlan, isPermanent] },
   { type: rtm.delNeighbour, where: [isOfBridge, isNotLearned] },
   { type: rtm.delNeighbour, where: [isOfBridge, isOfControlPlane] },
   { type: rtm.delQdisc }, { type: rtm.delFilter },

@@ -15,7 +15,7 @@ import { openNetlinkIn, withNetns } from './test-socket.ts';
 const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'tc', 'nft', 'ping', 'cat'] });
 const deadlineMs = 10_000;
 const loopback = 1;
-const [newLink, delLinkType, newAddress, delAddress, newRoute, delRoute, delNeighbour, delQdisc, delFilter] = [16, 17, 20, 21, 24, 25, 29, 37, 45];
+const [newLink, delLinkType, newAddress, delAddress, newRoute, delRoute, newNeighbour, delNeighbour, delQdisc, delFilter] = [16, 17, 20, 21, 24, 25, 28, 29, 37, 45];
 const afBridge = 7;
 
 /** A monitor of a namespace that keeps what it hears. */
@@ -187,6 +187,26 @@ void t.test('what is taken away from a bridge is heard', { skip }, async (t) => 
   run('ip', ['-n', host, 'link', 'del', 'br0']);
   await listener.waitFor('the end of the bridge', (event) => isLinkGone(event.message) && isLink(event, 'br0'));
   t.ok(listener.events.some((event) => isOf(delLinkType, { family: afBridge })(event) && decodeLink(event.message).name === 'p1'), 'its last port has left it');
+});
+
+void t.test('what a control plane writes is heard', { skip }, async (t) => {
+  const { host } = makeTenant(t);
+  const [mac, flood] = ['02:00:00:00:00:01', '00:00:00:00:00:00'];
+  const listener = listen(t, host);
+  const ifindex = findLink(host, 'vx0')?.ifindex;
+  const rows: readonly (readonly [what: string, args: readonly string[]])[] = [
+    ['a remote MAC at the VXLAN device', ['add', mac, 'dev', 'vx0', 'dst', '192.0.2.7', 'self', 'dynamic', 'extern_learn']],
+    ['a remote MAC at its bridge port', ['add', mac, 'dev', 'vx0', 'master', 'dynamic', 'extern_learn']],
+    ['a MAC that has moved', ['replace', mac, 'dev', 'vx0', 'dst', '192.0.2.8', 'self', 'dynamic', 'extern_learn']],
+    ['a VTEP on the flood list', ['append', flood, 'dev', 'vx0', 'dst', '192.0.2.7']],
+  ];
+  for (const [what, args] of rows) {
+    await flush(host, listener);
+    const from = listener.events.length;
+    run('bridge', ['-n', host, 'fdb', ...args]);
+    const { message } = await listener.waitFor(what, (event) => listener.events.indexOf(event) >= from && isOf(newNeighbour)(event));
+    t.equal(message.payload.readInt32LE(4), ifindex, what);
+  }
 });
 
 void t.test('neighbours and MACs that are learned and forgotten are no event', { skip }, async (t) => {
