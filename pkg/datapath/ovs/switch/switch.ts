@@ -99,6 +99,8 @@ export class OvsSwitch {
    * tryAgainLater (a program of Open vSwitch does not answer), ioFailure (what answers is no Open vSwitch); in words that say what to change
    */
   async ready(): Promise<{ readonly datapathType: DatapathType }> {
+    // Behind a removal that has begun: the bridge looks whole until it is gone, and whoever comes now has it made anew.
+    await this.#removing;
     const deadline = new Deadline(this.#deadlineMs);
     try {
       const { datapathType } = await this.#requireBridge(deadline);
