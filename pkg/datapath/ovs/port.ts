@@ -133,6 +133,8 @@ async function unplug({ ovs, tenants }: OvsParts, { hostIf, vni }: AttachmentPor
       await Promise.all([ovs.send([{ kind: 'delete', filter: flowsOf({ kind: 'port', vni, ofport }) }]), flooded]);
     }
     await ovs.removePorts([hostIf]);
+    // Another process that was sending the list of receivers may have found the row, and is not told that it went.
+    if (ofport !== undefined) await tenants.flood(await tenants.receivers(vni));
   });
 }
 
