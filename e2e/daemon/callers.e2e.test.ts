@@ -7,6 +7,7 @@ import { readLinks } from '../../pkg/testing/observe.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
 import { DaemonConnection, encodeRawRequest, exchangeRaw, frameKinds, namespaceVariables, requestKinds } from '../harness/daemon-socket.ts';
 import { throughLauncher } from '../harness/daemon.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { attachEnv } from '../harness/lab-node.ts';
 import { createLab } from '../harness/lab.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
@@ -21,8 +22,8 @@ const { accepted, answered, elsewhere } = frameKinds;
 const otherNamespace = 3;
 const nobody = 65_534;
 
-t.test('a caller that goes away while its ADD is worked on', { skip }, async (t) => {
-  const scene = await createScene(t);
+testEachDatapath('a caller that goes away while its ADD is worked on', async (t, datapath) => {
+  const scene = await createScene(t, { datapath });
   const { node, daemon } = scene;
   const ipam = createDelayingIpam(t);
   const before = node.snapshot();
@@ -60,10 +61,10 @@ t.test('a caller that goes away while its ADD is worked on', { skip }, async (t)
   t.same(node.snapshot(), before);
   t.equal(readLinks(attach.netns).length, 1, 'the container has only its loopback');
   await expectUnharmed(t, scene, health);
-});
+}, { skip });
 
-t.test('a caller that goes away while its DEL is worked on: the DEL is done', { skip }, async (t) => {
-  const scene = await createScene(t);
+testEachDatapath('a caller that goes away while its DEL is worked on: the DEL is done', async (t, datapath) => {
+  const scene = await createScene(t, { datapath });
   const { node, daemon } = scene;
   const before = node.snapshot();
   const ipam = createDelayingIpam(t, 'DEL');
@@ -77,7 +78,7 @@ t.test('a caller that goes away while its DEL is worked on: the DEL is done', { 
   await daemon.logged(/^DEL done/);
   t.same(node.snapshot(), before);
   t.same(await readEndpoints(node), []);
-});
+}, { skip });
 
 t.test('a caller that does not read its answer', { skip }, async (t) => {
   const scene = await createScene(t);

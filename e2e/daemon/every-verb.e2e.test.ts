@@ -2,18 +2,19 @@
 import t from 'tap';
 import { describeOutcome, type CniResult } from '../harness/cni-call.ts';
 import { ping } from '../harness/container.ts';
-import { createDaemonLab, type Daemon, type LogLine } from '../harness/daemon.ts';
-import { readSegment } from '../harness/kernel-view.ts';
+import { createDaemonLab, createDaemonLabOf, type Daemon, type LogLine } from '../harness/daemon.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
+import { readTenant } from '../harness/kernel-view.ts';
 import type { NodeSnapshot } from '../harness/lab-node.ts';
-import { createLab } from '../harness/lab.ts';
+import { createLab, createLabOf } from '../harness/lab.ts';
 import { attachGuest, blue, tenantConf } from '../harness/tenant.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
 
 const skip = skipWithoutDaemonLab();
 t.setTimeout(120_000);
 
-t.test('a tenant over two nodes, by calls to their daemons', { skip }, async (t) => {
-  const { lab, daemons } = await createDaemonLab(t, { nodes: 2 });
+testEachDatapath('a tenant over two nodes, by calls to their daemons', async (t, datapath) => {
+  const { lab, daemons } = await createDaemonLabOf(t, [datapath, datapath]);
   const [first, second] = [daemonOf(daemons, 1), daemonOf(daemons, 2)];
   const before = lab.nodes.map((node) => node.snapshot());
   const one = await attachGuest(lab, blue, 1, { label: 'one' });
@@ -51,7 +52,7 @@ t.test('a tenant over two nodes, by calls to their daemons', { skip }, async (t)
     t.same(daemon.log.filter(({ level }) => level === 'warn' || level === 'error'), [], 'nothing was to be repaired or complained about');
     t.equal(await daemon.stop(), 0);
   }
-});
+}, { skip });
 
 t.test('a failed call: the error object is the same, and the log has its line', { skip }, async (t) => {
   const { lab, daemons } = await createDaemonLab(t, { nodes: 1 });
@@ -76,20 +77,20 @@ t.test('a failed call: the error object is the same, and the log has its line', 
   t.match((await daemon.status()).calls, { ADD: { ok: 0, failed: rows.length } });
 });
 
-t.test('results and kernel state are those of weft alone', { skip }, async (t) => {
-  const { lab } = await createDaemonLab(t, { nodes: 1 });
-  const alone = createLab(t, { nodes: 1 });
+testEachDatapath('results and kernel state are those of weft alone', async (t, datapath) => {
+  const { lab } = await createDaemonLabOf(t, [datapath]);
+  const alone = await createLabOf(t, [datapath]);
   for (const cniVersion of ['0.4.0', '1.0.0', '1.1.0']) {
     const tenant = { ...blue, extra: { cniVersion, isGateway: true, dns: { nameservers: ['10.1.1.1'] } } };
     const byDaemon = await attachGuest(lab, tenant, 1, { label: 'same', args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=till-0' });
     const byWeft = await attachGuest(alone, tenant, 1, { label: 'same', args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=till-0' });
     t.same(comparable(byDaemon.result, byDaemon.netns), comparable(byWeft.result, byWeft.netns), `cniVersion ${cniVersion}`);
-    t.same(readSegment(byDaemon.node.netns, 1001), readSegment(byWeft.node.netns, 1001));
-    t.same(comparableSnapshot(byDaemon.node.snapshot()), comparableSnapshot(byWeft.node.snapshot()), 'the same links, routes and rules');
+    t.same(readTenant(byDaemon.node, 1001), readTenant(byWeft.node, 1001));
+    t.same(comparableSnapshot(byDaemon.node.snapshot()), comparableSnapshot(byWeft.node.snapshot()), 'the same links, routes, rules, ports and flows');
     await lab.detach(byDaemon);
     await alone.detach(byWeft);
   }
-});
+}, { skip });
 
 function daemonOf(daemons: readonly Daemon[], number: number): Daemon {
   const daemon = daemons[number - 1];
@@ -108,9 +109,9 @@ function comparable(result: CniResult, netns: string): unknown {
 }
 
 /** The same of a snapshot; the kernel shows the elements of a set in any order. */
-function comparableSnapshot({ links, routes, ruleset }: NodeSnapshot): unknown {
+function comparableSnapshot({ links, routes, ruleset, openVSwitch }: NodeSnapshot): unknown {
   const words = nameAlike(ruleset).split(/[\s,{}]+/);
-  return { links: links.map(nameAlike).sort(), routes, words: words.sort() };
+  return { links: links.map(nameAlike).sort(), routes, words: words.sort(), openVSwitch: nameAlike(JSON.stringify(openVSwitch ?? {})) };
 }
 
 function nameAlike(text: string): string {

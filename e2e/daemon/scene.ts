@@ -2,9 +2,9 @@
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { runWeft } from '../command-line/run-weft.ts';
 import { callPlugin, type CniOutcome, type Verb } from '../harness/cni-call.ts';
-import { createDaemonLab, type Daemon, type DaemonOptions } from '../harness/daemon.ts';
+import { createDaemonLabOf, type Daemon, type DaemonOptions } from '../harness/daemon.ts';
 import { namespaceVariables, requestKinds, type RawRequest } from '../harness/daemon-socket.ts';
-import { attachEnv, type Attach, type LabNode } from '../harness/lab-node.ts';
+import { attachEnv, type Attach, type DatapathName, type LabNode } from '../harness/lab-node.ts';
 import type { Lab } from '../harness/lab.ts';
 import { netConf, type NetConf } from '../harness/net-conf.ts';
 import { weftExecutable } from '../harness/weft-executable.ts';
@@ -20,8 +20,8 @@ export interface Scene {
 export const blueVni = 1001;
 
 /** A scene that goes away with the scope. IPv4 only: nothing has to wait for duplicate address detection. */
-export async function createScene(scope: TeardownScope, options: { readonly nodes?: number; readonly daemon?: DaemonOptions } = {}): Promise<Scene> {
-  const { lab, daemons } = await createDaemonLab(scope, { nodes: 1, ...options });
+export async function createScene(scope: TeardownScope, { datapath = 'bridge', ...options }: { readonly datapath?: DatapathName; readonly daemon?: DaemonOptions } = {}): Promise<Scene> {
+  const { lab, daemons } = await createDaemonLabOf(scope, [datapath], options);
   const [daemon] = daemons;
   if (daemon === undefined) throw new Error('the lab has no daemon');
   return { lab, daemon, node: daemon.node, conf: blueConf(daemon.node) };
