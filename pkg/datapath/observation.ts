@@ -5,11 +5,12 @@
 import type { Address } from '../netaddr/netaddr.ts';
 import { decodeAddress, listAddresses, type LinkAddress } from '../netlink/address.ts';
 import type { NetlinkMessage } from '../netlink/codec.ts';
+import { decodeNeighbour, listNeighbours, type Neighbour } from '../netlink/ip-neighbour.ts';
 import { decodeLink, getLink, listLinks, type Link } from '../netlink/link.ts';
 import { decodeFdb, listFdb, type FdbEntry } from '../netlink/neighbour.ts';
 import { isRefusal, NetlinkError } from '../netlink/netlink-error.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
-import { decodeQdisc, decodeRedirect, listIngressFilters, listQdiscs, type Qdisc } from '../netlink/qdisc.ts';
+import { decodeQdisc, decodeRedirect, listFilters, listQdiscs, type FilterPoint, type Qdisc } from '../netlink/qdisc.ts';
 import { decodeRoute, getRouteTo } from '../netlink/route.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -20,8 +21,10 @@ export interface Observation {
   fdbOf(index: number): readonly FdbEntry[];
   addressesOf(index: number): readonly LinkAddress[];
   qdiscsOf(index: number): readonly Qdisc[];
-  /** Indexes of the links that what a link receives is redirected to. */
-  redirectsOf(index: number): readonly number[];
+  /** Indexes of the links that what a link receives is redirected to; or, at egress, what it is about to send. */
+  redirectsOf(index: number, point?: FilterPoint): readonly number[];
+  /** What the link knows of the MACs of addresses. */
+  neighboursOf(index: number): readonly Neighbour[];
   /** Index of the link by which the node sends to an address; undefined where it does not. */
   routeTo(address: Address): number | undefined;
   /** A sysctl below /proc/sys/net; undefined where there is none. */
@@ -40,7 +43,8 @@ export function observeNow(kernel: Pick<Kernel, 'route' | 'readSysctl'>): Observ
     fdbOf: (index) => described(route.dump(listFdb(index)), decodeFdb).filter((entry) => entry.index === index),
     addressesOf: (index) => described(route.dump(listAddresses(index)), decodeAddress).filter((entry) => entry.index === index),
     qdiscsOf: (index) => described(route.dump(listQdiscs(index)), decodeQdisc).filter((qdisc) => qdisc.index === index),
-    redirectsOf: (index) => readRedirects(route, index),
+    redirectsOf: (index, point) => readRedirects(route, index, point),
+    neighboursOf: (index) => described(route.dump(listNeighbours(index)), decodeNeighbour).filter((neighbour) => neighbour.index === index),
     routeTo: (address) => routeTo(route, address),
     sysctl: (parts) => kernel.readSysctl(parts),
   };
@@ -52,13 +56,15 @@ export function observeOnce(kernel: Pick<Kernel, 'route' | 'readSysctl'>): Obser
   const links = once(() => new Map(described(route.dump(listLinks()), decodeLink).map((link) => [link.name, link])));
   const fdb = once(() => byIndex(described(route.dump(listFdb()), decodeFdb)));
   const addresses = once(() => byIndex(described(route.dump(listAddresses()), decodeAddress)));
+  const neighbours = once(() => byIndex(described(route.dump(listNeighbours()), decodeNeighbour)));
   const qdiscs = once(() => byIndex(described(route.dump(listQdiscs()), decodeQdisc)));
   return {
     findLink: (name) => links().get(name),
     fdbOf: (index) => fdb().get(index) ?? [],
     addressesOf: (index) => addresses().get(index) ?? [],
     qdiscsOf: (index) => qdiscs().get(index) ?? [],
-    redirectsOf: (index) => readRedirects(route, index),
+    redirectsOf: (index, point) => readRedirects(route, index, point),
+    neighboursOf: (index) => neighbours().get(index) ?? [],
     routeTo: (address) => routeTo(route, address),
     sysctl: (parts) => kernel.readSysctl(parts),
   };
@@ -90,9 +96,9 @@ function routeTo(route: Netlink, address: Address): number | undefined {
 }
 
 /** A link without an ingress qdisc has no filters. */
-function readRedirects(route: Netlink, index: number): number[] {
+function readRedirects(route: Netlink, index: number, point?: FilterPoint): number[] {
   try {
-    return described(route.dump(listIngressFilters(index)), decodeRedirect);
+    return described(route.dump(listFilters(index, point)), decodeRedirect);
   } catch (error) {
     if (isRefusal(error, 'EINVAL', 'ENOENT', 'ENODEV')) return [];
     throw error;

@@ -17,6 +17,13 @@ export interface NetlinkRequest {
    * them, which kernels before 6.9 never acknowledge. Requests with one of these among them travel in one datagram.
    */
   readonly isUnacknowledged?: boolean;
+  /** Names of errnos with which a refusal is as good as done: the request is then answered with nothing. */
+  readonly tolerated?: readonly string[];
+}
+
+/** The request, with refusals that are as good as done: what is to go may be gone, what is asked for need not be there. */
+export function tolerating(request: NetlinkRequest, ...tolerated: readonly string[]): NetlinkRequest {
+  return { ...request, tolerated };
 }
 
 /** A message that was received. */

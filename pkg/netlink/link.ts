@@ -122,12 +122,12 @@ export interface VxlanOptions {
   readonly mtu: number;
   /** Whether it learns where MACs are from the frames that arrive. */
   readonly learning: boolean;
-  /** Index of its bridge. */
-  readonly master: number;
+  /** Index of its bridge; absent: it is a port of none. */
+  readonly master?: number;
 }
 
 /**
- * Equivalent to: `ip link add NAME mtu MTU master BRIDGE type vxlan id VNI local ADDRESS dstport PORT [no]learning`.
+ * Equivalent to: `ip link add NAME mtu MTU [master BRIDGE] type vxlan id VNI local ADDRESS dstport PORT [no]learning`.
  * Without `dev`: with it the kernel would cap the device's MTU below what the bridge needs. Over IPv4 the outer UDP checksum
  * is zero, as RFC 7348 §5 asks; over IPv6 it is kept.
  */
@@ -143,7 +143,7 @@ export function addVxlan(options: VxlanOptions): NetlinkRequest {
     linkHeader(),
     attributeString(ifla.ifName, options.name),
     attributeU32(ifla.mtu, options.mtu),
-    attributeU32(ifla.master, options.master),
+    ...(options.master === undefined ? [] : [attributeU32(ifla.master, options.master)]),
     attributeNested(ifla.linkInfo, [attributeString(infoKind, 'vxlan'), attributeNested(infoData, data)]),
   ]);
 }
@@ -197,6 +197,7 @@ export interface LinkChange {
   readonly mtu?: number;
   readonly alias?: string;
   readonly mac?: Mac;
+  /** Index of its bridge; 0: it is to be a port of none. */
   readonly master?: number;
   /** Number of its link group; what is in one group can be deleted together. */
   readonly group?: number;

@@ -1,21 +1,23 @@
 /** Forwarding entries of bridges and VXLAN devices: the requests of `bridge fdb`. Pure. */
 import { addressBytes, addressFromBytes, formatAddress, macBytes, macFromBytes, type Address, type Mac } from '../netaddr/netaddr.ts';
-import { attribute, decodeAttributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
+import { attribute, attributeBe16, attributeU32, decodeAttributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
 
 // include/uapi/linux/rtnetlink.h, neighbour.h
 const rtmNewNeigh = 28;
 const rtmDelNeigh = 29;
 const rtmGetNeigh = 30;
-const nda = { dst: 1, linkAddress: 2, master: 9 } as const;
+const nda = { dst: 1, linkAddress: 2, port: 6, vni: 7, master: 9 } as const;
 const afBridge = 7;
 const headerBytes = 12;
 const flagSelf = 0x02;
 const flagMaster = 0x04;
 /** NTF_EXT_LEARNED: a control plane's. */
 const flagExternal = 0x10;
+const stateReachable = 0x02;
 const stateNoArp = 0x40;
 const statePermanent = 0x80;
-const createReplace = 0x400 | 0x100;
+const create = 0x400;
+const createReplace = create | 0x100;
 const createAppend = 0x400 | 0x800;
 
 /** The address under which a VXLAN device keeps its flood list. */
@@ -57,10 +59,54 @@ export function delPortFdb(index: number, mac: Mac): NetlinkRequest {
   return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${mac}` };
 }
 
-/** Equivalent to: `bridge fdb del MAC dev VXLAN dst VTEP self`; ENOENT where it is not there. */
-export function delVxlanFdb(index: number, mac: Mac, vtep: Address): NetlinkRequest {
-  const payload = Buffer.concat([neighbourHeader({ index, flags: flagSelf }), attribute(nda.linkAddress, macBytes(mac)), attribute(nda.dst, addressBytes(vtep))]);
-  return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${mac} at VTEP ${formatAddress(vtep)}` };
+/** Where a VXLAN device sends a MAC's frames. */
+export interface VxlanDestination {
+  readonly mac: Mac;
+  readonly vtep: Address;
+  /** Its UDP port and VNI there, where they are not the device's own. */
+  readonly other?: { readonly port: number; readonly vni: number };
+}
+
+/** Equivalent to: `bridge fdb del MAC dev VXLAN dst VTEP [port PORT vni VNI] self`; ENOENT where it is not there, or at another VTEP. */
+export function delVxlanFdb(index: number, destination: VxlanDestination): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, flags: flagSelf }), ...destinationAttributes(destination)]);
+  return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${inWords(destination)}` };
+}
+
+/**
+ * Equivalent to: `bridge fdb replace MAC dev VXLAN dst VTEP [port PORT vni VNI] self extern_learn dynamic`: it does not age, and moves when the
+ * device learns. With `isKept` an entry that is there already keeps its VTEP, and no longer ages (drivers/net/vxlan, vxlan_fdb_update_existing).
+ */
+export function putVxlanFdb(index: number, destination: VxlanDestination, { isKept = false }: { readonly isKept?: boolean } = {}): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, state: stateReachable, flags: flagSelf | flagExternal }), ...destinationAttributes(destination)]);
+  return { type: rtmNewNeigh, flags: isKept ? create : createReplace, payload, what: `add FDB entry ${inWords(destination)}` };
+}
+
+function destinationAttributes({ mac, vtep, other }: VxlanDestination): Uint8Array[] {
+  const parts = [attribute(nda.linkAddress, macBytes(mac)), attribute(nda.dst, addressBytes(vtep))];
+  return other === undefined ? parts : [...parts, attributeBe16(nda.port, other.port), attributeU32(nda.vni, other.vni)];
+}
+
+function inWords({ mac, vtep }: VxlanDestination): string {
+  return `${mac} at VTEP ${formatAddress(vtep)}`;
+}
+
+/** Equivalent to: `bridge fdb replace MAC dev PORT master extern_learn dynamic`: takes the MAC away from any other port of the bridge. */
+export function putPortFdb(index: number, mac: Mac): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, state: stateReachable, flags: flagMaster | flagExternal }), attribute(nda.linkAddress, macBytes(mac))]);
+  return { type: rtmNewNeigh, flags: createReplace, payload, what: `add FDB entry ${mac}` };
+}
+
+/** Equivalent to: `bridge fdb get MAC br BRIDGE`: at which port the bridge has it; ENOENT where it has not. */
+export function getBridgeFdb(bridge: number, mac: Mac): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index: 0 }), attribute(nda.linkAddress, macBytes(mac)), attributeU32(nda.master, bridge)]);
+  return { type: rtmGetNeigh, flags: 0, payload, what: `read FDB entry ${mac}` };
+}
+
+/** Equivalent to: `bridge fdb get MAC dev VXLAN self`; ENOENT where it is not there. */
+export function getVxlanFdb(index: number, mac: Mac): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, flags: flagSelf }), attribute(nda.linkAddress, macBytes(mac))]);
+  return { type: rtmGetNeigh, flags: 0, payload, what: `read FDB entry ${mac} of a VXLAN device` };
 }
 
 function floodEntry(index: number, vtep: Address): Uint8Array {
@@ -84,6 +130,11 @@ export function delFlood(index: number, vtep: Address): NetlinkRequest {
 /** Equivalent to: `bridge fdb show [brport LINK]`. A dump; without an index, of all bridges and VXLAN devices. */
 export function listFdb(index = 0): NetlinkRequest {
   return { type: rtmGetNeigh, flags: 0, payload: neighbourHeader({ index }), what: 'list FDB entries' };
+}
+
+/** Equivalent to: `bridge fdb show br BRIDGE`. A dump, with the own entries of its ports and of itself. */
+export function listBridgeFdb(bridge: number): NetlinkRequest {
+  return { type: rtmGetNeigh, flags: 0, payload: Buffer.concat([neighbourHeader({ index: 0 }), attributeU32(nda.master, bridge)]), what: 'list FDB entries of a bridge' };
 }
 
 /** The entry a RTM_NEWNEIGH message of the bridge family describes. */

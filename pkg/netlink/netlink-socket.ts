@@ -150,7 +150,7 @@ export class NetlinkSocket implements Netlink {
           this.#drain();
           throw refusal;
         }
-        outcomes[index] = refusal ?? outcome;
+        if (refusal !== undefined && request.tolerated?.includes(refusal.errnoCode) !== true) outcomes[index] = refusal;
         isComplete ||= index === last;
       }
     }

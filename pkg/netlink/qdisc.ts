@@ -19,6 +19,11 @@ const headerBytes = 20;
 const parentRoot = 0xffffffff;
 const parentIngress = 0xfffffff1;
 const ingressHandle = 0xffff0000;
+/** TC_H_CLSACT with TC_H_MIN_EGRESS. */
+const parentEgress = 0xfffffff3;
+/** Where a filter sees packets: as the link receives them (of either qdisc), or as they are about to be sent (of clsact). */
+export type FilterPoint = 'ingress' | 'egress';
+const filterParents: Readonly<Record<FilterPoint, number>> = { ingress: ingressHandle, egress: parentEgress };
 /** TC_LINKLAYER_ETHERNET: with it the kernel computes transmission times and wants no table of them. */
 const linkLayerEthernet = 1;
 const rateMax32 = 0xffffffff;
@@ -79,8 +84,19 @@ export function delIngress(index: number): NetlinkRequest {
   return { type: rtmDelQdisc, flags: 0, payload, what: 'look at received packets no longer (tc qdisc ingress)' };
 }
 
-/** Equivalent to: `tc filter add dev LINK parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`. */
-export function addRedirect(index: number, to: number): NetlinkRequest {
+/** Equivalent to: `tc qdisc add dev LINK clsact`: where filters see also what the link is about to send. */
+export function addClsact(index: number): NetlinkRequest {
+  const payload = Buffer.concat([trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), attributeString(tca.kind, 'clsact')]);
+  return { type: rtmNewQdisc, flags: createExclusive, payload, what: 'look at sent packets (tc qdisc clsact)' };
+}
+
+/** Equivalent to: `tc qdisc del dev LINK clsact`, or ingress, whichever is there, with its filters; EINVAL or ENOENT where there is none. */
+export function delClsact(index: number): NetlinkRequest {
+  return { type: rtmDelQdisc, flags: 0, payload: trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), what: 'look at packets no longer (tc qdisc clsact)' };
+}
+
+/** Equivalent to: `tc filter add dev LINK ingress|egress protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`. */
+export function addRedirect(index: number, to: number, point: FilterPoint = 'ingress'): NetlinkRequest {
   const priority = 1;
   const everyProtocol = 0x0300;
   // struct tc_u32_sel, terminal, with one struct tc_u32_key that matches everything.
@@ -94,14 +110,14 @@ export function addRedirect(index: number, to: number): NetlinkRequest {
   redirect.writeUInt32LE(to, 24);
   const action = attributeNested(1, [attributeString(1, 'mirred'), attributeNested(2, [attribute(mirredParms, redirect)])]);
   const options = [attribute(u32.sel, selector), attributeNested(u32.act, [action])];
-  const header = trafficHeader({ index, parent: ingressHandle, info: (priority << 16) | everyProtocol });
+  const header = trafficHeader({ index, parent: filterParents[point], info: (priority << 16) | everyProtocol });
   const payload = Buffer.concat([header, attributeString(tca.kind, 'u32'), attributeNested(tca.options, options)]);
-  return { type: rtmNewFilter, flags: createExclusive, payload, what: 'redirect received packets (tc filter u32, action mirred)' };
+  return { type: rtmNewFilter, flags: createExclusive, payload, what: `redirect ${point === 'ingress' ? 'received' : 'sent'} packets (tc filter u32, action mirred)` };
 }
 
-/** Equivalent to: `tc filter show dev LINK parent ffff:`. A dump; EINVAL or nothing where the link has no ingress qdisc. */
-export function listIngressFilters(index: number): NetlinkRequest {
-  return { type: rtmGetFilter, flags: 0, payload: trafficHeader({ index, parent: ingressHandle }), what: 'list filters' };
+/** Equivalent to: `tc filter show dev LINK ingress|egress`. A dump; EINVAL or nothing where the link has no such qdisc. */
+export function listFilters(index: number, point: FilterPoint = 'ingress'): NetlinkRequest {
+  return { type: rtmGetFilter, flags: 0, payload: trafficHeader({ index, parent: filterParents[point] }), what: 'list filters' };
 }
 
 /** Index of the link that a filter of addRedirect()'s kind sends packets to; undefined for other filters. */

@@ -10,7 +10,8 @@ import type { AttachmentKey, Segment } from './model.ts';
 export const portPrefix = 'weft-p';
 export const bridgePrefix = 'weft-br';
 export const vxlanPrefix = 'weft-vx';
-/** See spare.ts. */
+/** See spare.ts; what the names of both its links begin with, and those of nothing else. */
+export const sparesPrefix = 'weft-s';
 export const sparePrefix = 'weft-sp';
 export const sparePortPrefix = 'weft-sf';
 

@@ -40,6 +40,10 @@ const vniKey = '00ffffff';
 const base = [`inet weft segments 12b5 ${vniKey}`, `inet weft vteps4 c0000202 12b5 ${vniKey}`, `inet weft vteps6 20010db8000000000000000000000002 12b5 ${vniKey}`];
 t.same(describe(segmentElements(segment)), base);
 t.same(describe(segmentElements({ ...segment, peers: [] })), base.slice(0, 1), 'without peers nobody may send');
+const evpn = { ...segment, controlPlane: 'evpn' } as const;
+t.same(describe(segmentElements(evpn)), [...base, 'inet weft segments 60d5 00000000'], 'its spare tunnel is closed for everybody');
+t.same(describe(segmentElements({ ...evpn, vni: parseVni(0x010203), peers: [] })), ['inet weft segments 12b5 00030201', 'inet weft segments 60d5 00fcfdfe']);
+t.same(segmentElements({ ...evpn, datapath: 'ovs' }), []);
 t.same(describe(segmentElements({ ...segment, vni: parseVni(0x010203), vtepPort: 65535, peers: [] })), ['inet weft segments ffff 00030201']);
 
 const [bridge, vxlan, mac] = [name('weft-br16777215'), name('weft-vx16777215'), '0e7767ffffff'];

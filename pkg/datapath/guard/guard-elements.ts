@@ -5,6 +5,7 @@ import type { SetElement, TableName } from '../../nftables/nftables.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
+import { hasSpare, sparePort, spareVni } from '../../overlay/spare.ts';
 import type { KnownState } from '../datapath.ts';
 import { gatewayTable } from './gateway-rules.ts';
 import { bigEndian16, bridgeTable, inetTable } from './guard-rules.ts';
@@ -46,7 +47,7 @@ function addressElement(name: Uint8Array, address: Address): GuardElement {
   return { table: bridgeTable, set: address.family === 4 ? 'addresses4' : 'addresses6', key: [name, addressBytes(address)] };
 }
 
-/** The elements of a segment: its VNI, its VTEPs, and its gateway where it has one. */
+/** The elements of a segment: its VNI, its VTEPs, its spare tunnel's VNI, which no VTEP may send to, and its gateway where it has one. */
 export function segmentElements(segment: Segment): GuardElement[] {
   // What comes through the tunnel reaches Open vSwitch and not the kernel's VXLAN.
   if (segment.datapath === 'ovs') return segment.gateway === undefined ? [] : hostElements(segment, segment.gateway.masquerade);
@@ -56,6 +57,7 @@ export function segmentElements(segment: Segment): GuardElement[] {
   for (const peer of segment.peers) {
     elements.push({ table: inetTable, set: peer.family === 4 ? 'vteps4' : 'vteps6', key: [addressBytes(peer), port, vni] });
   }
+  if (hasSpare(segment)) elements.push({ table: inetTable, set: 'segments', key: [bigEndian16(sparePort), vniKey(spareVni(segment.vni))] });
   return segment.gateway === undefined ? elements : [...elements, ...gatewayElements(segment, segment.gateway.masquerade)];
 }
 

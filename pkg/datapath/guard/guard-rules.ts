@@ -19,7 +19,7 @@ import {
   compare, counter, loadMeta, loadPayload, lookup, mask, noTrack, toHostOrder, verdict, type Expression, type PayloadField,
 } from '../../nftables/expression.ts';
 import { addChain, addRule, addSet, createTable, type KeyType, type TableName } from '../../nftables/nftables.ts';
-import { bridgePrefix, portPrefix, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgePrefix, portPrefix, sparesPrefix, vxlanPrefix } from '../../overlay/names.ts';
 
 export const bridgeTable: TableName = { family: 'bridge', table: 'weft' };
 export const inetTable: TableName = { family: 'inet', table: 'weft' };
@@ -183,8 +183,8 @@ const bridgeInput = (): Rules => [
 const inetRaw = (): Rules => [
   // What the bridge has seen comes from the bridge's device. Frames to 01:80:c2:00:00:0e are handed to the host past all of
   // the bridge's hooks (net/bridge/br_input.c, br_handle_frame), as if they had come to the port itself; and so are all
-  // frames of a port that somebody takes out of its bridge.
-  ...[portPrefix, vxlanPrefix].map((prefix) => [...fromInterfaces(prefix), ...drop()]),
+  // frames of a port that somebody takes out of its bridge. A spare tunnel is in none, and receives nothing but what is forged.
+  ...[portPrefix, vxlanPrefix, sparesPrefix].map((prefix) => [...fromInterfaces(prefix), ...drop()]),
   [...fromInterfaces(bridgePrefix), ...ofInterface('gateways', etherDestination, false), noTrack()],
 ];
 

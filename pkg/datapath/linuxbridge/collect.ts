@@ -3,21 +3,24 @@ import type { KnownState } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
-import { bridgeName, bridgePrefix, isPortName, isSegmentName, shaperPrefix, vxlanName, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgePrefix, isPortName, isSegmentName, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from '../guard/guard-rules.ts';
 import { gatewaySets, gatewayTable } from '../guard/gateway-rules.ts';
 import { knownElements } from '../guard/guard-elements.ts';
 import { readSet } from '../guard/guard-state.ts';
 import { baseTables, elementsPerBatch, removeTables } from '../guard/guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
+import { collectNeighbours } from './local-neighbours.ts';
+import { linksOf } from './segment-links.ts';
 
 /** Removes the garbage; returns what was removed, in words. */
 export async function collectGarbage(kernel: Kernel, known: KnownState): Promise<string[]> {
   const links = findGarbage(kernel, known);
   const gone = kernel.removeLinks(links.map((link) => link.name));
   const elements = collectGuard(kernel, known);
+  const neighbours = collectNeighbours(kernel.route, known);
   await gone;
-  return [...links.map((link) => `${link.kind} ${link.name}`), ...elements];
+  return [...links.map((link) => `${link.kind} ${link.name}`), ...elements, ...neighbours];
 }
 
 /** weft's links by kind and by the form of their names, in full: `weft-proxy0` is somebody else's. */
@@ -26,11 +29,11 @@ function isOwn({ kind, name }: Link): boolean {
     case 'veth':
       return isPortName(name);
     case 'ifb':
-      return isPortName(name, shaperPrefix);
+      return isPortName(name, shaperPrefix) || isSegmentName(name, sparePortPrefix);
     case 'bridge':
       return isSegmentName(name, bridgePrefix);
     case 'vxlan':
-      return isSegmentName(name, vxlanPrefix);
+      return isSegmentName(name, vxlanPrefix) || isSegmentName(name, sparePrefix);
     default:
       return false;
   }
@@ -39,7 +42,7 @@ function isOwn({ kind, name }: Link): boolean {
 function findGarbage(kernel: Kernel, known: KnownState): Link[] {
   const names = new Set([
     ...known.ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]),
-    ...known.segments.flatMap((segment) => [bridgeName(segment.vni), vxlanName(segment.vni)]),
+    ...known.segments.flatMap((segment) => linksOf(segment).map(({ name }) => name)),
   ]);
   return kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));
 }

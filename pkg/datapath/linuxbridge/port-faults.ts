@@ -10,6 +10,7 @@ import { minor } from '../fault.ts';
 import { hostEndFaults, type PortFault } from '../host-end-faults.ts';
 import type { Observation } from '../observation.ts';
 import { portOptionFaults, strayEntries } from '../link-faults.ts';
+import { neighbourFaults } from './local-neighbours.ts';
 
 /** As attachPort() sets them, and the kernel's defaults. */
 const portOptions: BridgePortOptions = {
@@ -18,9 +19,10 @@ const portOptions: BridgePortOptions = {
 
 /** Everything that is wrong with the host interface of a port. */
 export function portFaults({ segment, port }: { segment: Segment; port: AttachmentPort }, seen: Observation): PortFault[] {
-  return hostEndFaults(port, seen, (host) => [
-    ...bridgeFaults({ port, host, bridge: seen.findLink(bridgeName(segment.vni)) }, segment, seen), ...bandwidthFaults(port, host.index, seen),
-  ]);
+  return hostEndFaults(port, seen, (host) => {
+    const bridge = seen.findLink(bridgeName(segment.vni));
+    return [...bridgeFaults({ port, host, bridge }, segment, seen), ...neighbourFaults({ segment, port }, bridge, seen), ...bandwidthFaults(port, host.index, seen)];
+  });
 }
 
 function bridgeFaults({ port, host, bridge }: { port: AttachmentPort; host: Link; bridge: Link | undefined }, segment: Segment, seen: Observation): PortFault[] {

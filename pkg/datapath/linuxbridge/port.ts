@@ -9,14 +9,15 @@ import { SystemCallError } from '../../sys/libc.ts';
 import { hasChosenMac, locationFrame, neighbourFrame } from '../announcement.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
-import { exchangeAside, type Exchanges } from '../exchange.ts';
+import { exchangeAside, exchangeNow, type Exchanges } from '../exchange.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { portElements, type GuardElement } from '../guard/guard-elements.ts';
 import type { GuardQueue } from '../guard/guard-queue.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
+import { forgetNeighbours, neighbourSettings } from './local-neighbours.ts';
 import { ensureSegment } from './segment.ts';
-import type { SegmentLinks } from './segment-faults.ts';
+import type { SegmentLinks } from './segment-links.ts';
 
 /** BR_MAX_PORTS is 1 << 10, and port number 0 is not used (net/bridge/br_private.h). One port is the VXLAN device's. */
 const bridgePortsMax = 1023;
@@ -48,7 +49,7 @@ function* plugPort(kernel: Kernel, request: PortRequest, { bridge, vxlan }: Segm
   const { port } = request;
   const host = yield* plugVeth(kernel, request, bridge.index);
   limitBandwidth(kernel.route, port, host.index);
-  yield { requests: hostEndSettings(port, host.index) };
+  yield { requests: [...hostEndSettings(port, host.index), ...neighbourSettings(request, bridge.index)] };
   yield containerEnd(request, host.peerIndex);
   announce(kernel, request, { bridge, vxlan });
   return { hostMac: host.mac };
@@ -77,11 +78,15 @@ function hostEndSettings({ hostIf, mac, alias }: AttachmentPort, index: number):
   ];
 }
 
-/** The container works without: others learn from its first frame. Out of the bridge's own device a frame goes to all of its ports. */
-function announce(kernel: Kernel, { segment, port }: PortRequest, { bridge, vxlan }: SegmentLinks): void {
+/**
+ * The container works without: others learn from its first frame. Out of the bridge's own device a frame goes to all of its ports; but
+ * what announces an address does not go to one that suppresses it (br_arp_nd_proxy.c), and is sent there as well.
+ */
+function announce(kernel: Kernel, { segment, port }: PortRequest, { bridge, vxlan, spare }: SegmentLinks): void {
   const { mac, vni, addresses } = port;
+  const ways = spare !== undefined && segment.peers.length > 0 ? [bridge, vxlan] : [bridge];
   try {
-    if (hasChosenMac(port)) for (const { address } of addresses) kernel.sendFrame(bridge.index, neighbourFrame(mac, address));
+    if (hasChosenMac(port)) for (const { address } of addresses) for (const { index } of ways) kernel.sendFrame(index, neighbourFrame(mac, address));
     if (segment.peers.length > 0) kernel.sendFrame(vxlan.index, locationFrame(mac, gatewayMac(vni)));
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
@@ -98,12 +103,15 @@ export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segme
   // Whoever waits for it hears of it; here the guard may be what fails.
   gone.catch(() => undefined);
   removeGuard(kernel.netfilter, possibleElements(port, segment));
+  exchangeNow(kernel, forgetNeighbours(port, segment));
   return gone;
 }
 
 /** As detachPort(), with the guard's elements of others: the port is closed when the promise is fulfilled. */
 export async function detachPortSoon(kernel: Kernel, guard: GuardQueue, { port, segment }: { readonly port: AttachmentPort; readonly segment?: Segment | undefined }): Promise<void> {
-  await Promise.all([kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]), guard.remove(possibleElements(port, segment))]);
+  await Promise.all([
+    kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]), guard.remove(possibleElements(port, segment)), exchangeAside(kernel, forgetNeighbours(port, segment)),
+  ]);
 }
 
 function possibleElements(port: AttachmentPort, segment: Segment | undefined): GuardElement[] {

@@ -13,7 +13,8 @@ import { containerFaults } from '../container-faults.ts';
 import { attachPort } from './port.ts';
 import { portFaults } from './port-faults.ts';
 import { ensureSegment } from './segment.ts';
-import { segmentFaults, type SegmentHands } from './segment-faults.ts';
+import { segmentFaults } from './segment-faults.ts';
+import type { SegmentHands } from './spare-faults.ts';
 
 /** The repairs of the Linux bridge datapath over a kernel. */
 export function linuxBridgeRepair(kernel: Kernel): DatapathRepair {

@@ -1,63 +1,63 @@
 /** What can be wrong with a tenant's segment: compares what the kernel has with what it should have. */
-import { addressesEqual, formatAddress } from '../../netaddr/netaddr.ts';
+import { formatAddress } from '../../netaddr/netaddr.ts';
 import type { BridgeOptions, BridgePortOptions } from '../../netlink/bridge-options.ts';
 import type { Link } from '../../netlink/link.ts';
 import { appendFlood, delFlood, delPortFdb, delVxlanFdb, floodMac } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
-import { bridgeName, segmentAlias, vxlanName } from '../../overlay/names.ts';
-import { minor, type Fault } from '../fault.ts';
-import { gatewayFaults, type GatewayHands } from '../gateway.ts';
+import { segmentAlias, spareName, sparePortName } from '../../overlay/names.ts';
+import { hasSpare } from '../../overlay/spare.ts';
+import { minor } from '../fault.ts';
+import { gatewayFaults } from '../gateway.ts';
 import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
 import { changed, differing, linkLocalFaults, portOptionFaults, strayEntries } from '../link-faults.ts';
-
-/** The links of a segment that is in place. */
-export interface SegmentLinks {
-  readonly bridge: Link;
-  readonly vxlan: Link;
-}
-
-/** What a segment is repaired with. */
-export interface SegmentHands extends GatewayHands {
-  /** Makes what is missing of the segment, and replaces what does not fit. */
-  remake(): void;
-}
-type SegmentFault = Fault<SegmentHands>;
+import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
+import { remade, spareLinkFaults, spareSettingFaults, type SegmentFault } from './spare-faults.ts';
+import { misfitOf, type TunnelSettings } from './tunnel-settings.ts';
 
 /** Kernel defaults but for what weft sets; somebody may have changed them. */
 const bridgeOptions: BridgeOptions = { stp: false, multicastSnooping: false };
 const tunnelPortOptions: BridgePortOptions = {
   hairpin: false, learning: true, unicastFlood: true, proxyArp: false, multicastFlood: true, broadcastFlood: true, neighbourSuppression: false, isolated: false, locked: false,
 };
+/** With a control plane, what it does not know goes to the spare tunnel, and nothing from one to the other: see spare.ts. */
+const spareTunnelPortOptions: BridgePortOptions = { ...tunnelPortOptions, unicastFlood: false, neighbourSuppression: true, isolated: true };
+
+/** The options of a segment's VXLAN device as a bridge's port. */
+export function tunnelPortOptionsOf(segment: Segment): BridgePortOptions {
+  return hasSpare(segment) ? spareTunnelPortOptions : tunnelPortOptions;
+}
 
 /** Everything that is wrong with a segment; while its links do not fit, only that. */
 export function segmentFaults(segment: Segment, seen: Observation): SegmentFault[] {
-  const names = { bridge: bridgeName(segment.vni), vxlan: vxlanName(segment.vni) };
-  const [bridge, vxlan] = [seen.findLink(names.bridge), seen.findLink(names.vxlan)];
-  const missing: SegmentFault[] = [];
-  if (bridge === undefined) missing.push(remade(`the tenant's bridge ${names.bridge} is missing`));
-  if (vxlan === undefined) missing.push(remade(`the tenant's VXLAN device ${names.vxlan} is missing`));
-  if (bridge === undefined || vxlan === undefined) return missing;
-  const links = { bridge, vxlan };
+  const found = linksOf(segment).map(({ name }) => ({ name, link: seen.findLink(name) }));
+  const links = asSegmentLinks(segment, found.map(({ link }) => link));
+  if (links === undefined) return found.filter(({ link }) => link === undefined).map(({ name }) => remade(missingInWords(segment, name)));
   const faults = linkFaults(segment, links);
   if (faults.length > 0) return faults;
-  return [...settingFaults(segment, links), ...floodFaults(segment, vxlan, seen), ...strayFaults(links, seen), ...gatewayFaults(segment, bridge, seen)];
+  return [
+    ...settingFaults(segment, links), ...(links.spare === undefined ? [] : spareSettingFaults(segment, links.spare, seen)),
+    ...floodFaults(segment, links.vxlan, seen), ...strayFaults(links, seen), ...gatewayFaults(segment, links.bridge, seen),
+  ];
 }
 
-function remade(what: string, done = 'made anew'): SegmentFault {
-  return { what, remedy: { done, apply: (hands) => hands.remake() } };
+function missingInWords(segment: Segment, name: string): string {
+  const [bridge, vxlan] = linksOf(segment);
+  const what = new Map([
+    [bridge?.name, "the tenant's bridge"], [vxlan?.name, "the tenant's VXLAN device"],
+    [spareName(segment.vni), "the tenant's spare tunnel"], [sparePortName(segment.vni), "the bridge's port to the spare tunnel,"],
+  ]);
+  return `${what.get(name) ?? 'the link'} ${name} is missing`;
 }
 
 /** What keeps a segment's links from working as they stand. */
-export function linkFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): SegmentFault[] {
+export function linkFaults(segment: Segment, { bridge, vxlan, spare }: SegmentLinks): SegmentFault[] {
   if (bridge.kind !== 'bridge') return [{ what: `${bridge.name} is no bridge` }];
   if (vxlan.kind !== 'vxlan' || vxlan.vxlan === undefined) return [{ what: `${vxlan.name} is no VXLAN device` }];
-  const { vni, port, local } = vxlan.vxlan;
-  if (vni !== segment.vni) return [remade(`${vxlan.name} has VNI ${vni} instead of ${segment.vni}`, 'replaced')];
-  if (port !== segment.vtepPort) return [remade(`${vxlan.name} has UDP port ${port} instead of ${segment.vtepPort}`, 'replaced')];
-  if (local === undefined || !addressesEqual(local, segment.vtepAddress)) return [remade(`${vxlan.name} does not use the VTEP address ${formatAddress(segment.vtepAddress)}`, 'replaced')];
+  const misfit = misfitOf(vxlan, vxlanSettings(segment));
+  if (misfit !== undefined) return [remade(misfit, 'replaced')];
   const doomed = [bridge, vxlan].filter((link) => link.group === doomedGroup);
   if (doomed.length > 0) return doomed.map((link) => remade(`${link.name} waits to be deleted`));
   const faults: SegmentFault[] = [];
@@ -66,7 +66,12 @@ export function linkFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): S
   if (vxlan.mtu < segment.overlayMtu) {
     faults.push(changed(vxlan.name, { what: `${vxlan.name} has MTU ${vxlan.mtu}, less than its endpoints' ${segment.overlayMtu}`, done: `set to ${segment.underlayMtu}`, change: { mtu: segment.underlayMtu } }));
   }
-  return faults;
+  return spare === undefined ? faults : [...faults, ...spareLinkFaults(segment, bridge, spare)];
+}
+
+/** What the tenant's VXLAN device must be made with. */
+export function vxlanSettings({ vni, vtepPort, vtepAddress }: Segment): TunnelSettings {
+  return { vni, port: vtepPort, local: vtepAddress };
 }
 
 function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): SegmentFault[] {
@@ -82,7 +87,7 @@ function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): Segme
   for (const option of differing(bridgeOptions, bridge.bridge)) {
     faults.push(changed(bridge.name, { what: `the bridge option ${option} of ${bridge.name} is on`, done: 'set off', change: { bridge: { [option]: false } } }));
   }
-  faults.push(...portOptionFaults(vxlan, tunnelPortOptions));
+  faults.push(...portOptionFaults(vxlan, tunnelPortOptionsOf(segment)));
   if (vxlan.vxlan?.learning === false) faults.push(changed(vxlan.name, { what: `${vxlan.name} does not learn MACs`, done: 'set to learn', change: { vxlanLearning: true } }));
   const alias = segmentAlias(segment);
   for (const link of [bridge, vxlan]) {
@@ -111,7 +116,7 @@ function strayFaults({ bridge, vxlan }: SegmentLinks, seen: Observation): Segmen
   const own = new Set([floodMac, bridge.mac, vxlan.mac]);
   return strayEntries(seen.fdbOf(vxlan.index), own).map(({ mac, vtep }): SegmentFault => {
     const where = vtep === undefined ? '' : ` at VTEP ${formatAddress(vtep)}`;
-    const removal = vtep === undefined ? delPortFdb(vxlan.index, mac) : delVxlanFdb(vxlan.index, mac, vtep);
+    const removal = vtep === undefined ? delPortFdb(vxlan.index, mac) : delVxlanFdb(vxlan.index, { mac, vtep });
     return minor({ what: `${vxlan.name} has a static FDB entry of ${mac}${where}`, remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [removal], 'ENOENT') } });
   });
 }

@@ -8,6 +8,7 @@ import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, segmentAlias, vxlanName } from '../../overlay/names.ts';
+import { hasSpare } from '../../overlay/spare.ts';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { SegmentRemoval } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
@@ -18,15 +19,17 @@ import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, portElements, segmentElements } from '../guard/guard-elements.ts';
-import { linkFaults, type SegmentLinks } from './segment-faults.ts';
+import { requireKind } from './require-kind.ts';
+import { linkFaults, tunnelPortOptionsOf, vxlanSettings } from './segment-faults.ts';
+import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
+import { makeSpare } from './spare.ts';
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
 export function* ensureSegment(kernel: Kernel, segment: Segment): Exchanges<SegmentLinks> {
   const present = yield* findSegmentLinks(segment);
   if (isWhole(segment, present)) return present;
   // Of a burst's first ADDs all find it missing; only one of them makes it.
-  const [bridge, vxlan] = findLinks(kernel.route, [bridgeName(segment.vni), vxlanName(segment.vni)]);
-  const now = bridge === undefined || vxlan === undefined ? undefined : { bridge, vxlan };
+  const now = asSegmentLinks(segment, findLinks(kernel.route, linksOf(segment).map(({ name }) => name)));
   return isWhole(segment, now) ? now : makeSegment(kernel, segment);
 }
 
@@ -34,11 +37,10 @@ function isWhole(segment: Segment, links: SegmentLinks | undefined): links is Se
   return links !== undefined && describeDamage(segment, links) === undefined;
 }
 
-function* findSegmentLinks({ vni }: Segment): Exchanges<SegmentLinks | undefined> {
+function* findSegmentLinks(segment: Segment): Exchanges<SegmentLinks | undefined> {
   try {
-    const answers = yield { requests: [bridgeName(vni), vxlanName(vni)].map(getLink) };
-    const [bridge, vxlan] = answers.map(([message]) => decodeLink(message as NetlinkMessage));
-    return { bridge: bridge as Link, vxlan: vxlan as Link };
+    const answers = yield { requests: linksOf(segment).map(({ name }) => getLink(name)) };
+    return asSegmentLinks(segment, answers.map(([message]) => decodeLink(message as NetlinkMessage)));
   } catch (error) {
     if (isRefusal(error, 'ENODEV')) return undefined;
     throw error;
@@ -51,21 +53,20 @@ function describeDamage(segment: Segment, links: SegmentLinks): string | undefin
 }
 
 /**
- * Makes what is missing, in an order in which nothing is open at any moment: links down, guard, flood list, links up.
+ * Makes what is missing, in an order in which nothing is open at any moment: links down, guard, flood list, spare tunnel, links up.
  * Another process may be doing the same; whoever comes second finds the object and goes on.
  */
 function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   const { route } = kernel;
   const names = { bridge: bridgeName(segment.vni), vxlan: vxlanName(segment.vni) };
-  reapInterrupted(route, Object.values(names));
+  reapInterrupted(route, linksOf(segment).map(({ name }) => name));
   const alias = segmentAlias(segment);
   ensureTables(kernel.netfilter, segmentElements(segment));
   addGuard(kernel.netfilter, segmentElements(segment));
   requestTolerating(route, [addBridge({ name: names.bridge, mac: gatewayMac(segment.vni), mtu: segment.overlayMtu })], 'EEXIST');
   const bridge = requireKind(findLinks(route, [names.bridge])[0], names.bridge, 'bridge');
-  const settings = { name: names.vxlan, vni: segment.vni, local: segment.vtepAddress, port: segment.vtepPort, mtu: segment.underlayMtu, learning: true, master: bridge.index };
   removeUnfitVxlan(route, segment, bridge);
-  requestTolerating(route, [addVxlan(settings)], 'EEXIST');
+  requestTolerating(route, [addVxlan({ name: names.vxlan, ...vxlanSettings(segment), mtu: segment.underlayMtu, learning: true, master: bridge.index })], 'EEXIST');
   const [found] = findLinks(route, [names.vxlan]);
   if (found === undefined) throw portTaken(segment);
   const vxlan = requireKind(found, names.vxlan, 'vxlan');
@@ -77,9 +78,12 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
     setLink(names.bridge, { alias, mtu: segment.overlayMtu }),
   ]);
   setFloodList(route, vxlan.index, segment.peers);
+  const spare = hasSpare(segment) ? { spare: makeSpare(route, segment, bridge) } : {};
+  // Of the others the kernel's defaults are what is wanted.
+  if (hasSpare(segment)) route.request([setLink(names.vxlan, { port: tunnelPortOptionsOf(segment) })]);
   route.request([setLink(names.vxlan, { isUp: true }), setLink(names.bridge, { isUp: true })]);
   if (segment.gateway !== undefined) makeGateway(kernel, segment, bridge.index);
-  return { bridge: { ...bridge, isUp: true }, vxlan: { ...vxlan, isUp: true, master: bridge.index } };
+  return { bridge: { ...bridge, isUp: true }, vxlan: { ...vxlan, isUp: true, master: bridge.index }, ...spare };
 }
 
 /** Links of an earlier segment that are doomed will be gone at any moment, by whoever's hand: they must go before they are made anew. */
@@ -105,12 +109,6 @@ function portTaken(segment: Segment): WeftError {
   });
 }
 
-function requireKind(link: Link | undefined, name: string, kind: string): Link {
-  if (link?.kind === kind) return link;
-  const what = link === undefined ? 'went away while it was being made' : `is a ${link.kind ?? 'device'} that weft did not make`;
-  throw new WeftError(link === undefined ? 'tryAgainLater' : 'foreignObject', `Cannot use ${name}: it ${what}`, { details: `remove it: ip link del ${name}` });
-}
-
 /** Makes the flood list just these VTEPs. */
 export function setFloodList(route: Netlink, index: number, peers: readonly Address[]): void {
   const present = route.dump(listFdb(index)).map(decodeFdb).filter((entry) => entry?.mac === floodMac && entry.index === index).map((entry) => entry?.vtep).filter((vtep) => vtep !== undefined);
@@ -134,8 +132,7 @@ export function removeSegment(kernel: Kernel, removal: SegmentRemoval): Promise<
   const { segment, ports = [] } = removal;
   const links = [
     ...ports.flatMap((port) => [{ name: port.hostIf, kind: 'veth' }, ...shapersOf(port).map((name) => ({ name, kind: 'ifb' }))]),
-    { name: vxlanName(segment.vni), kind: 'vxlan' },
-    { name: bridgeName(segment.vni), kind: 'bridge' },
+    ...linksOf(segment).reverse(),
   ];
   const found = findLinks(kernel.route, links.map(({ name }) => name));
   const own = links.filter(({ kind }, index) => found[index]?.kind === kind);
