@@ -19,7 +19,7 @@ import { requireFreeSubnets } from './conflicts.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { askDelegate, assignFromPool, delegateConf, ipamName, releaseDelegate, type Assignment } from './ipam.ts';
 import { finishPendingDels } from './pending.ts';
-import { clearWay } from './predecessor.ts';
+import { clearWay, findPredecessors, type Newcomer } from './predecessor.ts';
 import { removeAttachment, removeOrphan } from './remove.ts';
 import { attachmentResult } from './result.ts';
 import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort } from './segment-plan.ts';
@@ -83,7 +83,6 @@ function isGatewayInPlace(parts: EngineParts, { vni, gateway }: Segment): boolea
 
 async function attach(parts: EngineParts, plan: AddPlan): Promise<CniResult> {
   await finishPendingDels(parts, plan.request);
-  await clearWay(parts, plan.request, { key: plan.key, vni: plan.conf.vni, ...(plan.conf.endpoint === undefined ? {} : { endpoint: plan.conf.endpoint }) });
   const reservation = await reserveAll(parts, plan);
   try {
     return await connect(parts, plan, reservation);
@@ -95,15 +94,33 @@ async function attach(parts: EngineParts, plan: AddPlan): Promise<CniResult> {
   }
 }
 
-/** Asks the delegated plugin first, where there is one: it is another process and must not run inside the ledger's transaction. */
+function newcomerOf({ key, conf: { vni, endpoint } }: AddPlan): Newcomer {
+  return { key, vni, ...(endpoint === undefined ? {} : { endpoint }) };
+}
+
+/** Mostly nothing is in the way: whether it is so is seen in the transaction that reserves, and not by looking before. */
 async function reserveAll(parts: EngineParts, plan: AddPlan): Promise<Reservation> {
+  if (plan.conf.ipam.type === 'delegate') return reserveDelegated(parts, plan);
+  const reservation = await reserve(parts, plan);
+  if (reservation !== undefined) return reservation;
+  await clearWay(parts, plan.request, newcomerOf(plan));
+  return (await reserve(parts, plan)) ?? overtaken(plan);
+}
+
+/** The delegated plugin is another process and must not run inside the ledger's transaction, nor for an ADD that finds its way taken. */
+async function reserveDelegated(parts: EngineParts, plan: AddPlan): Promise<Reservation> {
+  await clearWay(parts, plan.request, newcomerOf(plan));
   try {
-    return await reserve(parts, plan, await askDelegate(parts, plan.request, plan.conf));
+    return (await reserve(parts, plan, await askDelegate(parts, plan.request, plan.conf))) ?? overtaken(plan);
   } catch (error) {
     // Also after its own failure the plugin may hold an address: it may have failed behind the point where it took one.
-    if (plan.conf.ipam.type === 'delegate') await releaseUnreserved(parts, plan);
+    await releaseUnreserved(parts, plan);
     throw error;
   }
+}
+
+function overtaken({ key }: AddPlan): never {
+  throw new WeftError('tryAgainLater', `Another call has just worked on container ${key.containerId}, ${key.ifName}, or on its endpoint`);
 }
 
 /** The delegated plugin has given, or may have given, an address for which the ledger has no row. */
@@ -125,11 +142,15 @@ async function undo(parts: EngineParts, plan: AddPlan, { record, error }: { reco
   }
 }
 
-/** One transaction: the segment, the addresses, the MAC and the attachment's row. The attachment is claimed: the caller ends that. */
-async function reserve(parts: EngineParts, plan: AddPlan, delegated: Assignment | undefined): Promise<Reservation> {
+/**
+ * One transaction: the segment, the addresses, the MAC and the attachment's row. The attachment is claimed: the caller ends that.
+ * Undefined where something is in its way.
+ */
+async function reserve(parts: EngineParts, plan: AddPlan, delegated?: Assignment): Promise<Reservation | undefined> {
   let claimed: number | undefined;
   try {
     return await parts.ledger().writeTogether((tx) => {
+      if (findPredecessors(tx, newcomerOf(plan)).length > 0) return undefined;
       const reservation = reserveIn(tx, parts, { plan, delegated });
       claimed = reservation.record.seq;
       parts.claims.begin(claimed);

@@ -1,7 +1,7 @@
 /** What an ADD finds in its way: an earlier attempt under its own key, or an earlier container of its endpoint. */
 import { WeftError } from '../errors/weft-error.ts';
 import { isWorkerAlive } from '../ledger/boot.ts';
-import type { AttachmentRecord } from '../ledger/ledger.ts';
+import type { AttachmentRecord, LedgerReader } from '../ledger/ledger.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import { getLink } from '../netlink/link.ts';
 import { NetlinkError } from '../netlink/netlink-error.ts';
@@ -22,7 +22,7 @@ export interface Newcomer {
  * @throws WeftError tryAgainLater while another process works on one; interfaceExists, addressTaken while one is in use
  */
 export async function clearWay(parts: EngineParts, caller: Caller, newcomer: Newcomer): Promise<void> {
-  for (const record of findPredecessors(parts, newcomer)) {
+  for (const record of parts.ledger().read((tx) => findPredecessors(tx, newcomer))) {
     if (isBeingWorkedOn(parts, record)) {
       throw new WeftError('tryAgainLater', `Another call (process ${record.worker.pid}) is working on container ${record.key.containerId}, ${record.key.ifName}`);
     }
@@ -36,12 +36,11 @@ function isThere(parts: EngineParts, { seq }: AttachmentRecord): boolean {
   return parts.ledger().read((tx) => tx.findAttachmentBySeq(seq)) !== undefined;
 }
 
-function findPredecessors(parts: EngineParts, { key, vni, endpoint }: Newcomer): AttachmentRecord[] {
-  return parts.ledger().read((tx) => {
-    const own = tx.findAttachment(key);
-    const others = endpoint === undefined ? [] : tx.listAttachments({ vni, endpoint }).filter((record) => record.seq !== own?.seq);
-    return own === undefined ? [...others] : [own, ...others];
-  });
+/** Attachments that are in the newcomer's way. */
+export function findPredecessors(tx: LedgerReader, { key, vni, endpoint }: Newcomer): AttachmentRecord[] {
+  const own = tx.findAttachment(key);
+  const others = endpoint === undefined ? [] : tx.listAttachments({ vni, endpoint }).filter((record) => record.seq !== own?.seq);
+  return own === undefined ? [...others] : [own, ...others];
 }
 
 /** Whether another call, of this process or of another that still runs, is in the middle of an ADD or DEL of the attachment. */
