@@ -128,6 +128,8 @@ export function observeNode({ netns }: TestContainer): unknown {
     addresses: ipJson<readonly { readonly addr_info: readonly { readonly local: string }[] }[]>(netns, 'address', 'show').flatMap((link) => link.addr_info.map(({ local }) => local)),
     routes: [...readRoutes(netns, 4), ...readRoutes(netns, 6)].map(({ dst, gateway, dev }) => `${dst} via ${gateway ?? '-'} dev ${dev ?? '-'}`),
     fdb: bridgeJson<readonly ObservedFdbEntry[]>(netns, 'fdb', 'show').filter((entry) => !isGroupMac(entry.mac)),
+    // Those that come and go by themselves left out.
+    neighbours: ipJson<readonly { readonly dst: string; readonly dev: string; readonly lladdr?: string }[]>(netns, 'neigh', 'show', 'nud', 'permanent').map(({ dst, dev, lladdr = '' }) => `${dst} ${dev} ${lladdr}`).sort(),
     ruleset: readRuleset(netns),
   };
 }

@@ -17,11 +17,13 @@ const statePermanent = 0x80;
 const statesValid = 0x02 | 0x04 | 0x08 | 0x10 | stateNoArp | statePermanent;
 const createReplace = 0x400 | 0x100;
 
+/** What is said of an address. */
 export interface NeighbourSettings {
   readonly address: Address;
   readonly mac: Mac;
 }
 
+/** A neighbour as the kernel describes it. */
 export interface Neighbour {
   /** Index of the link. */
   readonly index: number;

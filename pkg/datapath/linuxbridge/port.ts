@@ -84,9 +84,12 @@ function hostEndSettings({ hostIf, mac, alias }: AttachmentPort, index: number):
  */
 function announce(kernel: Kernel, { segment, port }: PortRequest, { bridge, vxlan, spare }: SegmentLinks): void {
   const { mac, vni, addresses } = port;
-  const ways = spare !== undefined && segment.peers.length > 0 ? [bridge, vxlan] : [bridge];
+  const frames = hasChosenMac(port) ? addresses.map(({ address }) => neighbourFrame(mac, address)) : [];
   try {
-    if (hasChosenMac(port)) for (const { address } of addresses) for (const { index } of ways) kernel.sendFrame(index, neighbourFrame(mac, address));
+    for (const frame of frames) {
+      kernel.sendFrame(bridge.index, frame);
+      if (spare !== undefined && segment.peers.length > 0) kernel.sendFrame(vxlan.index, frame);
+    }
     if (segment.peers.length > 0) kernel.sendFrame(vxlan.index, locationFrame(mac, gatewayMac(vni)));
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;

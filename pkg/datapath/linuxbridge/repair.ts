@@ -1,6 +1,8 @@
 /** Repairs: what CHECK would say is wrong, put right. */
 import { WeftError } from '../../errors/weft-error.ts';
+import type { Vni } from '../../netaddr/netaddr.ts';
 import type { Segment } from '../../overlay/model.ts';
+import { hasSpare } from '../../overlay/spare.ts';
 import { findNetnsId } from '../../sys/netns.ts';
 import { exchangeNow } from '../exchange.ts';
 import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
@@ -18,10 +20,16 @@ import type { SegmentHands } from './spare-faults.ts';
 
 /** The repairs of the Linux bridge datapath over a kernel. */
 export function linuxBridgeRepair(kernel: Kernel): DatapathRepair {
+  // What is done to a bridge and its addresses costs it its neighbours, which are a port's: those that were seen before are no longer there.
+  const outdated = new WeakMap<Observation, Set<Vni>>();
   return {
     observe: async () => observeOnce(kernel),
-    repairSegment: (segment, seen) => repairSegment(kernel, segment, seen),
-    repairPort: (request, seen) => repairPort(kernel, request, seen),
+    repairSegment(segment, seen) {
+      const repair = repairSegment(kernel, segment, seen);
+      if (seen !== undefined && hasSpare(segment) && repair.repaired.length > 0) outdated.set(seen, (outdated.get(seen) ?? new Set()).add(segment.vni));
+      return repair;
+    },
+    repairPort: (request, seen) => repairPort(kernel, request, seen !== undefined && outdated.get(seen)?.has(request.segment.vni) === true ? undefined : seen),
     repairContainer: (request) => repairContainer(kernel, request),
   };
 }

@@ -10,7 +10,7 @@ import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, segmentAlias, vxlanName } from '../../overlay/names.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 import { WeftError } from '../../errors/weft-error.ts';
-import type { SegmentRemoval } from '../datapath.ts';
+import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Exchanges } from '../exchange.ts';
 import { findLinks } from '../find-links.ts';
@@ -19,6 +19,7 @@ import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, portElements, segmentElements } from '../guard/guard-elements.ts';
+import { neighbourSettings } from './local-neighbours.ts';
 import { requireKind } from './require-kind.ts';
 import { linkFaults, tunnelPortOptionsOf, vxlanSettings } from './segment-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
@@ -118,13 +119,16 @@ export function setFloodList(route: Netlink, index: number, peers: readonly Addr
 }
 
 /** Brings a segment that is in place in line with changed peers or gateway. */
-export function updateSegment(kernel: Kernel, change: { segment: Segment; previous: Segment; others: readonly Segment[] }): void {
+export function updateSegment(kernel: Kernel, change: SegmentChange): void {
   const { segment, previous, others } = change;
   const { bridge, vxlan } = makeSegment(kernel, segment);
   const kept = [segment, ...others].flatMap(segmentElements);
   removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), kept));
   setFloodList(kernel.route, vxlan.index, segment.peers);
-  if (segment.gateway === undefined && previous.gateway !== undefined) makeGateway(kernel, segment, bridge.index);
+  if (previous.gateway === undefined) return;
+  if (segment.gateway === undefined) makeGateway(kernel, segment, bridge.index);
+  // With its last IPv4 address a link loses all its IPv4 neighbours, those written down for good among them (devinet.c, inetdev_destroy).
+  kernel.route.request(change.ports.flatMap((port) => neighbourSettings({ segment, port }, bridge.index)));
 }
 
 /** Removes a segment's links and what the guard knows of it, and the ports that are left on it. The guard's tables stay: without them a port that is not gone yet would be open. */

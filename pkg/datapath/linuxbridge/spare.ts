@@ -54,7 +54,12 @@ function makeTunnel(route: Netlink, segment: Segment): Link {
   if (found === undefined) throw vniTaken(segment);
   const tunnel = requireKind(found, name, 'vxlan');
   // Nothing in it is for the host, which is not to be asked by ARP either.
-  route.request([setNoLinkLocal(name), setLink(name, { alias: segmentAlias(segment), mtu, isArpOff: true, master: 0, vxlanLearning: false })]);
+  route.request([
+    setNoLinkLocal(name),
+    setLink(name, { alias: segmentAlias(segment), mtu, isArpOff: true, master: 0 }),
+    // The kernel refuses it together with an MTU (drivers/net/vxlan, vxlan_nl2conf).
+    setLink(name, { vxlanLearning: false }),
+  ]);
   return tunnel;
 }
 
