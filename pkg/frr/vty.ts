@@ -17,6 +17,12 @@ export interface AskOptions {
   readonly deadlineMs: number;
 }
 
+/** How a single command is asked. */
+export interface CommandOptions extends AskOptions {
+  /** A warning (CMD_WARNING) is taken for an answer like any other. @default false: it is a refusal */
+  readonly takesWarning?: boolean;
+}
+
 /** Where a daemon is found, and who is told when it ends. */
 export interface VtyOptions {
   readonly daemon: FrrDaemon;
@@ -26,8 +32,9 @@ export interface VtyOptions {
   readonly onLost?: (reason: FrrError) => void;
 }
 
-/** CMD_SUCCESS (lib/command.h). */
+/** CMD_SUCCESS and CMD_WARNING (lib/command.h). */
 const success = 0;
+const warning = 1;
 /** VTY_BUFSIZ (lib/vty.h), bytes with the NUL; to a longer command FRR never sends the end of an answer. */
 const commandBytesMax = 4096 - 1;
 /** How many may wait for their turn; more is a fault of the caller. */
@@ -39,6 +46,7 @@ interface Job {
   readonly stopTimer: () => void;
   /** What was asked last is always sent: it brings the daemon back to where every job begins. */
   readonly last: string | undefined;
+  readonly takesWarning: boolean;
   refusal?: FrrError;
   readonly resolve: (texts: readonly string[]) => void;
   readonly reject: (error: FrrError) => void;
@@ -92,7 +100,7 @@ export class Vty {
    * @returns the answer's text
    * @throws FrrError refused with the daemon's words, late, lost, notRunning (nothing was sent), garbled
    */
-  async ask(command: string, options: AskOptions): Promise<string> {
+  async ask(command: string, options: CommandOptions): Promise<string> {
     const [text = ''] = await this.#enqueue([command], options);
     return text;
   }
@@ -111,12 +119,12 @@ export class Vty {
     this.#end(new FrrError('lost', `The connection to ${this.daemon} of FRR was closed`), { isOwn: true });
   }
 
-  #enqueue(commands: readonly string[], { deadlineMs, last }: AskOptions & { readonly last?: string }): Promise<readonly string[]> {
+  #enqueue(commands: readonly string[], { deadlineMs, last, takesWarning = false }: CommandOptions & { readonly last?: string }): Promise<readonly string[]> {
     for (const command of commands) requireOneLine(command);
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(new FrrError('notRunning', `Cannot ask ${this.daemon} of FRR: ${this.#ended.message}`, { cause: this.#ended }));
       if (this.#jobs.length >= jobsMax) return reject(new FrrError('late', `Cannot ask ${this.daemon} of FRR: ${jobsMax} commands wait for their turn`));
-      const job: Job = { commands, texts: [], last, resolve, reject, stopTimer: startTimer(deadlineMs, () => this.#giveUp(job, deadlineMs)) };
+      const job: Job = { commands, texts: [], last, takesWarning, resolve, reject, stopTimer: startTimer(deadlineMs, () => this.#giveUp(job, deadlineMs)) };
       this.#jobs.push(job);
       this.#socket.ref();
       if (this.#jobs.length === 1) this.#sendNext(job);
@@ -143,7 +151,7 @@ export class Vty {
     if (job === undefined) throw new FrrError('garbled', `${this.daemon} of FRR answered what was not asked`);
     const command = job.refusal === undefined ? job.commands[job.texts.length] : undefined;
     if (command === undefined) return this.#finish(job);
-    if (answer.status === success) job.texts.push(answer.text);
+    if (answer.status === success || (job.takesWarning && answer.status === warning)) job.texts.push(answer.text);
     else job.refusal = this.#refusal(command, answer);
     const isDone = job.last === undefined && (job.refusal !== undefined || job.texts.length === job.commands.length);
     return isDone ? this.#finish(job) : this.#sendNext(job);
