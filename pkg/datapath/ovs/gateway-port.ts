@@ -5,10 +5,13 @@ import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, segmentAlias } from '../../overlay/names.ts';
 import { WeftError } from '../../errors/weft-error.ts';
 import { findLinks } from '../find-links.ts';
-import { makeGateway } from '../gateway.ts';
+import { minor, type Fault } from '../fault.ts';
+import { gatewayFaults, makeGateway, type GatewayHands } from '../gateway.ts';
 import { addGuard, ensureTables } from '../guard/guard.ts';
 import { segmentElements } from '../guard/guard-elements.ts';
 import type { Kernel } from '../kernel.ts';
+import { changed, linkLocalFaults } from '../link-faults.ts';
+import type { Observation } from '../observation.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 
 /**
@@ -29,4 +32,18 @@ export async function ensureGateway(ovs: OvsSwitch, kernel: Kernel, segment: Seg
   ]);
   makeGateway(kernel, segment, link.index);
   return ofport;
+}
+
+/** What is wrong with the interface, where it is there, and with its addresses. Whether it is a port the switch knows. */
+export function gatewayPortFaults(segment: Segment, seen: Observation): Fault<GatewayHands>[] {
+  const link = segment.gateway === undefined ? undefined : seen.findLink(bridgeName(segment.vni));
+  if (link === undefined) return [];
+  const { name, mtu, mac, alias } = link;
+  const [wantedMac, wantedAlias] = [gatewayMac(segment.vni), segmentAlias(segment)];
+  const faults: Fault<GatewayHands>[] = [];
+  if (!link.isUp) faults.push(changed(name, { what: `${name} is down`, done: 'set up', change: { isUp: true } }));
+  if (mtu !== segment.overlayMtu) faults.push(changed(name, { what: `${name} has MTU ${mtu} instead of ${segment.overlayMtu}`, done: 'set back', change: { mtu: segment.overlayMtu } }));
+  if (mac !== wantedMac) faults.push(changed(name, { what: `${name} has MAC ${mac ?? 'none'} instead of ${wantedMac}`, done: 'set back', change: { mac: wantedMac } }));
+  if (alias !== wantedAlias) faults.push(minor(changed(name, { what: `${name} has lost its description`, done: 'written again', change: { alias: wantedAlias } })));
+  return [...faults, ...linkLocalFaults(link), ...gatewayFaults(segment, link, seen)];
 }

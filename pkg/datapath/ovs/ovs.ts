@@ -24,6 +24,7 @@ import { observeNow } from '../observation.ts';
 import type { PortRequest } from '../datapath.ts';
 import { collectGarbage } from './collect.ts';
 import { describePort, describeSegment } from './faults.ts';
+import { gatewayPortFaults } from './gateway-port.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { attachPort, type OvsParts } from './port.ts';
 import { removalOf } from './removal.ts';
@@ -68,6 +69,7 @@ async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, ne
   return [
     ...(typeof snapshot === 'string' ? [snapshot] : [...describeSegment(segment, snapshot), ...(isPlugged ? describePort(port, snapshot) : [])]),
     ...(way === undefined ? [] : [way]),
+    ...faultsInWords(gatewayPortFaults(segment, seen)),
     ...faultsInWords(hostEndFaults(port, seen, (host) => bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen))),
     ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, tenants.isUserspace)])),
     ...describeGuardDamage(kernel.netfilter, segmentElements(segment)),

@@ -5,17 +5,16 @@
 import { describeError, WeftError } from '../../errors/weft-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import type { Segment } from '../../overlay/model.ts';
-import { bridgeName } from '../../overlay/names.ts';
 import { findNetnsId } from '../../sys/netns.ts';
 import { bandwidthFaults } from '../bandwidth.ts';
 import { containerFaults } from '../container-faults.ts';
 import { nothingWrong, repairInRounds, type Fault, type Repair, type RouteHands } from '../fault.ts';
-import { gatewayFaults } from '../gateway.ts';
 import { hostEndFaults, type PortHands } from '../host-end-faults.ts';
 import { asContainers, containerGone, insideContainer } from '../inside-container.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
+import { gatewayPortFaults } from './gateway-port.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { remakePort, replugPort, type OvsParts } from './port.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
@@ -45,8 +44,8 @@ interface Seen {
 
 function repairSegment({ kernel, tenants }: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
   const now = seen ?? observeNow(kernel);
-  const gateway = now.findLink(bridgeName(segment.vni));
-  const host = gateway === undefined ? nothingWrong : repairInRounds(() => gatewayFaults(segment, gateway, observeNow(kernel)), kernel);
+  const faultsOf = (view: Observation): ReturnType<typeof gatewayPortFaults> => gatewayPortFaults(segment, view);
+  const host = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), kernel);
   if (snapshot === undefined) return host;
   if (typeof snapshot === 'string') return { ...host, failed: [...host.failed, snapshot] };
   const faults = describeSegment(segment, snapshot);
