@@ -1,8 +1,8 @@
 /** Where the daemon is killed, replaced and restarted: see the drawing in README.md. */
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { throughLauncher } from '../harness/daemon.ts';
-import type { LabNode, NodeSnapshot } from '../harness/lab-node.ts';
-import { createLab, type Attached, type Lab } from '../harness/lab.ts';
+import type { DatapathName, LabNode, NodeSnapshot } from '../harness/lab-node.ts';
+import { createLabOf, type Attached, type Lab } from '../harness/lab.ts';
 import { netConf, type NetConf } from '../harness/net-conf.ts';
 import { Meter } from '../meter/meter.ts';
 import { Load, type Worker } from './load.ts';
@@ -29,9 +29,9 @@ const redAddresses = 2;
 /** The meter ends by itself, whatever became of the test. */
 const meterSeconds = 400;
 
-/** Attaches the residents and has them talk. No daemon runs yet. */
-export async function createScene(scope: TeardownScope): Promise<Scene> {
-  const lab = createLab(scope, { nodes: 2, ...throughLauncher });
+/** Attaches the residents, on nodes of the datapath, and has them talk. No daemon runs yet. */
+export async function createScene(scope: TeardownScope, datapath: DatapathName): Promise<Scene> {
+  const lab = await createLabOf(scope, [datapath, datapath], throughLauncher);
   const [node, far] = [lab.node(1), lab.node(2)];
   const empty = node.snapshot();
   const blue = tenantConf(node, { name: 'blue', vni: blueVni, peers: [far.ipv4], first: 10, count: blueAddresses });

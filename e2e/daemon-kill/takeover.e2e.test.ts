@@ -8,24 +8,27 @@ import { createDelayingIpam } from '../daemon/delaying-ipam.ts';
 import { blueConf, createScene as createSmallScene, newcomer } from '../daemon/scene.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
 import { Daemon } from '../harness/daemon.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { attachEnv } from '../harness/lab-node.ts';
 import { skipWithoutDaemonLab, weftExecutable } from '../harness/weft-executable.ts';
 import { checkInBetween, expectAtRest, expectEmpty } from './checkpoints.ts';
 import { createScene, type Scene } from './scene.ts';
 
 const skip = skipWithoutDaemonLab('gcc');
-t.setTimeout(250_000);
+t.setTimeout(400_000);
 
-const takeovers = 20;
-const restarts = 10;
+/** Of each kind; with a switch every call takes longer. */
+const courses = { bridge: { takeovers: 20, restarts: 10 }, ovs: { takeovers: 10, restarts: 4 } } as const;
 /** Calls that end between one takeover or restart and the next. */
 const callsBetween = 12;
+const runTimeoutMs = 150_000;
 /** A daemon gives its calls 40 s. */
 const endDeadlineMs = 45_000;
 
-t.test(`${takeovers} takeovers while containers come and go`, { skip }, async (t) => {
+testEachDatapath('takeovers while containers come and go', async (t, datapath) => {
+  const { takeovers } = courses[datapath];
   const executables = [weftExecutable, copyOfWeft(t)];
-  const scene = await createScene(t);
+  const scene = await createScene(t, datapath);
   const daemons = [await Daemon.start(t, scene.node)];
   scene.load.start();
   for (let index = 1; index <= takeovers; index += 1) {
@@ -46,7 +49,7 @@ t.test(`${takeovers} takeovers while containers come and go`, { skip }, async (t
   const daemon = await Daemon.start(t, scene.node);
   await expectAtRest(t, scene);
   await expectEmpty(t, scene, daemon);
-});
+}, { skip, timeout: runTimeoutMs });
 
 t.test('a call in flight is finished by the older daemon', { skip }, async (t) => {
   const { node, daemon: older, lab, conf } = await createSmallScene(t);
@@ -70,8 +73,9 @@ t.test('a call in flight is finished by the older daemon', { skip }, async (t) =
   t.match(await node.del(quick), { exitCode: 0, stderr: '' });
 });
 
-t.test(`${restarts} restarts while containers come and go`, { skip }, async (t) => {
-  const scene = await createScene(t);
+testEachDatapath('restarts while containers come and go', async (t, datapath) => {
+  const { restarts } = courses[datapath];
+  const scene = await createScene(t, datapath);
   let daemon = await Daemon.start(t, scene.node);
   scene.load.start();
   for (let index = 1; index <= restarts; index += 1) {
@@ -87,7 +91,7 @@ t.test(`${restarts} restarts while containers come and go`, { skip }, async (t) 
   daemon = await Daemon.start(t, scene.node);
   await expectAtRest(t, scene);
   await expectEmpty(t, scene, daemon);
-});
+}, { skip, timeout: runTimeoutMs });
 
 /** Exit status of a daemon that ends by itself. @throws Error when it does not in time */
 async function endOf(daemon: Daemon | undefined): Promise<number | string | undefined> {
