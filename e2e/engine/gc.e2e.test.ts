@@ -5,7 +5,7 @@ import { describeOutcome } from '../harness/cni-call.ts';
 import { testEachDatapath } from '../harness/each-datapath.ts';
 import type { LabNode } from '../harness/lab-node.ts';
 import type { Attached } from '../harness/lab.ts';
-import { integrationBridge } from '../harness/node-switch.ts';
+import { makeSwitchGarbage } from '../harness/switch-garbage.ts';
 import { done, refused, succeeded } from './outcomes.ts';
 import { addressesOf, createSite, endContainer, hasHostIf, newcomer, rangeOf, type Site } from './site.ts';
 
@@ -62,11 +62,11 @@ testEachDatapath('GC removes what belongs to no attachment, and touches nothing 
   ip('link add weft-mine type bridge');
   const attached = await attach(site, 'attached');
   const before = node.snapshot();
-  makeGarbage(node);
+  const garbage = makeGarbage(node);
   const outcome = await node.gc(site.conf, [valid(attached)]);
   t.match(outcome, done);
   t.same(node.snapshot(), before, describeOutcome(outcome));
-  for (const what of garbage[datapath]) t.match(outcome.stderr, `removed ${what}, which belonged to no attachment`, 'and says so on stderr');
+  for (const what of garbage) t.match(outcome.stderr, `removed ${what}, which belonged to no attachment`, 'and says so on stderr');
   t.match(await node.check(attached.attach, attached.result), done);
   t.match(await node.gc(site.conf, []), done);
   t.equal(readRuleset(node.netns), others, "of the ruleset only the others' is left");
@@ -119,24 +119,15 @@ function attach(site: Site, label: string): Promise<Attached> {
   return site.lab.attach(site.node, { label, conf: site.conf });
 }
 
-/** What makeGarbage() makes, as GC names it. */
-const garbage = {
-  bridge: ['bridge weft-br77', 'vxlan weft-vx77', 'veth weft-paaaaaaaaa', '1 elements of the nft set bridge weft ports'],
-  ovs: ['bridge weft-br77', 'veth weft-paaaaaaaaa', 'the tunnel weft-taaaaaaaaa of Open vSwitch', 'flows of VNI 78', 'flows of port 170 of VNI 1001'],
-} as const;
-
-function makeGarbage(node: LabNode): void {
+/** @returns what it is called when it is removed */
+function makeGarbage(node: LabNode): readonly string[] {
   const ip = (line: string): string => run('ip', ['-n', node.netns, ...line.split(' ')]);
   ip('link add weft-br77 type bridge');
-  if (node.datapath === 'bridge') {
-    ip('link add weft-vx77 master weft-br77 type vxlan id 77 local 10.200.0.11 dstport 4789');
-    ip('link add weft-paaaaaaaaa master weft-br77 type veth peer name stray');
-    runIn(node.netns, 'nft', 'add element bridge weft ports { "weft-paaaaaaaaa" . 02:00:00:00:00:01 }');
-    return;
-  }
   ip('link add weft-paaaaaaaaa type veth peer name stray');
-  const mark = (name: string, role: string): readonly string[] => ['--', 'set', 'interface', name, `external_ids:weft=${role}`, '--', 'set', 'port', name, `external_ids:weft=${role}`];
-  node.openVSwitch.vsctl('add-port', integrationBridge, 'weft-paaaaaaaaa', ...mark('weft-paaaaaaaaa', 'port'));
-  node.openVSwitch.vsctl('add-port', integrationBridge, 'weft-taaaaaaaaa', '--', 'set', 'interface', 'weft-taaaaaaaaa', 'type=vxlan', 'options:remote_ip=192.0.2.7', 'options:dst_port=4799', ...mark('weft-taaaaaaaaa', 'tunnel'));
-  for (const [priority, cookie] of ['0x77656600004e0000', '0x7765660003e900aa'].entries()) node.openVSwitch.ofctl('add-flow', integrationBridge, `cookie=${cookie},table=7,priority=${priority},actions=drop`);
+  const links = ['bridge weft-br77', 'veth weft-paaaaaaaaa'];
+  if (node.datapath === 'ovs') return [...links, ...makeSwitchGarbage(node.openVSwitch, 'weft-paaaaaaaaa')];
+  ip('link add weft-vx77 master weft-br77 type vxlan id 77 local 10.200.0.11 dstport 4789');
+  ip('link set weft-paaaaaaaaa master weft-br77');
+  runIn(node.netns, 'nft', 'add element bridge weft ports { "weft-paaaaaaaaa" . 02:00:00:00:00:01 }');
+  return [...links, 'vxlan weft-vx77', '1 elements of the nft set bridge weft ports'];
 }

@@ -7,6 +7,11 @@ const cookiePattern = /cookie=0x776566([0-9a-f]{6})([0-9a-f]{4})/;
 /** Kinds of flows that belong to no port of this node: the tenant's own, learned ones, and endpoints' elsewhere. */
 const kindsOfTenant = new Set(['0000', 'fffe', 'ffff']);
 
+/** Whether a line of ovs-ofctl shows a flow that the switch has learned from a frame: such come and go with traffic. */
+export function isLearned(line: string): boolean {
+  return /^cookie=0x776566[0-9a-f]{6}fffe/.test(line);
+}
+
 /** Whose flows there are, such as `tenant 1001` and `weft-p… of 1001`; those of every tenant are not among them. */
 export function ownersOfFlows(ovs: OpenVSwitch): readonly string[] {
   const names = portNames(ovs);
@@ -31,11 +36,21 @@ export function flowLines(ovs: OpenVSwitch): readonly string[] {
     .replace(/(?:output:\d+,?)+/g, (list) => list.split(',').map((one) => one.replace(/\d+/, (number) => nameOf(Number(number)))).sort().join(','))).sort();
 }
 
+/** All that weft has on the switch, without what is new with each making: what the system's own tools say of bridges, ports, tunnels and flows. */
+export function describeSwitch(ovs: OpenVSwitch): unknown {
+  const vsctl = (...args: readonly string[]): string => ovs.vsctl('--no-wait', ...args);
+  const bridges = vsctl('list-br').split('\n').filter((name) => name !== '');
+  if (!bridges.includes(integrationBridge)) return bridges;
+  const names = vsctl('list-ports', integrationBridge).split('\n').filter((name) => name !== '').sort();
+  const tunnels = names.filter((name) => name.startsWith('weft-t')).map((name) => vsctl('--columns=name,type,options', 'list', 'interface', name));
+  return { bridges, names, tunnels, failMode: vsctl('get-fail-mode', integrationBridge), flows: flowLines(ovs) };
+}
+
 function portNames(ovs: OpenVSwitch): ReadonlyMap<number, string> {
   const text = ovs.ofctl('dump-ports-desc', integrationBridge);
   return new Map([...text.matchAll(/^ (\d+)\(([^)]+)\):/gm)].map(([, number, name]) => [Number(number), name ?? '']));
 }
 
 function rawFlows(ovs: OpenVSwitch): readonly string[] {
-  return ovs.ofctl('dump-flows', integrationBridge, '--no-stats').split('\n').map((line) => line.trim()).filter((line) => line.startsWith('cookie=') && !/^cookie=0x776566[0-9a-f]{6}fffe/.test(line));
+  return ovs.ofctl('dump-flows', integrationBridge, '--no-stats').split('\n').map((line) => line.trim()).filter((line) => line.startsWith('cookie=') && !isLearned(line));
 }

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { run } from '../../pkg/testing/command.ts';
 import { hostPort } from '../daemon-kill/audit.ts';
 import { integrationBridge } from '../harness/node-switch.ts';
-import { flowLines } from '../harness/switch-flows.ts';
+import { describeSwitch } from '../harness/switch-flows.ts';
 import { debugging, fullPass } from '../reconcile/full-pass.ts';
 import { attachResidents, createStations, pingAll, skip, type Station } from './scene.ts';
 import { allAnswered, type SteadyPing } from './steady-ping.ts';
@@ -89,27 +89,18 @@ t.test('what is removed, changed and added by hand is put right', { skip }, asyn
 async function doDamage(t: Test, { station, pings }: { readonly station: Station; readonly pings: readonly SteadyPing[] }, { damage, isSilent }: { readonly damage: Damage; readonly isSilent: boolean }): Promise<number> {
   const { ovs, node, daemon } = station;
   const what = [damage.tool, ...damage.args].join(' ');
-  const whole = describe(station);
+  const whole = describeSwitch(ovs);
   const linesBefore = daemon.linesOf(/^repaired$/).length;
   const startedAt = Date.now();
   if (damage.tool === 'ip') run('ip', ['-n', node.netns, ...damage.args]);
   else ovs[damage.tool](...(damage.tool === 'vsctl' ? ['--no-wait'] : []), ...damage.args);
   if (isSilent) daemon.signal('SIGHUP');
   await daemon.eventually(`names ${what} as ${damage.says}`, () => daemon.linesOf(/^repaired$/).slice(linesBefore).some((line) => damage.says.test(String(line['repaired']))));
-  await daemon.eventually(`makes the node whole after ${what}`, () => JSON.stringify(describe(station)) === JSON.stringify(whole)).catch(() => undefined);
-  t.same(describe(station), whole, `${what}: whole again`);
+  await daemon.eventually(`makes the node whole after ${what}`, () => JSON.stringify(describeSwitch(ovs)) === JSON.stringify(whole)).catch(() => undefined);
+  t.same(describeSwitch(ovs), whole, `${what}: whole again`);
   const reachedAt = await allAnswered(pings, Date.now(), deadlineMs);
   t.same((await daemon.status()).reconciler.openFaults, [], `${what}: nothing is left to repair`);
   return reachedAt - startedAt;
-}
-
-/** Rows and flows, without what is new with each making. */
-function describe({ ovs }: Station): unknown {
-  const bridges = ovs.vsctl('--no-wait', 'list-br').split('\n').filter((name) => name !== '');
-  if (!bridges.includes(integrationBridge)) return bridges;
-  const names = ovs.vsctl('--no-wait', 'list-ports', integrationBridge).split('\n').filter((name) => name !== '').sort();
-  const tunnels = names.filter((name) => name.startsWith('weft-t')).map((name) => ovs.vsctl('--no-wait', '--columns=name,type,options', 'list', 'interface', name));
-  return { bridges, names, tunnels, failMode: ovs.vsctl('--no-wait', 'get-fail-mode', integrationBridge), flows: flowLines(ovs) };
 }
 
 /** A flow with another's cookie is another's, and so is a port that somebody has plugged in. */
@@ -118,9 +109,9 @@ async function expectOthersLeftAlone(t: Test, station: Station): Promise<void> {
   ovs.ofctl('add-flow', integrationBridge, 'cookie=0x1234,table=77,priority=7,actions=drop');
   run('ip', ['-n', node.netns, 'link', 'add', 'other0', 'type', 'veth', 'peer', 'name', 'other1']);
   ovs.vsctl('add-port', integrationBridge, 'other0');
-  const before = describe(station);
+  const before = describeSwitch(ovs);
   await fullPass(daemon);
-  t.same(describe(station), before, 'flows and ports of others stay');
+  t.same(describeSwitch(ovs), before, 'flows and ports of others stay');
   ovs.ofctl('del-flows', integrationBridge, 'cookie=0x1234/-1');
   ovs.vsctl('del-port', integrationBridge, 'other0');
   run('ip', ['-n', node.netns, 'link', 'del', 'other0']);

@@ -7,13 +7,16 @@ import { runWeft } from '../command-line/run-weft.ts';
 import { hostIfOf, pingSteadily, type Scene } from './scene.ts';
 import { describeNode } from './whole.ts';
 
+/** Programs that damages and descriptions use. */
+export const damageTools = ['tc', 'sysctl'] as const;
+
 export interface Damage {
   /** A program and its arguments; what is in braces is one of them. */
   readonly command: string;
   readonly args?: readonly string[];
   /** @default 'node' */
   readonly where?: 'node' | 'container';
-  /** Parts of the repairs that must be reported. */
+  /** Parts of the repairs that must be reported; none where the switch puts it right by itself. */
   readonly names: readonly string[];
   /** No event of the kernel tells of it: it is found by a pass over the whole node, which SIGHUP asks for. */
   readonly isSilent?: boolean;
@@ -48,7 +51,7 @@ export function shell(line: string, names: readonly string[]): Damage {
  */
 export async function doDamages(t: Test, scene: Scene, damages: readonly Damage[]): Promise<void> {
   const { daemon, red: [from, to] } = scene;
-  const describe = (): unknown => describeNode(scene.node.netns, scene.blue.map(({ netns }) => netns));
+  const describe = (): unknown => describeNode(scene.node, scene.blue.map(({ netns }) => netns));
   const whole = describe();
   const bystander = pingSteadily(t, from.netns, to.participant.ipv4);
   const times: number[] = [];
@@ -60,7 +63,7 @@ export async function doDamages(t: Test, scene: Scene, damages: readonly Damage[
     await daemon.eventually(`makes the node whole after ${damage.command}`, () => JSON.stringify(describe()) === JSON.stringify(whole)).catch(() => undefined);
     t.same(describe(), whole, `${damage.command}: whole again`);
     t.same(await reach(scene), [1, 1, 1, 1], `${damage.command}: the containers reach each other and their gateway`);
-    if (damage.isSilent !== true) times.push(repairedAt - startedAt);
+    if (damage.isSilent !== true && damage.names.length > 0) times.push(repairedAt - startedAt);
   }
   const { answered, lost } = await bystander.end();
   t.ok(answered > 0 && lost.length === 0, `the other tenant lost none of ${answered} packets: ${lost.join(', ')}`);

@@ -1,20 +1,21 @@
 /** Plugins that are killed in the middle of an ADD, beside a daemon or before one: what they leave goes with the next pass over the node. */
 import { spawn } from 'node:child_process';
-import t, { type Test } from 'tap';
+import type { Test } from 'tap';
 import { inNetns } from '../../pkg/testing/command.ts';
 import { randomFrom, testSeed, type RandomSource } from '../../pkg/testing/random.ts';
 import { readLinks } from '../../pkg/testing/observe.ts';
 import { readEndpoints } from '../daemon/scene.ts';
 import { ping } from '../harness/container.ts';
-import { createDaemonLab, Daemon } from '../harness/daemon.ts';
+import { createDaemonLabOf, Daemon } from '../harness/daemon.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { attachEnv, type Attach, type LabNode } from '../harness/lab-node.ts';
 import type { Lab } from '../harness/lab.ts';
 import { netConf, type NetConf } from '../harness/net-conf.ts';
+import { readSwitch } from '../harness/node-switch.ts';
 import { skipWithoutDaemonLab, weftExecutable } from '../harness/weft-executable.ts';
 import { debugging, fullPass } from './full-pass.ts';
 
 const skip = skipWithoutDaemonLab();
-t.setTimeout(180_000);
 
 const kills = 25;
 /** Fewer addresses than ADDs: what a killed one keeps is missed. */
@@ -74,6 +75,7 @@ async function killMany(t: Test, { lab, node, conf, random }: Scene, clean: () =
     const endpoints = await readEndpoints(node);
     t.same(endpoints.filter(({ state }) => state !== 'attached'), [], 'no call is halfway');
     t.equal(portsOf(node).length, endpoints.length, 'a host interface for each endpoint, and none besides');
+    if (node.datapath === 'ovs') t.same(readSwitch(node.openVSwitch).ports.filter((name) => name.startsWith('weft-p')), portsOf(node), 'which are the ports of the switch');
     for (const { attach, isDone } of killed) {
       if (isDone) t.ok(endpoints.some(({ containerId }) => containerId === attach.containerId), 'what was finished stays');
       t.match(await node.del(attach), { exitCode: 0 });
@@ -83,7 +85,7 @@ async function killMany(t: Test, { lab, node, conf, random }: Scene, clean: () =
 }
 
 function portsOf({ netns }: LabNode): readonly string[] {
-  return readLinks(netns).map(({ ifname }) => ifname).filter((name) => name.startsWith('weft-p'));
+  return readLinks(netns).map(({ ifname }) => ifname).filter((name) => name.startsWith('weft-p')).sort();
 }
 
 function createScene(lab: Lab, seed: number): Scene {
@@ -93,8 +95,8 @@ function createScene(lab: Lab, seed: number): Scene {
   return { lab, node, conf: netConf({ name: 'blue', vni: 1001, vtep: node.ipv4, peers: ['10.200.0.2'], ranges, extra }), random: randomFrom(seed) };
 }
 
-t.test('beside a daemon', { skip }, async (t) => {
-  const { lab, daemons } = await createDaemonLab(t, { nodes: 1, daemon: debugging });
+testEachDatapath('beside a daemon', async (t, datapath) => {
+  const { lab, daemons } = await createDaemonLabOf(t, [datapath], { daemon: debugging });
   const daemon = daemons[0];
   if (daemon === undefined) throw new Error('the lab has no daemon');
   const seed = testSeed();
@@ -107,10 +109,10 @@ t.test('beside a daemon', { skip }, async (t) => {
   const resident = await lab.attach(scene.node, { label: 'resident', conf: scene.conf });
   t.equal(await ping(resident.netns, '10.1.1.1'), 1, 'the daemon does calls');
   t.same(daemon.log.filter(({ level }) => level === 'error'), []);
-});
+}, { skip, timeout: 120_000 });
 
-t.test('before a daemon starts', { skip }, async (t) => {
-  const { lab, daemons } = await createDaemonLab(t, { nodes: 1, daemon: debugging });
+testEachDatapath('before a daemon starts', async (t, datapath) => {
+  const { lab, daemons } = await createDaemonLabOf(t, [datapath], { daemon: debugging });
   const seed = testSeed();
   t.comment(`WEFT_TEST_SEED=${seed}`);
   await daemons[0]?.stop();
@@ -123,4 +125,4 @@ t.test('before a daemon starts', { skip }, async (t) => {
   const daemon = await Daemon.start(t, scene.node, debugging);
   t.same(scene.node.snapshot(), before, 'nothing is left');
   t.same(daemon.log.filter(({ level }) => level === 'error'), []);
-});
+}, { skip, timeout: 120_000 });

@@ -1,14 +1,10 @@
-import t from 'tap';
-import { skipUnless } from '../../pkg/testing/requirements.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
-import { doDamages, namesOf } from './damage.ts';
+import { damageTools, doDamages, namesOf } from './damage.ts';
 import { linkDamages } from './damages.ts';
 import { createScene } from './scene.ts';
 
-const skip = skipWithoutDaemonLab() || skipUnless({ tools: ['tc', 'sysctl'] });
-t.setTimeout(180_000);
-
-t.test('links that are removed or changed by hand are put right', { skip }, async (t) => {
-  const scene = await createScene(t);
-  await doDamages(t, scene, linkDamages(namesOf(scene)));
-});
+testEachDatapath('links that are removed or changed by hand are put right', async (t, datapath) => {
+  const scene = await createScene(t, datapath);
+  await doDamages(t, scene, linkDamages(namesOf(scene), datapath));
+}, { skip: skipWithoutDaemonLab(), tools: damageTools, timeout: 120_000 });

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { inNetns } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
-import { createDaemonLab, type Daemon } from '../harness/daemon.ts';
+import { createDaemonLabOf, type Daemon } from '../harness/daemon.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
-import type { LabNode } from '../harness/lab-node.ts';
+import type { DatapathName, LabNode } from '../harness/lab-node.ts';
 import type { Lab } from '../harness/lab.ts';
 import { nodeRanges } from '../harness/net-conf.ts';
 import { attachGuest, blue, red, type Guest, type Tenant } from '../harness/tenant.ts';
@@ -33,9 +33,9 @@ export const blueTenant: Tenant = {
 /** Bits per second and bits; far above what the tests send. */
 const bandwidth = { ingressRate: 80_000_000, ingressBurst: 8_000_000, egressRate: 40_000_000, egressBurst: 8_000_000 };
 
-/** A scene that goes away with the scope. */
-export async function createScene(scope: TeardownScope): Promise<Scene> {
-  const { lab, daemons } = await createDaemonLab(scope, { nodes: 1, daemon: debugging });
+/** A scene on a node of the datapath, which goes away with the scope. */
+export async function createScene(scope: TeardownScope, datapath: DatapathName): Promise<Scene> {
+  const { lab, daemons } = await createDaemonLabOf(scope, [datapath], { daemon: debugging });
   const [daemon] = daemons;
   if (daemon === undefined) throw new Error('the lab has no daemon');
   const limitedTenant = { ...blueTenant, extra: { ...blueTenant.extra, runtimeConfig: { bandwidth } } };

@@ -3,22 +3,23 @@
  * the first; all are waited for together.
  */
 import { spawn } from 'node:child_process';
-import t, { type Test } from 'tap';
+import type { Test } from 'tap';
 import { run } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { readEndpoints } from '../daemon/scene.ts';
 import { describeOutcome } from '../harness/cni-call.ts';
 import { ping } from '../harness/container.ts';
-import { createDaemonLab, Daemon } from '../harness/daemon.ts';
-import type { LabNode } from '../harness/lab-node.ts';
+import { createDaemonLabOf, Daemon } from '../harness/daemon.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
+import type { DatapathName, LabNode } from '../harness/lab-node.ts';
 import type { Attached, Lab } from '../harness/lab.ts';
 import { netConf, type NetConf } from '../harness/net-conf.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
 import { debugging, fullPass } from './full-pass.ts';
+import { hostIfOf } from './scene.ts';
 
 const skip = skipWithoutDaemonLab();
-t.setTimeout(120_000);
 
 interface Scene {
   readonly lab: Lab;
@@ -28,8 +29,8 @@ interface Scene {
 }
 
 /** Three addresses: one that is not freed is missed. */
-async function createScene(t: Test): Promise<Scene> {
-  const { lab, daemons } = await createDaemonLab(t, { nodes: 1, daemon: debugging });
+async function createScene(t: Test, datapath: DatapathName): Promise<Scene> {
+  const { lab, daemons } = await createDaemonLabOf(t, [datapath], { daemon: debugging });
   const [node, daemon] = [lab.node(1), daemons[0]];
   if (daemon === undefined) throw new Error('the lab has no daemon');
   const ranges = [[{ subnet: '10.1.1.0/24', rangeStart: '10.1.1.10', rangeEnd: '10.1.1.12' }]];
@@ -56,9 +57,10 @@ function occupy(scope: TeardownScope, netns: string): { readonly isInside: Promi
   return { isInside: new Promise((resolve) => child.stdout.once('data', () => resolve())), end };
 }
 
-/** Damages the tenant's bridge once a second, until the scope ends. */
-function harass(scope: TeardownScope, node: LabNode): void {
-  const timer = setInterval(() => void run('ip', ['-n', node.netns, 'link', 'set', 'weft-br1001', 'alias', 'mine']), 1000);
+/** Damages the container's host interface once a second, until the scope ends. */
+function harass(scope: TeardownScope, attached: Attached): void {
+  const hostIf = hostIfOf(attached);
+  const timer = setInterval(() => void run('ip', ['-n', attached.node.netns, 'link', 'set', hostIf, 'alias', 'mine']), 1000);
   scope.teardown(() => clearInterval(timer));
 }
 
@@ -68,14 +70,14 @@ async function expectFree(t: Test, { lab, node, conf }: Scene, address: string):
   await lab.detach(heir);
 }
 
-async function collectsVanished(t: Test): Promise<void> {
-  const scene = await createScene(t);
+async function collectsVanished(t: Test, datapath: DatapathName): Promise<void> {
+  const scene = await createScene(t, datapath);
   const { lab, node, daemon, conf } = scene;
   const stays = await lab.attach(node, { label: 'stays', conf });
   const goes = await lab.attach(node, { label: 'goes', conf });
   run('ip', ['netns', 'del', goes.netns]);
   // Passes about something else, all the time, must not put the second look off.
-  harass(t, node);
+  harass(t, stays);
   await daemon.logged(/^repaired$/, (line) => String(line['repaired']).includes(`${goes.attach.containerId}, eth0 is gone and no DEL came: removed`));
   t.notOk(await hasEndpoint(node, goes));
   t.ok(await hasEndpoint(node, stays), 'the other one stays');
@@ -84,8 +86,8 @@ async function collectsVanished(t: Test): Promise<void> {
   t.match(late, { exitCode: 0 }, `a DEL that comes late: ${describeOutcome(late)}`);
 }
 
-async function leavesToDel(t: Test): Promise<void> {
-  const scene = await createScene(t);
+async function leavesToDel(t: Test, datapath: DatapathName): Promise<void> {
+  const scene = await createScene(t, datapath);
   const { lab, node, daemon, conf } = scene;
   const goes = await lab.attach(node, { label: 'goes', conf });
   const other = await lab.attach(node, { label: 'other', conf });
@@ -100,8 +102,8 @@ async function leavesToDel(t: Test): Promise<void> {
   t.ok(await hasEndpoint(node, other));
 }
 
-async function beginsAnew(t: Test): Promise<void> {
-  const scene = await createScene(t);
+async function beginsAnew(t: Test, datapath: DatapathName): Promise<void> {
+  const scene = await createScene(t, datapath);
   const { lab, node, daemon, conf } = scene;
   const stays = await lab.attach(node, { label: 'stays', conf });
   const goes = await lab.attach(node, { label: 'goes', conf });
@@ -114,8 +116,8 @@ async function beginsAnew(t: Test): Promise<void> {
   t.ok(await hasEndpoint(node, stays));
 }
 
-async function outwaitsProcess(t: Test): Promise<void> {
-  const scene = await createScene(t);
+async function outwaitsProcess(t: Test, datapath: DatapathName): Promise<void> {
+  const scene = await createScene(t, datapath);
   const { lab, node, daemon, conf } = scene;
   const stays = await lab.attach(node, { label: 'stays', conf });
   const goes = await lab.attach(node, { label: 'goes', conf });
@@ -136,13 +138,14 @@ async function outwaitsProcess(t: Test): Promise<void> {
   await expectFree(t, scene, addressOf(goes));
 }
 
-const cases: readonly (readonly [string, (t: Test) => Promise<void>])[] = [
+const cases: readonly (readonly [string, (t: Test, datapath: DatapathName) => Promise<void>])[] = [
   ['its namespace is gone', collectsVanished],
   ['its DEL comes in time', leavesToDel],
   ['another daemon has started in between', beginsAnew],
   ['a process keeps its namespace alive', outwaitsProcess],
 ];
 
-t.test('the address of a container that vanished is free again', { skip, jobs: cases.length }, async (t) => {
-  await Promise.all(cases.map(([what, fn]) => t.test(what, { buffered: true }, fn)));
-});
+testEachDatapath('the address of a container that vanished is free again', async (t, datapath) => {
+  t.jobs = cases.length;
+  await Promise.all(cases.map(([what, fn]) => t.test(what, { buffered: true }, async (t) => fn(t, datapath))));
+}, { skip });

@@ -1,6 +1,8 @@
 /** Everything of a node and its containers that there is to damage, in the words of the system's tools. */
 import { run, runIn } from '../../pkg/testing/command.ts';
 import { bridgeJson, ipJson, readRoutes, type ObservedFdbEntry } from '../../pkg/testing/observe.ts';
+import type { LabNode } from '../harness/lab-node.ts';
+import { describeSwitch } from '../harness/switch-flows.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 interface AddressedLink {
@@ -11,7 +13,8 @@ interface AddressedLink {
 }
 
 /** The description, without numbers that are new with each making. Two that are equal are of a node in the same state. */
-export function describeNode(netns: string, containers: readonly string[]): unknown {
+export function describeNode(node: LabNode, containers: readonly string[]): unknown {
+  const { netns } = node;
   const links = ipJson<readonly Fields[]>(netns, '-d', 'link', 'show').filter(({ ifname }) => isOwn(ifname));
   const names = links.map(({ ifname }) => String(ifname)).sort();
   return {
@@ -23,6 +26,7 @@ export function describeNode(netns: string, containers: readonly string[]): unkn
     filters: names.filter((name) => name.startsWith('weft-p')).map((name) => run('tc', ['-n', netns, 'filter', 'show', 'dev', name, 'ingress']).replace(/index \d+/g, '')),
     sysctls: sysctlsOf(netns, names),
     ruleset: sortElements(runIn(netns, 'nft', '--stateless', 'list', 'ruleset')),
+    openVSwitch: node.datapath === 'ovs' ? describeSwitch(node.openVSwitch) : undefined,
     containers: containers.map(describeContainer),
   };
 }
@@ -55,7 +59,8 @@ function sortElements(ruleset: string): string {
 
 function describeContainer(netns: string): unknown {
   const links = ipJson<readonly AddressedLink[]>(netns, 'address', 'show');
-  return { links: links.map((link) => [link.ifname, link.address, link.mtu, addressesOf(link).sort()]), routes: routesOf(netns) };
+  const limits = run('tc', ['-n', netns, 'qdisc', 'show', 'dev', 'eth0']).replaceAll(/ [0-9a-f]+: /g, ' ').replaceAll(/ refcnt \d+/g, '').trim();
+  return { links: links.map((link) => [link.ifname, link.address, link.mtu, addressesOf(link).sort()]), routes: routesOf(netns), limits };
 }
 
 function describeLink(link: Fields): unknown {
