@@ -1,7 +1,8 @@
 /** containerd 1.6 drives weft: `ctr run --cni` calls ADD, and DEL without a namespace when the container has ended. */
-import t, { type Test } from 'tap';
-import { segmentLinks } from '../harness/kernel-view.ts';
-import { createLab, type Lab } from '../harness/lab.ts';
+import type { Test } from 'tap';
+import { testEachDatapath } from '../harness/each-datapath.ts';
+import { tracesOfTenant } from '../harness/kernel-view.ts';
+import { createLabOf, type Lab } from '../harness/lab.ts';
 import { describeFaults, measureReach } from '../harness/reach.ts';
 import { attachGuest, blue as blueTenant } from '../harness/tenant.ts';
 import { runContainer, startContainerd, type CtrContainer } from './containerd.ts';
@@ -13,11 +14,10 @@ const skip = skipWithoutRuntime('containerd', 'ctr', 'tcpdump');
 const config = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n';
 /** All that `ctr run` writes when neither ADD nor DEL gives it reason to complain. */
 const nothingToReport = 'attached\n';
-t.setTimeout(90_000);
-
-t.test('containers of two tenants by ctr run', { skip }, async (t) => {
-  const lab = createLab(t, { nodes: 2 });
+testEachDatapath('containers of two tenants by ctr run', async (t, datapath) => {
+  const lab = await createLabOf(t, [datapath, datapath]);
   const host = await createPrivateNode(t, lab.node(1));
+  if (datapath === 'ovs') host.write('/etc/weft/weft.yaml', lab.node(1).wiring);
   const daemon = await host.startDaemon();
   await startContainerd(host, config);
   const before = host.node.snapshot();
@@ -45,7 +45,7 @@ t.test('containers of two tenants by ctr run', { skip }, async (t) => {
 
   await t.test('what ends takes its own with it and nothing else', async (t) => {
     t.equal(await red1.end(), nothingToReport);
-    t.same(segmentLinks(host.node.netns, 1002), []);
+    t.same(tracesOfTenant(host.node, 1002), []);
     t.match(blue2.exec('/bin/ping', '-c', '1', '10.1.1.10'), /1 packets received/);
     for (const container of [blue1, blue2]) t.equal(await container.end(), nothingToReport);
     t.same(host.node.snapshot(), before);
@@ -58,7 +58,7 @@ t.test('containers of two tenants by ctr run', { skip }, async (t) => {
 
   t.match(daemon.output, /"verb":"ADD",.*"outcome":"ok"/, 'it was the daemon that attached them');
   t.match(daemon.output, /"verb":"DEL",.*"outcome":"ok"/);
-});
+}, { skip, timeout: 90_000 });
 
 async function checkFreeAgain(t: Test, lab: Lab, host: PrivateNode): Promise<void> {
   const next = await runContainer(host, 'next', shippedConfList(lab));

@@ -1,8 +1,9 @@
 /** podman 4.3 with its CNI backend drives weft: VERSION, ADD with IP= and MAC= in CNI_ARGS, DEL. */
-import t, { type Test } from 'tap';
+import type { Test } from 'tap';
 import { readInterface } from '../harness/container.ts';
-import { segmentLinks } from '../harness/kernel-view.ts';
-import { createLab } from '../harness/lab.ts';
+import { testEachDatapath } from '../harness/each-datapath.ts';
+import { tracesOfTenant } from '../harness/kernel-view.ts';
+import { createLabOf } from '../harness/lab.ts';
 import { describeFaults, measureReach } from '../harness/reach.ts';
 import { asParticipant, type Member } from './members.ts';
 import { installPodman, podmanExec, podmanInspect, podmanRemove, podmanRun } from './podman.ts';
@@ -11,11 +12,10 @@ import { shippedConfList } from './shipped-files.ts';
 
 const skip = skipWithoutRuntime('podman', 'conmon', 'tcpdump');
 const wanted = { ip: '10.1.1.88', mac: '02:00:5e:00:00:88' };
-t.setTimeout(90_000);
-
-t.test('containers of two tenants by podman run', { skip }, async (t) => {
-  const lab = createLab(t, { nodes: 2 });
+testEachDatapath('containers of two tenants by podman run', async (t, datapath) => {
+  const lab = await createLabOf(t, [datapath, datapath]);
   const host = await createPrivateNode(t, lab.node(1));
+  if (datapath === 'ovs') host.write('/etc/weft/weft.yaml', lab.node(1).wiring);
   installPodman(host);
   host.write('/etc/cni/net.d/10-weft.conflist', shippedConfList(lab));
   host.write('/etc/cni/net.d/20-red.conflist', shippedConfList(lab, { name: 'red', vni: 1002 }));
@@ -39,14 +39,14 @@ t.test('containers of two tenants by podman run', { skip }, async (t) => {
 
   await t.test('what is removed takes its own with it, and its address can be had again', async (t) => {
     podmanRemove(host, 'red-1');
-    t.same(segmentLinks(host.node.netns, 1002), []);
+    t.same(tracesOfTenant(host.node, 1002), []);
     podmanRemove(host, 'blue-1');
     podmanRun(host, { name: 'blue-3', network: 'blue', ...wanted });
     t.match(podmanExec(host, 'blue-2', '/bin/ping', '-c', '1', wanted.ip), /1 packets received/);
     for (const name of ['blue-2', 'blue-3']) podmanRemove(host, name);
     t.same(host.node.snapshot(), before);
   });
-});
+}, { skip, timeout: 90_000 });
 
 async function checkWanted(t: Test, host: PrivateNode): Promise<void> {
   podmanRun(host, { name: 'blue-1', network: 'blue', ...wanted });

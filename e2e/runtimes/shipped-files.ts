@@ -14,10 +14,10 @@ export interface ConfListChange {
   readonly ranges?: readonly (readonly RangeConf[])[];
 }
 
-/** A file of conf/ with the VTEPs of the lab's first two nodes in the place of the example's. */
+/** A file of conf/ with the VTEPs of the lab's first two nodes in the place of the example's, and the first one's link to the underlay. */
 export function shippedFile(lab: Lab, name: string): string {
   const text = readFileSync(resolve(import.meta.dirname, '../../conf', name), 'utf8');
-  return exampleVteps.reduce((changed, address, index) => changed.replaceAll(address, lab.node(index + 1).ipv4), text);
+  return exampleVteps.reduce((changed, address, index) => changed.replaceAll(address, lab.node(index + 1).ipv4), text).replaceAll(/\beth0\b/g, lab.node(1).underlayIf);
 }
 
 /** 10-weft.conflist for the lab, for tenant blue as it is or for another. */
