@@ -25,6 +25,12 @@ const inet6AddrGenMode = 8;
 const addrGenModeNone = 1;
 const afBridge = 7;
 const afInet6 = 10;
+const afInet = 2;
+/** IFLA_INET_CONF, include/uapi/linux/if_link.h: sysctls of the link by their IPV4_DEVCONF_* of include/uapi/linux/ip.h. */
+const inetConf = 1;
+const devconfArpIgnore = 19;
+/** Documentation/networking/ip-sysctl.rst, arp_ignore: "do not reply for all local addresses". */
+const arpIgnoreAll = 8;
 /** IFF_UP, include/uapi/linux/if.h. */
 const flagUp = 0x1;
 /** IFF_NOARP, include/uapi/linux/if.h. */
@@ -52,6 +58,8 @@ export interface Link {
   readonly vxlan?: VxlanSettings;
   /** Whether the host speaks no ARP on it. */
   readonly isArpOff?: boolean;
+  /** Whether the host answers no ARP on it, while others may be answered there in their name (sysctl arp_ignore is 8). */
+  readonly isArpIgnored?: boolean;
   /** Whether the kernel gives it a link-local IPv6 address of its own accord; absent: the kernel has no IPv6. */
   readonly hasLinkLocal?: boolean;
   /** Options of a bridge. */
@@ -192,6 +200,8 @@ export interface LinkChange {
   readonly isUp?: boolean;
   /** Whether the host neither asks nor answers ARP on the link. */
   readonly isArpOff?: boolean;
+  /** True: the host answers no ARP on the link (sysctl arp_ignore is 8). */
+  readonly isArpIgnored?: true;
   /** Whether it receives frames to any MAC. */
   readonly isPromiscuous?: boolean;
   readonly mtu?: number;
@@ -220,6 +230,7 @@ export function setLink(name: string, change: LinkChange): NetlinkRequest {
   if (change.master !== undefined) parts.push(attributeU32(ifla.master, change.master));
   if (change.group !== undefined) parts.push(attributeU32(ifla.group, change.group));
   if (change.mac !== undefined) parts.push(attribute(ifla.address, macBytes(change.mac)));
+  if (change.isArpIgnored === true) parts.push(attributeNested(ifla.afSpec, [attributeNested(afInet, [attributeNested(inetConf, [attributeU32(devconfArpIgnore, arpIgnoreAll)])])]));
   const info = kindInfo(change);
   if (info.length > 0) parts.push(attributeNested(ifla.linkInfo, info));
   return newLink(`set link ${name}`, parts, 0);
@@ -293,13 +304,18 @@ export function decodeLink(message: NetlinkMessage): Link {
 }
 
 /** What is absent in most links is no property. */
-function decodePortState(payload: Buffer, { attributes, info }: { attributes: Attributes; info: Attributes | undefined }): Pick<Link, 'isArpOff' | 'hasLinkLocal' | 'port'> {
+function decodePortState(payload: Buffer, { attributes, info }: { attributes: Attributes; info: Attributes | undefined }): Pick<Link, 'isArpOff' | 'isArpIgnored' | 'hasLinkLocal' | 'port'> {
   const afSpec = attributes.get(ifla.afSpec);
+  const inet = afSpec === undefined ? undefined : decodeAttributes(afSpec).get(afInet);
+  // An array of 32-bit numbers, of which the first is number 1.
+  const sysctls = inet === undefined ? undefined : decodeAttributes(inet).get(inetConf);
+  const isArpIgnored = sysctls !== undefined && sysctls.length >= devconfArpIgnore * 4 && sysctls.readUInt32LE((devconfArpIgnore - 1) * 4) === arpIgnoreAll;
   const inet6 = afSpec === undefined ? undefined : decodeAttributes(afSpec).get(afInet6);
   const mode = inet6 === undefined ? undefined : decodeAttributes(inet6).get(inet6AddrGenMode);
   const slave = decodeString(info?.get(infoSlaveKind)) === 'bridge' ? info?.get(infoSlaveData) : payload[0] === afBridge ? attributes.get(ifla.protInfo) : undefined;
   return {
     ...((payload.readUInt32LE(8) & flagNoArp) === 0 ? {} : { isArpOff: true }),
+    ...(isArpIgnored ? { isArpIgnored } : {}),
     ...(mode === undefined ? {} : { hasLinkLocal: mode[0] !== addrGenModeNone }),
     ...(slave === undefined ? {} : { port: decodePortOptions(slave) }),
   };

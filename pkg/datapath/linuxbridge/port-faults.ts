@@ -5,6 +5,7 @@ import { delPortFdb, replacePortFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
+import { hasSpare } from '../../overlay/spare.ts';
 import { bandwidthFaults } from '../bandwidth.ts';
 import { minor } from '../fault.ts';
 import { hostEndFaults, type PortFault } from '../host-end-faults.ts';
@@ -22,7 +23,7 @@ export function portFaults({ segment, port }: { segment: Segment; port: Attachme
   return hostEndFaults(port, seen, (host) => {
     const bridge = seen.findLink(bridgeName(segment.vni));
     return [...bridgeFaults({ port, host, bridge }, segment, seen), ...neighbourFaults({ segment, port }, bridge, seen), ...bandwidthFaults(port, host.index, seen)];
-  });
+  }, hasSpare(segment) ? 'arpIgnored' : 'arpOff');
 }
 
 function bridgeFaults({ port, host, bridge }: { port: AttachmentPort; host: Link; bridge: Link | undefined }, segment: Segment, seen: Observation): PortFault[] {

@@ -1,10 +1,11 @@
 /** A container's port: a veth pair, the container's end made straight into its namespace under its final name. */
 import type { NetlinkRequest } from '../../netlink/codec.ts';
-import { setLink, setNoLinkLocal } from '../../netlink/link.ts';
+import { setLink, setNoLinkLocal, type LinkChange } from '../../netlink/link.ts';
 import { replacePortFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { hasSpare } from '../../overlay/spare.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 import { hasChosenMac, locationFrame, neighbourFrame } from '../announcement.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
@@ -49,7 +50,7 @@ function* plugPort(kernel: Kernel, request: PortRequest, { bridge, vxlan }: Segm
   const { port } = request;
   const host = yield* plugVeth(kernel, request, bridge.index);
   limitBandwidth(kernel.route, port, host.index);
-  yield { requests: [...hostEndSettings(port, host.index), ...neighbourSettings(request, bridge.index)] };
+  yield { requests: [...hostEndSettings(request, host.index), ...neighbourSettings(request, bridge.index)] };
   yield containerEnd(request, host.peerIndex);
   announce(kernel, request, { bridge, vxlan });
   return { hostMac: host.mac };
@@ -68,13 +69,15 @@ function* plugVeth(kernel: Kernel, request: PortRequest, bridge: number): Exchan
 /**
  * Learning is off on the port: its only MAC is written down here and guarded at the port. Unknown unicast is not flooded
  * to it either, since every MAC behind a local port is known. The host does not speak ARP on it: that is below the guard of
- * what reaches the host past the bridge.
+ * what reaches the host past the bridge. With a control plane the bridge answers for remote endpoints, which it does not do out of a port with
+ * ARP off (net/ipv4/arp.c, arp_send_dst); there the host answers for none of its own addresses instead.
  */
-function hostEndSettings({ hostIf, mac, alias }: AttachmentPort, index: number): NetlinkRequest[] {
+function hostEndSettings({ segment, port: { hostIf, mac, alias } }: PortRequest, index: number): NetlinkRequest[] {
+  const silence: LinkChange = hasSpare(segment) ? { isArpIgnored: true } : { isArpOff: true };
   return [
     setNoLinkLocal(hostIf),
     replacePortFdb(index, mac),
-    setLink(hostIf, { alias, port: { learning: false, unicastFlood: false }, isUp: true, isArpOff: true }),
+    setLink(hostIf, { alias, port: { learning: false, unicastFlood: false }, isUp: true, ...silence }),
   ];
 }
 

@@ -34,7 +34,7 @@ export function evpnDatapath(kernel: Kernel): Datapath {
 
 /** An endpoint as zebra writes it: at the VXLAN device and in the bridge in one message, and as a neighbour. */
 export function writeAsZebra(netns: string, { vni }: Segment, { mac, vtep, addresses }: { readonly mac: string; readonly vtep: string; readonly addresses: readonly string[] }): void {
-  run('bridge', ['-n', netns, 'fdb', 'add', mac, 'dev', vxlanName(vni), 'dst', vtep, 'self', 'master', 'extern_learn', 'dynamic']);
+  run('bridge', ['-n', netns, 'fdb', 'replace', mac, 'dev', vxlanName(vni), 'dst', vtep, 'self', 'master', 'extern_learn', 'dynamic']);
   for (const address of addresses) run('ip', ['-n', netns, 'neigh', 'replace', address, 'lladdr', mac, 'dev', bridgeName(vni), 'nud', 'noarp', 'extern_learn', 'proto', 'zebra']);
 }
 
