@@ -22,7 +22,7 @@ import { finishPendingDels } from './pending.ts';
 import { clearWay, findPredecessors, type Newcomer } from './predecessor.ts';
 import { removeAttachment, removeOrphan } from './remove.ts';
 import { attachmentResult } from './result.ts';
-import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort, vtepFamilyOf } from './segment-plan.ts';
 
 /** An ADD whose every input has been read and found good. */
 interface AddPlan {
@@ -67,7 +67,7 @@ function requireFreeName(parts: EngineParts, request: CniRequest, netnsFd: numbe
 }
 
 function planAdd(parts: EngineParts, { request, conf, netnsFd }: Pick<AddPlan, 'request' | 'conf' | 'netnsFd'>): AddPlan {
-  const underlay = parts.underlay(conf.vtep, conf.peers[0]?.family);
+  const underlay = parts.underlay(conf.vtep, vtepFamilyOf(conf));
   const segment = planSegment(conf, underlay);
   if (conf.ipam.type === 'weft' && !isGatewayInPlace(parts, segment)) requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   const key = { network: conf.network, containerId: request.containerId, ifName: request.ifName };

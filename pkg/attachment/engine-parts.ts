@@ -18,6 +18,8 @@ export interface EngineParts {
   readonly ledger: () => Ledger;
   /** The node configuration. @throws WeftError invalidConfiguration */
   readonly nodeConf: () => Promise<NodeConf>;
+  /** Why this node hears of no other where the control plane is to tell of them, in words; undefined while it does. Absent: nobody listens. */
+  readonly findDeafness?: () => string | undefined;
   readonly executor: DelegateExecutor;
   /** This process, as the ledger names it. */
   readonly worker: Worker;

@@ -4,9 +4,14 @@ import type { Underlay } from '../datapath/underlay.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { RangeSet } from '../ipam/pool.ts';
 import { ipv4MinimumMtuBytes, overlayMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
-import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf, type InterfaceAddress } from '../netaddr/netaddr.ts';
+import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { Gateway, Segment } from '../overlay/model.ts';
 import { describeSpareConflict } from '../overlay/spare.ts';
+
+/** The family that the VTEP must be of: the peers', and IPv4 with EVPN, since FRR knows no other VTEPs. */
+export function vtepFamilyOf({ controlPlane, peers }: Pick<NetConf, 'controlPlane' | 'peers'>): Address['family'] | undefined {
+  return controlPlane === 'evpn' ? 4 : peers[0]?.family;
+}
 
 /** The segment that the configuration asks for. @throws WeftError invalidConfiguration when the MTU does not fit or a peer cannot be reached */
 export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress' | 'mtu'>): Segment {

@@ -11,7 +11,7 @@ import type { Segment } from '../overlay/model.ts';
 import { requireFreeSubnets } from './conflicts.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { delegateConf } from './ipam.ts';
-import { describeConflict, planSegment, requireFreePort } from './segment-plan.ts';
+import { describeConflict, planSegment, requireFreePort, vtepFamilyOf } from './segment-plan.ts';
 
 /** @throws WeftError with the fault's own code where the configuration is wrong, notAvailable (50) where the node is */
 export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
@@ -28,12 +28,19 @@ export async function reportStatus(parts: EngineParts, request: CniRequest): Pro
 }
 
 async function requireWorking(parts: EngineParts, request: CniRequest, conf: NetConf): Promise<void> {
-  const segment = planSegment(conf, parts.underlay(conf.vtep, conf.peers[0]?.family));
-  const obstacle = await parts.datapath.findObstacle(segment);
+  const segment = planSegment(conf, parts.underlay(conf.vtep, vtepFamilyOf(conf)));
+  const obstacle = describeDeafness(parts, segment) ?? (await parts.datapath.findObstacle(segment));
   if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
   if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   parts.ledger().read((tx) => requireRoom(parts, tx, { conf, segment }));
   if (conf.ipam.type === 'delegate') await delegateStatus(conf.ipam.plugin, { ...request, conf: delegateConf(request.conf, conf) }, { executor: parts.executor });
+}
+
+/** Why no other node would be heard of: the container would reach nobody who is not here, and nobody would hear of it. */
+function describeDeafness({ findDeafness }: EngineParts, { controlPlane }: Segment): string | undefined {
+  if (controlPlane !== 'evpn') return undefined;
+  if (findDeafness === undefined) return 'controlPlane.type "evpn" needs the daemon, which listens to FRR: start weft daemon';
+  return findDeafness();
 }
 
 function requireRoom(parts: EngineParts, tx: LedgerReader, { conf, segment }: { conf: NetConf; segment: Segment }): void {

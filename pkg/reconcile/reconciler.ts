@@ -99,6 +99,11 @@ export class Reconciler {
     return this.#suspects.indexOf(name);
   }
 
+  /** The name of one of weft's links, as the kernel's events have it. */
+  nameOf(index: number): string | undefined {
+    return this.#suspects.nameOf(index);
+  }
+
   /** Asks for a pass over the scope; one that is under way is not disturbed. */
   look(scope: Scope): void {
     if (this.#isStopped) return;

@@ -2,7 +2,7 @@
 import type { NodeConf } from '../config/node-model.ts';
 import { noEndpointArgs, type EndpointArgs } from '../config/endpoint-args.ts';
 import { parseNetConf } from '../config/net-conf.ts';
-import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment } from '../attachment/segment-plan.ts';
+import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, vtepFamilyOf } from '../attachment/segment-plan.ts';
 import { parseConf } from '../attachment/ipam.ts';
 import type { Kernel } from '../datapath/kernel.ts';
 import { findUnderlay } from '../datapath/underlay.ts';
@@ -29,7 +29,7 @@ export function replanSegment(kernel: Kernel, node: NodeConf, { present, newest,
   let wanted: Segment;
   try {
     const conf = parseNetConf(parseConf(newest.conf), { node, args: argsOf(newest) });
-    wanted = keepFoundPeers(planSegment(conf, findUnderlay(kernel.route, conf.vtep, conf.peers[0]?.family)), present);
+    wanted = keepFoundPeers(planSegment(conf, findUnderlay(kernel.route, conf.vtep, vtepFamilyOf(conf))), present);
   } catch (error) {
     return { fault: `tenant ${present.tenant} stays as it is, since its configuration has a fault by now: ${describeError(error)}` };
   }

@@ -15,7 +15,7 @@ import { decodeLink, decodeLinkName, isLinkGone, type Link } from '../netlink/li
 import type { KernelEvent } from '../netlink/monitor.ts';
 import { decodeRoute, tableMain } from '../netlink/route.ts';
 import { damagedTable } from '../nftables/nftables.ts';
-import { bridgePrefix, isPortName, isSegmentName, portPrefix, shaperPrefix, vxlanPrefix } from '../overlay/names.ts';
+import { bridgePrefix, isPortName, isSegmentName, portPrefix, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../overlay/names.ts';
 import { scopeOf, type Scope } from './scope.ts';
 
 /** Port ids of the sockets by which this process makes changes. */
@@ -88,6 +88,11 @@ export class Suspects {
   /** The index of one of weft's links, as far as it is known. */
   indexOf(name: string): number | undefined {
     return this.#known.get(name)?.index;
+  }
+
+  /** The name of the link with the index, as far as it is known; a shaper is known by its port's. */
+  nameOf(index: number): string | undefined {
+    return this.#names.get(index);
   }
 
   /** Whether no event so far is worth a look. */
@@ -309,7 +314,7 @@ function portOfShaper(name: string): string {
 }
 
 function vniOf(name: string): Vni | undefined {
-  const prefix = [bridgePrefix, vxlanPrefix].find((candidate) => isSegmentName(name, candidate));
+  const prefix = [bridgePrefix, vxlanPrefix, sparePrefix, sparePortPrefix].find((candidate) => isSegmentName(name, candidate));
   return prefix === undefined ? undefined : (Number(name.slice(prefix.length)) as Vni);
 }
 
@@ -318,7 +323,7 @@ function fingerprintOf({ name, isUp, master, mtu, mac, group, alias, isArpOff, h
   return JSON.stringify([name, isUp, master, mtu, mac, group, alias, isArpOff, hasLinkLocal, bridge, port, vxlan?.learning]);
 }
 
-/** All of weft's links are up, and all but the bridges are ports of one. */
+/** All of weft's links are up, and all but the bridges and spare tunnels are ports of one. */
 function isUsable({ name, isUp, master }: Link): boolean {
-  return isUp && (master !== undefined || isSegmentName(name, bridgePrefix));
+  return isUp && (master !== undefined || [bridgePrefix, sparePrefix].some((prefix) => isSegmentName(name, prefix)));
 }
