@@ -40,6 +40,15 @@ export function planRemoval(running: RunningConfig): readonly string[] {
   ]);
 }
 
+/**
+ * The lines that make bgpd tell zebra all remote VTEPs, MACs and addresses again: to a zebra that has started anew bgpd 8.4 connects again
+ * (within about ten seconds, lib/zclient.c) and tells it nothing, so that it would not take out of the kernel what is withdrawn later. No
+ * session ends; the other nodes were seen to notice nothing. What zebra did know leaves the kernel for about 10 ms.
+ */
+export function planReplay(speaker: Speaker): readonly string[] {
+  return renderCommands(speaker.as, ['no advertise-all-vni', 'advertise-all-vni', 'no dup-addr-detection'].map((line) => ({ place: 'evpn', line })));
+}
+
 function requireNoConflict(speaker: Speaker, running: RunningConfig): void {
   if (running.as === undefined) return;
   if (running.as !== speaker.as) {

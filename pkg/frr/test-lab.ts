@@ -1,9 +1,14 @@
 /** Nodes on one underlay, each with an FRR and a VXLAN device of VNI 1001; the test says what they tell each other. */
+import { parseAddress } from '../netaddr/netaddr.ts';
 import { pause } from '../sys/timer.ts';
 import { run } from '../testing/command.ts';
 import { startFrr, type Frr } from '../testing/frr.ts';
 import { createNetns } from '../testing/netns.ts';
+import { bridgeJson } from '../testing/observe.ts';
+import { planChanges } from './plan.ts';
 import { parseRunningConfig, type RunningConfig } from './running-config.ts';
+import type { Speaker, SpeakerNeighbor } from './speaker.ts';
+import { testSpeaker } from './test-speakers.ts';
 import { openVty, type FrrDaemon, type Vty } from './vty.ts';
 
 export type Scope = Parameters<typeof startFrr>[0];
@@ -53,6 +58,22 @@ export function addVni(netns: string, { vni, vtep }: { readonly vni: number; rea
     `link set ep${vni} master br${vni} addrgenmode none up`,
     `link set in${vni} addrgenmode none up`,
   );
+}
+
+/** Configures a node's bgpd for sessions from 192.0.2.<number>. */
+export async function speak({ bgpd }: LabNode, number: number, neighbors: readonly SpeakerNeighbor[], more: Partial<Speaker> = {}): Promise<void> {
+  await bgpd.configure(planChanges(testSpeaker(neighbors, { vtep: parseAddress(`192.0.2.${number}`), ...more }), await readConfig(bgpd)), soon);
+}
+
+/** An endpoint of VNI 1001 as the node knows it without a frame from it. */
+export function addEndpoint({ frr }: LabNode, { mac, addresses }: { readonly mac: string; readonly addresses: readonly string[] }): void {
+  bridgeFdb(frr.netns, 'replace', mac, 'ep1001');
+  ip(frr.netns, ...addresses.map((address) => `neigh replace ${address} lladdr ${mac} dev br1001 nud permanent`));
+}
+
+/** Puts a MAC behind a port of a bridge, or takes it away. */
+export function bridgeFdb(netns: string, verb: 'replace' | 'del', mac: string, device: string): void {
+  bridgeJson(netns, 'fdb', verb, mac, 'dev', device, 'master', ...(verb === 'del' ? [] : ['static']));
 }
 
 /** Lines of ip(8) in a namespace. */

@@ -2,6 +2,7 @@
 import { parseAddress } from '../netaddr/netaddr.ts';
 import type { Speaker, SpeakerNeighbor } from './speaker.ts';
 
+/** An internal neighbour, unless it is said otherwise. */
 export function testNeighbor(address: string, own: Partial<Omit<SpeakerNeighbor, 'address'>> = {}): SpeakerNeighbor {
   return { as: 65000, routeReflectorClient: false, ...own, address: parseAddress(address) };
 }
