@@ -98,7 +98,7 @@ t.test('a node configuration that cannot be read', { skip, timeout: 60_000 }, as
     ['vtepp: {}\n', 2, /weft\.yaml line 1: unknown key "vtepp".*"vtep"/],
     ['tenants:\n  - name: blue\n    vni: 0\n', 7, /weft\.yaml line 3: tenants\[0\]\.vni must be a whole number from 1 to 16777215: current value is 0/],
     ['tenants:\n  - {name: blue, vni: 7}\n  - {name: red, vni: 7}\n', 7, /weft\.yaml line 3: tenants\[1\]\.vni must be the tenant's own: 7 is also that of tenants\[0\]/],
-    ['controlPlane: {type: evpn}\n', 2, /controlPlane\.type must be "static"/],
+    ['controlPlane: {type: bgp}\n', 7, /controlPlane\.type must be "static" or "evpn": current value is "bgp"/],
     ['[]\n', 7, /weft\.yaml/],
   ];
   for (const [text, code, words] of faults) {
