@@ -8,6 +8,7 @@
 import { WeftError } from '../errors/weft-error.ts';
 import type { Mac, Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
+import type { RemoteTables } from './remotes.ts';
 import type { DatapathRepair } from './repair.ts';
 
 /** An attachment with the tenant's segment and the container's namespace. */
@@ -94,3 +95,6 @@ export interface Datapath extends DatapathRepair {
   /** Why an ADD to the segment could not work on this node; undefined when it could. */
   findObstacle(segment: Segment): Promise<string | undefined>;
 }
+
+/** A node's datapaths for an engine whose tenants may have a control plane. */
+export interface NodeDatapath extends Datapath, RemoteTables {}

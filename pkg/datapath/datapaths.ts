@@ -3,11 +3,11 @@
  * names and the guard of the host, is looked after by the Linux bridges', which every node has.
  */
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
-import type { Datapath, KnownState } from './datapath.ts';
+import type { Datapath, KnownState, NodeDatapath } from './datapath.ts';
 
 /** Open vSwitch is opened when it is first needed, and for whatever it may have left when it is asked for from the start. */
 export interface DatapathChoice {
-  readonly bridge: Datapath;
+  readonly bridge: NodeDatapath;
   readonly ovs: LazyDatapath;
 }
 
@@ -44,7 +44,7 @@ function isOvs({ datapath }: { readonly datapath?: 'ovs' }): boolean {
 }
 
 /** The datapaths as one. */
-export function datapathsAsOne({ bridge, ovs }: DatapathChoice): Datapath {
+export function datapathsAsOne({ bridge, ovs }: DatapathChoice): NodeDatapath {
   const of = (wired: { readonly datapath?: 'ovs' }): Datapath => (isOvs(wired) ? ovs.get() : bridge);
   return {
     portsMaxOf: (segment) => of(segment).portsMaxOf(segment),
@@ -68,6 +68,11 @@ export function datapathsAsOne({ bridge, ovs }: DatapathChoice): Datapath {
     repairSegment: (segment, seen) => of(segment).repairSegment(segment, seen),
     repairPort: (request, seen) => of(request.segment).repairPort(request, seen),
     repairContainer: (request) => of(request.segment).repairContainer(request),
+    // Open vSwitch has none of these tables: of its segments the bridges' find nothing, and do nothing.
+    observeRemotes: (segment) => bridge.observeRemotes(segment),
+    holdRemotes: (segment, endpoints) => bridge.holdRemotes(segment, endpoints),
+    restoreRemotes: (segment, endpoints) => bridge.restoreRemotes(segment, endpoints),
+    dropRemotes: (segment, endpoints) => bridge.dropRemotes(segment, endpoints),
   };
 }
 

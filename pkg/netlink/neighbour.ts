@@ -109,22 +109,18 @@ export function getVxlanFdb(index: number, mac: Mac): NetlinkRequest {
   return { type: rtmGetNeigh, flags: 0, payload, what: `read FDB entry ${mac} of a VXLAN device` };
 }
 
-function floodEntry(index: number, vtep: Address): Uint8Array {
-  return Buffer.concat([
-    neighbourHeader({ index, state: statePermanent | stateNoArp, flags: flagSelf }),
-    attribute(nda.linkAddress, macBytes(floodMac)),
-    attribute(nda.dst, addressBytes(vtep)),
-  ]);
+function floodEntry(index: number, vtep: Address, other: VxlanDestination['other']): Uint8Array {
+  return Buffer.concat([neighbourHeader({ index, state: statePermanent | stateNoArp, flags: flagSelf }), ...destinationAttributes({ mac: floodMac, vtep, ...(other === undefined ? {} : { other }) })]);
 }
 
-/** Equivalent to: `bridge fdb append 00:00:00:00:00:00 dev VXLAN dst VTEP`; no error where it is on the flood list already. */
-export function appendFlood(index: number, vtep: Address): NetlinkRequest {
-  return { type: rtmNewNeigh, flags: createAppend, payload: floodEntry(index, vtep), what: `add VTEP ${formatAddress(vtep)} to the flood list` };
+/** Equivalent to: `bridge fdb append 00:00:00:00:00:00 dev VXLAN dst VTEP [port PORT vni VNI]`; no error where it is on the flood list already. */
+export function appendFlood(index: number, vtep: Address, other?: VxlanDestination['other']): NetlinkRequest {
+  return { type: rtmNewNeigh, flags: createAppend, payload: floodEntry(index, vtep, other), what: `add VTEP ${formatAddress(vtep)} to the flood list` };
 }
 
-/** Equivalent to: `bridge fdb del 00:00:00:00:00:00 dev VXLAN dst VTEP`; ENOENT only where the flood list is empty. */
-export function delFlood(index: number, vtep: Address): NetlinkRequest {
-  return { type: rtmDelNeigh, flags: 0, payload: floodEntry(index, vtep), what: `take VTEP ${formatAddress(vtep)} off the flood list` };
+/** Equivalent to: `bridge fdb del 00:00:00:00:00:00 dev VXLAN dst VTEP [port PORT vni VNI]`; ENOENT only where the flood list is empty. */
+export function delFlood(index: number, vtep: Address, other?: VxlanDestination['other']): NetlinkRequest {
+  return { type: rtmDelNeigh, flags: 0, payload: floodEntry(index, vtep, other), what: `take VTEP ${formatAddress(vtep)} off the flood list` };
 }
 
 /** Equivalent to: `bridge fdb show [brport LINK]`. A dump; without an index, of all bridges and VXLAN devices. */

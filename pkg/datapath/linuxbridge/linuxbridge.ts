@@ -9,13 +9,16 @@
  * Growth on a node: links 2 per tenant + 1 per attachment; FDB 1 entry per attachment + 1 per tenant and peer; nft elements
  * 2–5 per attachment and 1 + peers per tenant; rules none.
  *
- * The VXLAN device learns (the static control plane distributes no MACs) and its MTU is the underlay's, above the
+ * A segment with a control plane has two links more, for when its entries are gone: see spare.ts; and for each address of an attachment a
+ * neighbour of the bridge: see local-neighbours.ts.
+ *
+ * The VXLAN device learns (the static control plane distributes no MACs, and one that does is slower than the frames of an endpoint that has moved) and its MTU is the underlay's, above the
  * containers': at or above it the kernel answers a packet that is too big, below it the bridge drops it without a word.
  */
 import { decodeLink, listLinks } from '../../netlink/link.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import { getTable } from '../../nftables/nftables.ts';
-import type { Datapath } from '../datapath.ts';
+import type { NodeDatapath } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
@@ -23,15 +26,17 @@ import { trimGuard } from '../guard/guard.ts';
 import { mendGuard } from '../guard/guard-mending.ts';
 import { GuardQueue } from '../guard/guard-queue.ts';
 import { attachPortAside, containersMax, detachPort, detachPortSoon, refreshPortGuard } from './port.ts';
+import { linuxBridgeRemotes } from './remotes.ts';
 import { linuxBridgeRepair } from './repair.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from '../guard/guard-rules.ts';
 
 /** The datapath over a kernel. The caller closes the kernel. */
-export function linuxBridgeDatapath(kernel: Kernel): Datapath {
+export function linuxBridgeDatapath(kernel: Kernel): NodeDatapath {
   const guard = new GuardQueue(kernel);
   return {
     ...linuxBridgeRepair(kernel),
+    ...linuxBridgeRemotes(kernel),
     portsMaxOf: () => containersMax,
     attach: (request) => attachPortAside(kernel, guard, request),
     prepareRemoval: () => Promise.resolve(),

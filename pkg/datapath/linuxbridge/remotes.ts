@@ -11,6 +11,7 @@ import { findLinks } from '../find-links.ts';
 import type { Kernel } from '../kernel.ts';
 import type { RemoteTables, SeenRemotes } from '../remotes.ts';
 import { asSegmentLinks, linksOf, type SpareLinks } from './segment-links.ts';
+import { realDestination } from './spare.ts';
 
 interface Tables {
   readonly route: Netlink;
@@ -67,9 +68,8 @@ function asEndpoints(entries: readonly FdbEntry[], neighbours: readonly Neighbou
   return entries.flatMap(({ mac, vtep }) => (vtep === undefined ? [] : [{ mac, vtep, addresses: (addresses.get(mac) ?? []).map(({ address }) => address) }]));
 }
 
-/** Where the spare tunnel sends a MAC: its own port and VNI are nobody's. */
-function heldAt({ vtepPort, vni }: Segment, { mac, vtep }: RemoteEndpoint): VxlanDestination {
-  return { mac, vtep, other: { port: vtepPort, vni } };
+function heldAt(segment: Segment, { mac, vtep }: RemoteEndpoint): VxlanDestination {
+  return { mac, vtep, other: realDestination(segment) };
 }
 
 function hold({ route, segment, spare: { tunnel } }: Tables, endpoints: readonly RemoteEndpoint[]): void {

@@ -2,7 +2,7 @@
 import { formatAddress } from '../../netaddr/netaddr.ts';
 import type { BridgeOptions, BridgePortOptions } from '../../netlink/bridge-options.ts';
 import type { Link } from '../../netlink/link.ts';
-import { appendFlood, delFlood, delPortFdb, delVxlanFdb, floodMac } from '../../netlink/neighbour.ts';
+import { appendFlood, delFlood, delPortFdb, delVxlanFdb, floodMac, type VxlanDestination } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
@@ -15,6 +15,7 @@ import type { Observation } from '../observation.ts';
 import { changed, differing, linkLocalFaults, portOptionFaults, strayEntries } from '../link-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
 import { remade, spareLinkFaults, spareSettingFaults, type SegmentFault } from './spare-faults.ts';
+import { realDestination } from './spare.ts';
 import { misfitOf, type TunnelSettings } from './tunnel-settings.ts';
 
 /** Kernel defaults but for what weft sets; somebody may have changed them. */
@@ -22,8 +23,12 @@ const bridgeOptions: BridgeOptions = { stp: false, multicastSnooping: false };
 const tunnelPortOptions: BridgePortOptions = {
   hairpin: false, learning: true, unicastFlood: true, proxyArp: false, multicastFlood: true, broadcastFlood: true, neighbourSuppression: false, isolated: false, locked: false,
 };
-/** With a control plane, what it does not know goes to the spare tunnel, and nothing from one to the other: see spare.ts. */
-const spareTunnelPortOptions: BridgePortOptions = { ...tunnelPortOptions, unicastFlood: false, neighbourSuppression: true, isolated: true };
+/**
+ * With a control plane, what it does not know goes to the spare tunnel, and nothing from one to the other: see spare.ts. The bridge does not
+ * learn there. zebra takes an endpoint out of the bridge and then out of the VXLAN device, and a frame that arrived in between would
+ * lead to a VXLAN device that knows nothing of it (12 of 60,000 pings were lost in 1200 such removals).
+ */
+const spareTunnelPortOptions: BridgePortOptions = { ...tunnelPortOptions, unicastFlood: false, learning: false, neighbourSuppression: true, isolated: true };
 
 /** The options of a segment's VXLAN device as a bridge's port. */
 export function tunnelPortOptionsOf(segment: Segment): BridgePortOptions {
@@ -38,8 +43,9 @@ export function segmentFaults(segment: Segment, seen: Observation): SegmentFault
   const faults = linkFaults(segment, links);
   if (faults.length > 0) return faults;
   return [
-    ...settingFaults(segment, links), ...(links.spare === undefined ? [] : spareSettingFaults(segment, links.spare, seen)),
-    ...floodFaults(segment, links.vxlan, seen), ...strayFaults(links, seen), ...gatewayFaults(segment, links.bridge, seen),
+    ...settingFaults(segment, links), ...floodFaults(segment, links.vxlan, seen),
+    ...(links.spare === undefined ? [] : [...spareSettingFaults(segment, links.spare, seen), ...floodFaults(segment, links.spare.tunnel, seen, realDestination(segment))]),
+    ...strayFaults(links, seen), ...gatewayFaults(segment, links.bridge, seen),
   ];
 }
 
@@ -97,16 +103,16 @@ function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): Segme
   return faults;
 }
 
-function floodFaults(segment: Segment, vxlan: Link, seen: Observation): SegmentFault[] {
-  const present = new Map(seen.fdbOf(vxlan.index).flatMap(({ mac, vtep }) => (mac === floodMac && vtep !== undefined ? [[formatAddress(vtep), vtep] as const] : [])));
+function floodFaults(segment: Segment, device: Link, seen: Observation, other?: VxlanDestination['other']): SegmentFault[] {
+  const present = new Map(seen.fdbOf(device.index).flatMap(({ mac, vtep }) => (mac === floodMac && vtep !== undefined ? [[formatAddress(vtep), vtep] as const] : [])));
   const wanted = new Set(segment.peers.map(formatAddress));
   const missing = segment.peers.filter((peer) => !present.has(formatAddress(peer))).map((peer): SegmentFault => ({
-    what: `the flood list of ${vxlan.name} lacks the peer ${formatAddress(peer)}`,
-    remedy: { done: 'added', apply: ({ route }) => requestTolerating(route, [appendFlood(vxlan.index, peer)], 'EEXIST') },
+    what: `the flood list of ${device.name} lacks the peer ${formatAddress(peer)}`,
+    remedy: { done: 'added', apply: ({ route }) => requestTolerating(route, [appendFlood(device.index, peer, other)], 'EEXIST') },
   }));
   const strays = [...present].filter(([text]) => !wanted.has(text)).map(([text, vtep]): SegmentFault => minor({
-    what: `the flood list of ${vxlan.name} has ${text}, which is no peer`,
-    remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [delFlood(vxlan.index, vtep)], 'ENOENT') },
+    what: `the flood list of ${device.name} has ${text}, which is no peer`,
+    remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [delFlood(device.index, vtep, other)], 'ENOENT') },
   }));
   return [...missing, ...strays];
 }

@@ -1,7 +1,5 @@
 /** A tenant's bridge and VXLAN device: made with its first attachment on the node, removed with its last. */
-import { addressesEqual, type Address } from '../../netaddr/netaddr.ts';
 import { addBridge, addVxlan, decodeLink, delLink, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
-import { appendFlood, decodeFdb, delFlood, floodMac, listFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { NetlinkMessage } from '../../netlink/codec.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
@@ -19,6 +17,7 @@ import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, portElements, segmentElements } from '../guard/guard-elements.ts';
+import { setFloodList } from './flood-list.ts';
 import { neighbourSettings } from './local-neighbours.ts';
 import { requireKind } from './require-kind.ts';
 import { linkFaults, tunnelPortOptionsOf, vxlanSettings } from './segment-faults.ts';
@@ -108,14 +107,6 @@ function portTaken(segment: Segment): WeftError {
   return new WeftError('foreignObject', `Cannot make the VXLAN device of tenant ${segment.tenant}: another device of this node has VNI ${segment.vni} on UDP port ${segment.vtepPort}`, {
     details: 'choose another vni, or remove the other device: ip -d link show type vxlan',
   });
-}
-
-/** Makes the flood list just these VTEPs. */
-export function setFloodList(route: Netlink, index: number, peers: readonly Address[]): void {
-  const present = route.dump(listFdb(index)).map(decodeFdb).filter((entry) => entry?.mac === floodMac && entry.index === index).map((entry) => entry?.vtep).filter((vtep) => vtep !== undefined);
-  const isIn = (list: readonly Address[], address: Address): boolean => list.some((other) => addressesEqual(other, address));
-  requestTolerating(route, peers.filter((peer) => !isIn(present, peer)).map((peer) => appendFlood(index, peer)), 'EEXIST');
-  requestTolerating(route, present.filter((vtep) => !isIn(peers, vtep)).map((vtep) => delFlood(index, vtep)), 'ENOENT');
 }
 
 /** Brings a segment that is in place in line with changed peers or gateway. */

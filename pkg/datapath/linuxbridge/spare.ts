@@ -3,7 +3,8 @@
  *
  *     weft-br<VNI> ── weft-sf<VNI> (ifb) ─ filter: redirect ─> weft-sp<VNI> (VXLAN) ══ to the other VTEPs' real port and VNI
  *
- * The port takes unknown unicast and nothing else. It and weft-vx<VNI> are isolated from each other: what came out of the tunnel never goes
+ * The port takes unknown unicast and nothing else. What the tunnel does not hold either, an endpoint that is so new that BGP has not yet told of
+ * it, it sends to all VTEPs, as the bridge does without a control plane. It and weft-vx<VNI> are isolated from each other: what came out of the tunnel never goes
  * back into it, where two nodes that remember a moved endpoint at each other's would send its frames round for ever.
  *
  * The tunnel only sends. It is in no bridge, so that zebra takes no notice of it (zebra_vxlan_if.c wants a bridge), and has no addresses; what is
@@ -12,6 +13,7 @@
 import { WeftError } from '../../errors/weft-error.ts';
 import type { BridgePortOptions } from '../../netlink/bridge-options.ts';
 import { addIfb, addVxlan, delLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
+import type { VxlanDestination } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import { addClsact, addRedirect, decodeRedirect, delClsact, listFilters } from '../../netlink/qdisc.ts';
@@ -19,6 +21,7 @@ import type { Segment } from '../../overlay/model.ts';
 import { segmentAlias, spareName, sparePortName } from '../../overlay/names.ts';
 import { sparePort, spareVni } from '../../overlay/spare.ts';
 import { findLinks } from '../find-links.ts';
+import { setFloodList } from './flood-list.ts';
 import { requireKind } from './require-kind.ts';
 import type { SpareLinks } from './segment-links.ts';
 import { misfitOf, type TunnelSettings } from './tunnel-settings.ts';
@@ -33,6 +36,11 @@ export function spareSettings({ vni, vtepAddress }: Segment): TunnelSettings {
   return { vni: spareVni(vni), port: sparePort, local: vtepAddress };
 }
 
+/** Where the spare tunnel's entries lead: its own port and VNI are nobody's. */
+export function realDestination({ vtepPort, vni }: Segment): NonNullable<VxlanDestination['other']> {
+  return { port: vtepPort, vni };
+}
+
 /**
  * Makes what is missing of the spare tunnel and replaces what does not fit; the guard must be there already. The port is up last.
  * @throws WeftError foreignObject, kernelRefused
@@ -41,6 +49,7 @@ export function makeSpare(route: Netlink, segment: Segment, bridge: Link): Spare
   const tunnel = makeTunnel(route, segment);
   const port = makePort(route, segment, bridge);
   redirect(route, port.index, tunnel.index);
+  setFloodList(route, tunnel.index, segment.peers, realDestination(segment));
   route.request([setLink(tunnel.name, { isUp: true }), setLink(port.name, { isUp: true })]);
   return { tunnel: { ...tunnel, isUp: true }, port: { ...port, isUp: true, master: bridge.index } };
 }
