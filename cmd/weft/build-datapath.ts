@@ -1,7 +1,7 @@
 /** The node's datapaths put together, and what is known of them without opening any. */
 import { readFileSync } from 'node:fs';
 import { datapathsAsOne, LazyDatapath } from '../../pkg/datapath/datapaths.ts';
-import type { Datapath } from '../../pkg/datapath/datapath.ts';
+import type { NodeDatapath } from '../../pkg/datapath/datapath.ts';
 import type { Kernel } from '../../pkg/datapath/kernel.ts';
 import { linuxBridgeDatapath } from '../../pkg/datapath/linuxbridge/linuxbridge.ts';
 import { containersMax } from '../../pkg/datapath/linuxbridge/port.ts';
@@ -12,7 +12,7 @@ import type { Segment } from '../../pkg/overlay/model.ts';
 import type { Places } from './places.ts';
 
 /** Both datapaths; nobody connects to the switch before a tenant needs it. */
-export function buildDatapath(kernel: Kernel, { ovs, isConfigured }: NodeSwitch): Datapath {
+export function buildDatapath(kernel: Kernel, { ovs, isConfigured }: NodeSwitch): NodeDatapath {
   return datapathsAsOne({ bridge: linuxBridgeDatapath(kernel), ovs: new LazyDatapath(() => ovsDatapath(kernel, ovs), isConfigured) });
 }
 

@@ -7,6 +7,7 @@ import { createEngine } from '../../pkg/attachment/engine.ts';
 import { processExecutor } from '../../pkg/cni/delegate-executor.ts';
 import type { CniPlugin } from '../../pkg/cni/dispatch.ts';
 import { emptyNodeConf, type NodeConf } from '../../pkg/config/node-model.ts';
+import type { NodeDatapath } from '../../pkg/datapath/datapath.ts';
 import { openKernel, type OpenKernel } from '../../pkg/datapath/kernel.ts';
 import { findUnderlay } from '../../pkg/datapath/underlay.ts';
 import { WeftError } from '../../pkg/errors/weft-error.ts';
@@ -22,11 +23,16 @@ export async function buildEngine(places: Places): Promise<CniPlugin> {
   return createEngine(buildParts(places, { kernel: openKernelIn(places), ovs, nodeConf: () => readNodeConf(places), warn }));
 }
 
+/** The engine's parts, with all that the node's datapath can do. */
+export interface NodeParts extends EngineParts {
+  readonly datapath: NodeDatapath;
+}
+
 /** What differs between a process that answers one call and a daemon. */
-export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay' | 'background'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'company'> & { readonly ovs: NodeSwitch };
+export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay' | 'background' | 'findDeafness'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'company'> & { readonly ovs: NodeSwitch };
 
 /** The engine's parts. */
-export function buildParts(places: Places, { kernel, ovs, underlay, nodeConf, warn: say, background, ...ledgerOptions }: Surroundings): EngineParts {
+export function buildParts(places: Places, { kernel, ovs, underlay, nodeConf, warn: say, background, findDeafness, ...ledgerOptions }: Surroundings): NodeParts {
   let ledger: Ledger | undefined;
   return {
     kernel,
@@ -38,6 +44,7 @@ export function buildParts(places: Places, { kernel, ovs, underlay, nodeConf, wa
     worker: currentWorker(),
     claims: new Claims(),
     ...(background === undefined ? {} : { background }),
+    ...(findDeafness === undefined ? {} : { findDeafness }),
     pendingDirectories: [places.stateDirectory, places.runDirectory],
     now: Date.now,
     warn: say,

@@ -4,6 +4,7 @@ import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
 import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
 import { outputOption } from './output.ts';
+import { evpnExamples, showEvpn } from './evpn.ts';
 import { showStatus, statusExamples } from './status.ts';
 import { showTenants, tenantsExamples } from './tenants.ts';
 import { version } from './version.ts';
@@ -54,6 +55,12 @@ function addReports(program: Command): void {
     .addOption(outputOption())
     .addHelpText('after', tenantsExamples)
     .action(showTenants);
+  program
+    .command('evpn')
+    .description('what BGP EVPN advertises and receives, and where BGP, ledger and kernel disagree')
+    .addOption(outputOption())
+    .addHelpText('after', evpnExamples)
+    .action(showEvpn);
 }
 
 /** Commander has said what is wrong. Help and version that were asked for are no mistakes. */

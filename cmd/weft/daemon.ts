@@ -2,7 +2,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Background } from '../../pkg/attachment/background.ts';
-import type { EngineParts } from '../../pkg/attachment/engine-parts.ts';
 import { createEngine } from '../../pkg/attachment/engine.ts';
 import type { Caller } from '../../pkg/attachment/remove.ts';
 import { CallLog } from '../../pkg/daemon/call-log.ts';
@@ -18,16 +17,17 @@ import { findUnderlay } from '../../pkg/datapath/underlay.ts';
 import { UnderlayMemory } from '../../pkg/datapath/underlay-memory.ts';
 import { LinkReaper } from '../../pkg/datapath/link-reaper.ts';
 import { describeError, isWeftError } from '../../pkg/errors/weft-error.ts';
+import { Evpn } from '../../pkg/evpn/evpn.ts';
 import type { Ledger } from '../../pkg/ledger/ledger.ts';
 import type { Log, LogLevel } from '../../pkg/log/log.ts';
 import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
 import { everything } from '../../pkg/reconcile/scope.ts';
-import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
+import type { DaemonStatus, ReconcilerStatus } from '../../pkg/report/daemon-status.ts';
 import { companyOf } from '../../pkg/sys/company.ts';
 import { notifyServiceManager } from '../../pkg/sys/notify.ts';
-import { buildParts, openKernelIn, readNodeConf } from './build-engine.ts';
+import { buildParts, openKernelIn, readNodeConf, type NodeParts } from './build-engine.ts';
 import { openLog } from './log-writer.ts';
 import { findPlaces, type Places } from './places.ts';
 import { timedKernel, timedLedger } from './timed-parts.ts';
@@ -72,11 +72,12 @@ class Daemon {
   #isStopping = false;
   #hasFailed = false;
   #conf?: LiveNodeConf;
-  #parts?: EngineParts;
+  #parts?: NodeParts;
   #switch?: OvsSwitch;
   #server?: DaemonServer;
   #monitor?: KernelMonitor;
   #reconciler?: Reconciler;
+  #evpn?: Evpn;
 
   constructor(places: Places, log: Log, clock: StepClock | undefined) {
     this.#places = places;
@@ -88,7 +89,7 @@ class Daemon {
 
   async start(): Promise<void> {
     const { configPath, runDirectory } = this.#places;
-    const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#reconciler?.look(everything) });
+    const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#followConf() });
     const ovs = this.#openSwitch(conf);
     const kernel = openKernelIn(this.#places, { removal: this.#reaper, company: this.#company });
     const underlay = new UnderlayMemory((settings, family) => findUnderlay(kernel.route, settings, family));
@@ -102,6 +103,7 @@ class Daemon {
       engine: parts, log: this.#log, caller: reconcilerCaller, own: { route: kernel.route.portId, netfilter: kernel.netfilter.portId },
       exclusively: (containerId, work) => calls.exclusively(containerId, work),
     });
+    this.#evpn = new Evpn({ engine: parts, remotes: parts.datapath, log: this.#log, nameOf: (index) => this.#reconciler?.nameOf(index) });
     this.#monitor = openKernelMonitor({
       onEvents: (events) => {
         underlay.noteEvents(events);
@@ -110,6 +112,7 @@ class Daemon {
       onOverrun: () => {
         underlay.forget();
         this.#reconciler?.noteOverrun();
+        this.#evpn?.noteOverrun();
       },
       onFailure: (error) => this.#fail(error),
     });
@@ -117,7 +120,13 @@ class Daemon {
     await this.#serve(calls, join(runDirectory, 'weft.sock'));
     if (this.#isStopping) return;
     conf.watch();
+    void this.#evpn.follow(conf.current);
     await this.#reconciler.start();
+  }
+
+  #followConf(): void {
+    this.#reconciler?.look(everything);
+    if (this.#conf !== undefined) void this.#evpn?.follow(this.#conf.current);
   }
 
   /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
@@ -131,12 +140,13 @@ class Daemon {
     return ovs;
   }
 
-  #buildParts({ conf, kernel, ovs, underlay }: { readonly conf: LiveNodeConf; readonly kernel: OpenKernel; readonly ovs: OvsSwitch; readonly underlay: UnderlayMemory }): EngineParts {
+  #buildParts({ conf, kernel, ovs, underlay }: { readonly conf: LiveNodeConf; readonly kernel: OpenKernel; readonly ovs: OvsSwitch; readonly underlay: UnderlayMemory }): NodeParts {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs: { ovs, isConfigured: conf.current.ovs !== undefined }, nodeConf: () => Promise.resolve(conf.current),
       underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
+      findDeafness: () => this.#evpn?.obstacle,
     });
     if (clock === undefined) return parts;
     let timed: Ledger | undefined;
@@ -168,6 +178,7 @@ class Daemon {
       if (protocol === 'route' && nsid === undefined && isLinkGone(message)) this.#reaper.noteGone(linkIndexOf(message));
     }
     this.#reconciler?.noteEvents(events);
+    this.#evpn?.noteEvents(events);
   }
 
   #listenToSignals(): void {
@@ -191,7 +202,7 @@ class Daemon {
     this.#log.info({ callsInFlight: this.#callLog.inFlight }, isReplaced ? 'another daemon takes over' : 'the daemon stops');
     this.#conf?.close();
     const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
-    await this.#reconciler?.stop();
+    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop()]);
     await this.#background.idle();
     this.#end(left > 0 || this.#hasFailed ? 1 : 0);
     this.#log.info({ callsLeft: left }, 'the daemon has stopped');
@@ -221,7 +232,7 @@ class Daemon {
       ...(conf?.fault === undefined ? {} : { configError: conf.fault }),
       callsInFlight: this.#callLog.inFlight,
       calls: this.#callLog.counts,
-      reconciler: this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] },
+      reconciler: withFaults(this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] }, this.#evpn?.faults ?? []),
       memoryBytes: process.memoryUsage.rss(),
     };
   }
@@ -230,6 +241,11 @@ class Daemon {
     const failure = notifyServiceManager(lines, process.env['NOTIFY_SOCKET']);
     if (failure !== undefined) this.#log.warn({}, failure);
   }
+}
+
+/** What the control plane cannot put right either. */
+function withFaults(status: ReconcilerStatus, faults: readonly string[]): ReconcilerStatus {
+  return { ...status, openFaults: [...status.openFaults, ...faults] };
 }
 
 function reconcilerCaller(): Caller {

@@ -21,6 +21,9 @@ export interface Announced {
   readonly endpoints: readonly RemoteEndpoint[];
 }
 
+/** When nothing can be heard. */
+export const unheard: Announced = { isHearing: false, vteps: [], endpoints: [] };
+
 /** What the node should have of the tenant's other nodes. */
 export interface Retained {
   /** In the order of their text: the same set is the same list. */
@@ -32,7 +35,10 @@ export interface Retained {
   readonly dueMs?: number;
 }
 
+/** What is kept, and how long. */
 export interface RetentionOptions {
+  /** Whether the MAC is an endpoint's of this node: it is kept of no other. */
+  readonly isLocal: (mac: Mac) => boolean;
   /** How long what a lost VTEP had announced is kept, milliseconds. */
   readonly retainMs: number;
   /** How long an endpoint that was withdrawn is kept. */
@@ -47,13 +53,11 @@ interface Known<T> {
 
 /** The memory of one tenant. */
 export class Retention {
-  readonly #options: RetentionOptions;
   readonly #vteps = new Map<string, Known<Address>>();
   readonly #endpoints = new Map<Mac, Known<RemoteEndpoint>>();
 
   /** @param present what the node has, from before the daemon's start */
-  constructor(options: RetentionOptions, present: Pick<Retained, 'vteps' | 'endpoints'>) {
-    this.#options = options;
+  constructor(present: Pick<Retained, 'vteps' | 'endpoints'>) {
     for (const vtep of present.vteps) this.#vteps.set(formatAddress(vtep), { value: vtep, missingAt: undefined });
     for (const endpoint of present.endpoints) this.#endpoints.set(endpoint.mac, { value: endpoint, missingAt: undefined });
   }
@@ -62,10 +66,8 @@ export class Retention {
    * Takes in what is announced now.
    *
    * @param now milliseconds of a clock that never goes back
-   * @param isLocal whether the MAC is an endpoint's of this node: it is kept of no other
    */
-  look(now: number, announced: Announced, isLocal: (mac: Mac) => boolean): Retained {
-    const { retainMs, withdrawMs } = this.#options;
+  look(now: number, announced: Announced, { retainMs, withdrawMs, isLocal }: RetentionOptions): Retained {
     for (const vtep of announced.vteps) this.#vteps.set(formatAddress(vtep), { value: vtep, missingAt: undefined });
     for (const endpoint of announced.endpoints) this.#endpoints.set(endpoint.mac, { value: endpoint, missingAt: undefined });
     const heard = new Set(announced.vteps.map(formatAddress));

@@ -82,8 +82,8 @@ export function decodeSessions(summary: string, neighbors: string): readonly Bgp
  * Every path of the routes of types 2 and 3; other types are left out.
  * @throws FrrError garbled
  */
-export function decodeRoutes(text: string): readonly EvpnRoute[] {
-  const tables = JsonField.parse(tableCommands.routes, text)?.entries() ?? [];
+export function decodeRoutes(text: string, command: string = tableCommands.routes): readonly EvpnRoute[] {
+  const tables = JsonField.parse(command, text)?.entries() ?? [];
   // Beside the tables, one for each route distinguisher, and beside the routes in them stand counts and names.
   return tables.filter(([, table]) => table.isObject).flatMap(([rd, table]) =>
     table.entries().filter(([, route]) => route.isObject).flatMap(([, route]) => decodeRoute(rd, route)),

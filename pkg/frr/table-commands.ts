@@ -5,6 +5,7 @@ export const tableCommands = {
   summary: 'show bgp l2vpn evpn summary json',
   neighbors: 'show bgp neighbors json',
   routes: 'show bgp l2vpn evpn route detail json',
+  vtepRoutes: 'show bgp l2vpn evpn route detail type multicast json',
   vnis: 'show evpn vni detail json',
   macs: 'show evpn mac vni all json',
   neighbours: 'show evpn arp-cache vni all json',

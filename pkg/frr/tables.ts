@@ -15,6 +15,11 @@ export async function readRoutes(bgpd: Vty, options: AskOptions): Promise<readon
   return decodeRoutes(await ask(bgpd, tableCommands.routes, options));
 }
 
+/** The EVPN routes of type 3, one for each VNI of each VTEP. @throws FrrError as Vty.ask() does, garbled */
+export async function readVtepRoutes(bgpd: Vty, options: AskOptions): Promise<readonly EvpnRoute[]> {
+  return decodeRoutes(await ask(bgpd, tableCommands.vtepRoutes, options), tableCommands.vtepRoutes);
+}
+
 /** The VNIs that zebra has found in the kernel; none while bgpd does not ask for them. @throws FrrError as Vty.ask() does, garbled */
 export async function readVnis(zebra: Vty, options: AskOptions): Promise<readonly ZebraVni[]> {
   return decodeVnis(await ask(zebra, tableCommands.vnis, options));

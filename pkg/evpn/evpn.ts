@@ -1,0 +1,97 @@
+/** BGP EVPN for a node: as long as the configuration asks for it, FRR is listened to and the tables of remote endpoints are kept. */
+import { isDeepStrictEqual } from 'node:util';
+import type { EngineParts } from '../attachment/engine-parts.ts';
+import type { EvpnConf } from '../config/control-plane.ts';
+import type { NodeConf } from '../config/node-model.ts';
+import type { RemoteTables } from '../datapath/remotes.ts';
+import type { Log } from '../log/log.ts';
+import type { Vni } from '../netaddr/netaddr.ts';
+import type { KernelEvent } from '../netlink/monitor.ts';
+import { isSegmentName, vxlanPrefix } from '../overlay/names.ts';
+import { Keeper } from './keeper.ts';
+import { Listener } from './listener.ts';
+import { unheard } from './retention.ts';
+
+/** What it works with. */
+export interface EvpnParts {
+  readonly engine: EngineParts;
+  readonly remotes: RemoteTables;
+  readonly log: Log;
+  /** The name of one of weft's links, by its index; undefined where that is not known. */
+  readonly nameOf: (index: number) => string | undefined;
+}
+
+/** How long an endpoint is kept that its VTEP no longer announces, although others are. Long enough for a session that has come back to tell all it knows. */
+const withdrawMs = 5000;
+
+// include/uapi/linux/rtnetlink.h, include/linux/socket.h
+const rtm = { newNeighbour: 28, delNeighbour: 29 } as const;
+const afBridge = 7;
+
+/** One for a daemon; it does nothing while the configuration has another control plane. */
+export class Evpn {
+  readonly #parts: EvpnParts;
+  readonly #keeper: Keeper;
+  #conf: EvpnConf | undefined;
+  #vtep: NodeConf['vtep'];
+  #listener: Listener | undefined;
+
+  constructor(parts: EvpnParts) {
+    const { engine, remotes, log } = parts;
+    this.#parts = parts;
+    this.#keeper = new Keeper({
+      engine, remotes, log,
+      ear: { listen: (vnis) => this.#listener?.listen(vnis) ?? Promise.resolve(vnis.map(() => unheard)) },
+      retention: () => ({ retainMs: (this.#conf?.retainSeconds ?? 0) * 1000, withdrawMs }),
+    });
+  }
+
+  /** Does what the configuration says from now on. */
+  async follow({ controlPlane, vtep }: NodeConf): Promise<void> {
+    const conf = controlPlane?.type === 'evpn' ? controlPlane : undefined;
+    if (isDeepStrictEqual([conf, vtep], [this.#conf, this.#vtep])) return;
+    const before = this.#listener;
+    const isSame = conf !== undefined && this.#conf !== undefined && conf.runDirectory === this.#conf.runDirectory;
+    [this.#conf, this.#vtep, this.#listener] = [conf, vtep, undefined];
+    // What stays is changed line by line: no session ends that the new configuration has as well.
+    if (isSame && conf.managed) before?.close();
+    else await before?.resign();
+    if (conf !== undefined) this.#listener = new Listener({ conf, vtep: () => this.#parts.engine.underlay(vtep ?? {}, 4).vtepAddress, log: this.#parts.log, onChange: () => this.#keeper.lookAtAll() });
+    this.#keeper.lookAtAll();
+  }
+
+  /** What the kernel says has changed: FRR writes into it what it hears. */
+  noteEvents(events: readonly KernelEvent[]): void {
+    if (this.#listener === undefined) return;
+    const vnis = new Set<Vni>();
+    for (const { protocol, nsid, message: { type, payload } } of events) {
+      if (protocol !== 'route' || nsid !== undefined || (type !== rtm.newNeighbour && type !== rtm.delNeighbour) || payload[0] !== afBridge) continue;
+      const name = this.#parts.nameOf(payload.readInt32LE(4));
+      // A link that has just been made is not known by name yet.
+      if (name === undefined) return this.#keeper.lookAtAll();
+      if (isSegmentName(name, vxlanPrefix)) vnis.add(Number(name.slice(vxlanPrefix.length)) as Vni);
+    }
+    this.#keeper.look(vnis);
+  }
+
+  /** Events were lost. */
+  noteOverrun(): void {
+    if (this.#listener !== undefined) this.#keeper.lookAtAll();
+  }
+
+  /** What is wrong, in words. */
+  get faults(): readonly string[] {
+    return [...(this.#listener?.faults ?? []), ...this.#keeper.remarks];
+  }
+
+  /** What keeps the node from hearing of any other, in words. */
+  get obstacle(): string | undefined {
+    return this.#listener?.obstacle;
+  }
+
+  /** Ends it. What FRR was told, and what was kept, stays as it is: the containers go on. */
+  async stop(): Promise<void> {
+    this.#listener?.close();
+    await this.#keeper.stop();
+  }
+}

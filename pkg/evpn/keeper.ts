@@ -1,0 +1,181 @@
+/**
+ * Keeps a node's tables of remote endpoints: what FRR writes into the kernel is held a second time, what it takes away without need is put back,
+ * and the VTEPs that BGP tells of become the tenant's peers.
+ *
+ * The kernel's events say when to look: FRR has no way to tell of a change but to make it. While something is missed, or nothing can be
+ * heard, time counts as well.
+ */
+import { changeSegment } from '../attachment/change-segment.ts';
+import type { EngineParts } from '../attachment/engine-parts.ts';
+import type { RemoteTables, SeenRemotes } from '../datapath/remotes.ts';
+import { describeError } from '../errors/weft-error.ts';
+import type { Log } from '../log/log.ts';
+import { formatAddress, type Mac, type Vni } from '../netaddr/netaddr.ts';
+import type { Segment } from '../overlay/model.ts';
+import { startTimer } from '../sys/timer.ts';
+import { planRemotes, type RemotePlan } from './remote-plan.ts';
+import { Retention, unheard, type Announced, type Retained, type RetentionOptions } from './retention.ts';
+
+/** What BGP says, as far as it can be heard. */
+export interface Ear {
+  /** Of these tenants, in the same order. Never rejects: then nothing can be heard. */
+  listen(vnis: readonly Vni[]): Promise<readonly Announced[]>;
+}
+
+/** What a keeper works with. */
+export interface KeeperParts {
+  readonly engine: EngineParts;
+  readonly remotes: RemoteTables;
+  readonly ear: Ear;
+  readonly log: Log;
+  /** As the configuration has it now. */
+  readonly retention: () => Omit<RetentionOptions, 'isLocal'>;
+}
+
+/** From the first event to the look: FRR writes an endpoint's entries one after the other. */
+const gatherMs = 10;
+/** A look reads all of the tenant's tables. Of many thousands of endpoints that takes a while, and calls have more right to the time. */
+const restFactor = 10;
+const gatherMsMax = 1000;
+/** While nothing can be heard, and after a failure. */
+const againMs = 1000;
+
+/** Looks at tenants, one round at a time. */
+export class Keeper {
+  readonly #parts: KeeperParts;
+  readonly #tenants = new Map<Vni, Retention>();
+  readonly #lost = new Map<Vni, string>();
+  #due = new Set<Vni>();
+  #running: Promise<void> | undefined;
+  #gather: (() => void) | undefined;
+  #gatherMs = gatherMs;
+  readonly #timers = new Map<Vni, () => void>();
+  #isStopped = false;
+
+  constructor(parts: KeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** VTEPs that are kept although BGP tells of them no longer, in words. */
+  get remarks(): readonly string[] {
+    return [...this.#lost.values()];
+  }
+
+  /** Asks for a look at these tenants. */
+  look(vnis: Iterable<Vni>): void {
+    if (this.#isStopped) return;
+    for (const vni of vnis) this.#due.add(vni);
+    if (this.#due.size > 0 && this.#running === undefined) this.#gather ??= startTimer(this.#gatherMs, () => this.#start());
+  }
+
+  /** Asks for a look at every tenant of the node that BGP is to tell of. */
+  lookAtAll(): void {
+    this.look([...this.#segments().map(({ vni }) => vni), ...this.#tenants.keys()]);
+  }
+
+  /** Begins no further look, and waits for the one that is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#gather?.();
+    for (const cancel of this.#timers.values()) cancel();
+    await this.#running;
+  }
+
+  #segments(): Segment[] {
+    return this.#parts.engine.ledger().read((tx) => tx.listSegments().map((entry) => entry.segment).filter(({ controlPlane }) => controlPlane === 'evpn'));
+  }
+
+  #start(): void {
+    this.#gather = undefined;
+    this.#running = this.#run().then(() => {
+      this.#running = undefined;
+      this.look([]);
+    });
+  }
+
+  /** One round over what is due. */
+  async #run(): Promise<void> {
+    const [vnis, startedAt] = [this.#due, performance.now()];
+    this.#due = new Set();
+    try {
+      await this.#round(vnis);
+    } catch (error) {
+      this.#parts.log.warn({ error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
+      for (const vni of vnis) this.#lookIn(vni, againMs);
+    }
+    this.#gatherMs = Math.min(gatherMsMax, Math.max(gatherMs, restFactor * (performance.now() - startedAt)));
+  }
+
+  async #round(vnis: ReadonlySet<Vni>): Promise<void> {
+    const segments = this.#segments().filter(({ vni }) => vnis.has(vni));
+    for (const vni of vnis) if (!segments.some((segment) => segment.vni === vni)) this.#forget(vni);
+    // In this order: what the kernel has and BGP does not say has been withdrawn since, and not yet to come.
+    const seen = segments.map((segment) => this.#parts.remotes.observeRemotes(segment));
+    const announced = await this.#parts.ear.listen(segments.map(({ vni }) => vni));
+    for (const [index, segment] of segments.entries()) await this.#compare(segment, seen[index] as SeenRemotes, announced[index] ?? unheard);
+  }
+
+  async #compare(segment: Segment, seen: SeenRemotes, announced: Announced): Promise<void> {
+    const { engine } = this.#parts;
+    const { vni } = segment;
+    const local = new Set(engine.ledger().read((tx) => tx.listAttachments({ vni }).map(({ mac }) => mac)));
+    const isLocal = (mac: Mac): boolean => local.has(mac);
+    const retention = this.#tenants.get(vni) ?? new Retention({ vteps: segment.peers, endpoints: [...seen.held, ...seen.present] });
+    this.#tenants.set(vni, retention);
+    const kept = retention.look(performance.now(), announced, { ...this.#parts.retention(), isLocal });
+    await this.#settlePeers(segment, kept);
+    this.#carryOut(segment, planRemotes({ kept, announced, seen, isLocal }));
+    this.#noteLost(segment, kept);
+    const nextMs = Math.min(kept.dueMs ?? Infinity, announced.isHearing ? Infinity : againMs);
+    if (nextMs < Infinity) this.#lookIn(vni, nextMs);
+  }
+
+  async #settlePeers({ vni, tenant, peers }: Segment, { vteps }: Retained): Promise<void> {
+    const inWords = (list: Segment['peers']): string => list.map(formatAddress).join(', ');
+    if (inWords(peers) === inWords(vteps)) return;
+    const isChanged = await changeSegment(this.#parts.engine, vni, (current) => (inWords(current.peers) === inWords(vteps) ? undefined : { ...current, peers: vteps }));
+    if (isChanged) this.#parts.log.info({ tenant, vni, peers: inWords(vteps) }, 'the peers that BGP tells of have changed');
+  }
+
+  #carryOut(segment: Segment, { hold, restore, drop }: RemotePlan): void {
+    const { remotes, log } = this.#parts;
+    const { tenant, vni } = segment;
+    if (hold.length > 0) remotes.holdRemotes(segment, hold);
+    if (restore.length > 0) {
+      remotes.restoreRemotes(segment, restore);
+      log.debug({ tenant, vni, endpoints: restore.length }, 'put back what FRR had taken out of the kernel');
+    }
+    if (drop.length > 0) {
+      remotes.dropRemotes(segment, drop);
+      log.debug({ tenant, vni, endpoints: drop.length }, 'removed endpoints that are on no other node any more');
+    }
+  }
+
+  /** Said once. */
+  #noteLost({ tenant, vni }: Segment, { lost }: Retained): void {
+    const words = lost.length === 0 ? undefined : `tenant ${tenant}: BGP does not tell of ${lost.map(formatAddress).join(', ')} any more; what was there is kept for now`;
+    if (words === this.#lost.get(vni)) return;
+    if (words === undefined) {
+      this.#lost.delete(vni);
+      this.#parts.log.info({ tenant, vni }, 'no VTEP is missed any more');
+    } else {
+      this.#lost.set(vni, words);
+      this.#parts.log.warn({ tenant, vni }, words);
+    }
+  }
+
+  #lookIn(vni: Vni, ms: number): void {
+    this.#timers.get(vni)?.();
+    this.#timers.set(vni, startTimer(ms, () => {
+      this.#timers.delete(vni);
+      this.look([vni]);
+    }));
+  }
+
+  #forget(vni: Vni): void {
+    this.#tenants.delete(vni);
+    this.#lost.delete(vni);
+    this.#timers.get(vni)?.();
+    this.#timers.delete(vni);
+  }
+}

@@ -1,0 +1,23 @@
+import t from 'tap';
+import type { EvpnRoute } from '../frr/bgp-tables.ts';
+import type { ZebraVni } from '../frr/zebra-tables.ts';
+import { formatAddress, parseAddress, parseVni } from '../netaddr/netaddr.ts';
+import { missingVteps } from './zebra-check.ts';
+
+const zebraVni = (vni: number, ...vteps: readonly string[]): ZebraVni => ({ vni: parseVni(vni), vxlanInterface: `weft-vx${vni}`, vtep: parseAddress('192.0.2.1'), remoteVteps: vteps.map((text) => parseAddress(text)), macCount: 0, neighbourCount: 0 });
+const route = (vni: number, vtep: string, changes: Partial<EvpnRoute> = {}): EvpnRoute => ({
+  kind: 'vtep', rd: '1:1', vni: parseVni(vni), nextHop: parseAddress(vtep), originator: parseAddress(vtep), origin: { kind: 'received', from: vtep }, isBest: true, sequence: 0, ...changes,
+} as EvpnRoute);
+
+const rows: readonly (readonly [what: string, vnis: readonly ZebraVni[], routes: readonly EvpnRoute[], missing: string])[] = [
+  ['all is known', [zebraVni(1001, '192.0.2.2')], [route(1001, '192.0.2.2')], ''],
+  ['zebra has started anew', [zebraVni(1001), zebraVni(1002)], [route(1001, '192.0.2.2'), route(1002, '192.0.2.3')], '1001 192.0.2.2,1002 192.0.2.3'],
+  ['one of two', [zebraVni(1001, '192.0.2.3')], [route(1001, '192.0.2.2'), route(1001, '192.0.2.3')], '1001 192.0.2.2'],
+  ['a VNI that is not on this node', [zebraVni(1001)], [route(1002, '192.0.2.2')], ''],
+  ['its own route', [zebraVni(1001)], [route(1001, '192.0.2.1', { origin: { kind: 'own' } })], ''],
+  ['a route that does not count (yet)', [zebraVni(1001)], [route(1001, '192.0.2.2', { isBest: false })], ''],
+  ['nothing at all', [], [], ''],
+];
+for (const [what, vnis, routes, missing] of rows) {
+  t.equal(missingVteps(vnis, routes).map(({ vni, vtep }) => `${vni} ${formatAddress(vtep)}`).join(), missing, what);
+}
