@@ -26,7 +26,8 @@ export function findNetwork(segment: Segment, { ports }: Pick<SwitchSnapshot, 'p
 function rowFaults(what: string, row: SwitchPort | undefined): string[] {
   if (row === undefined) return [`${what} is no port of Open vSwitch`];
   if (row.ofport === undefined) return [`Open vSwitch cannot open ${what}${row.error === undefined ? '' : `: ${row.error}`}`];
-  return [];
+  // The userspace datapath shows a port whose device is gone as whole in everything but this; a tunnel has no device.
+  return row.ifIndex === 0 && (row.type === '' || row.type === 'internal') ? [`Open vSwitch has lost ${what}`] : [];
 }
 
 function tunnelFaults(settings: TunnelSettings, { type, options }: SwitchPort): string[] {
@@ -39,9 +40,7 @@ function tunnelFaults(settings: TunnelSettings, { type, options }: SwitchPort): 
 export function describePort(port: AttachmentPort, snapshot: SwitchSnapshot): string[] {
   const row = snapshot.ports.get(port.hostIf);
   const faults = rowFaults(`the host interface ${port.hostIf}`, row);
-  if (row?.ofport === undefined) return faults;
-  // The userspace datapath shows a port whose device is gone as whole in everything but this.
-  if (row.ifIndex === 0) return [`Open vSwitch has lost the host interface ${port.hostIf}`];
+  if (row?.ofport === undefined || faults.length > 0) return faults;
   if (snapshot.bridgeFault !== undefined) return [snapshot.bridgeFault];
   return flowFaults(snapshot, { wanted: portFlows({ ofport: row.ofport, port }), owner: { kind: 'port', vni: port.vni, ofport: row.ofport }, what: port.hostIf });
 }

@@ -23,7 +23,10 @@ export async function ensureGateway(ovs: OvsSwitch, kernel: Kernel, segment: Seg
   ensureTables(kernel.netfilter, segmentElements(segment));
   addGuard(kernel.netfilter, segmentElements(segment));
   const present = ovs.ports().get(name);
-  const ofport = present?.ofport ?? await ovs.addPort({ name, type: 'internal', mac: gatewayMac(segment.vni), mtu: segment.overlayMtu, externalIds: { gateway: String(segment.vni) }, isShared: true });
+  // The row of an interface that somebody has deleted looks whole but for this, and is opened no more.
+  const isDead = present?.ifIndex === 0;
+  if (isDead) await ovs.removePorts([name]);
+  const ofport = (isDead ? undefined : present?.ofport) ?? await ovs.addPort({ name, type: 'internal', mac: gatewayMac(segment.vni), mtu: segment.overlayMtu, externalIds: { gateway: String(segment.vni) }, isShared: true });
   const [link] = findLinks(kernel.route, [name]);
   if (link === undefined) throw new WeftError('tryAgainLater', `The gateway's interface ${name} went away while it was being made`);
   kernel.route.request([

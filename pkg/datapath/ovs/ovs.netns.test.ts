@@ -7,7 +7,7 @@ import { skipUnless } from '../../testing/requirements.ts';
 import type { PortToRepair } from '../repair.ts';
 import { testDatapath } from '../test-conformance.ts';
 import { repairAll, toRepair } from '../test-conformance-repair.ts';
-import { blue, canPing, createContainer, createNode, testPort, type TestNode } from '../test-node.ts';
+import { blue, canPing, createContainer, createNode, testPort, withGateway, type TestNode } from '../test-node.ts';
 import { tunnelOf } from './rows.ts';
 import { tunnelName } from './switch/tunnel.ts';
 import { ovsKind, switches } from './test-kind.ts';
@@ -68,4 +68,19 @@ void t.test('what is missing on the switch is said, and put back', { skip }, asy
     const after = await repairAll(node, repairs);
     t.same([after.repaired, after.failed], [[], []], `${what}: nothing more to do`);
   }
+});
+
+void t.test('a gateway whose interface somebody has deleted is made anew', { skip }, async (t) => {
+  const [node, container] = [await createNode(t, ovsKind), createContainer(t)];
+  const [segment, port] = [withGateway(blue), testPort(blue, 5)];
+  await node.datapath.attach({ segment, port, netnsFd: container.fd });
+  t.ok(canPing(container, '10.1.1.1'));
+  const request = { segment, port, netnsFd: container.fd };
+  run('ip', ['-n', node.netns, 'link', 'del', 'weft-br1001']);
+  for (const deadline = performance.now() + noticedWithinMs; performance.now() < deadline && (await node.datapath.check(request)).length === 0;) await pause(20);
+  t.match((await node.datapath.check(request)).join('\n'), /Open vSwitch has lost the gateway's interface weft-br1001/);
+  const repaired = await firstRepairs(node, [toRepair(segment, port, container)]);
+  t.match(repaired.join('\n'), /Open vSwitch has lost the gateway's interface weft-br1001: sent again/);
+  t.ok(canPing(container, '10.1.1.1'), 'it answers again');
+  t.same(await node.datapath.check(request), []);
 });
