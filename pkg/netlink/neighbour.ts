@@ -67,7 +67,7 @@ export interface VxlanDestination {
   readonly other?: { readonly port: number; readonly vni: number };
 }
 
-/** Equivalent to: `bridge fdb del MAC dev VXLAN dst VTEP [port PORT vni VNI] self`; ENOENT where it is not there, or at another VTEP. */
+/** Equivalent to: `bridge fdb del MAC dev VXLAN dst VTEP [port PORT vni VNI] self`; ENOENT where the MAC is not there, and no error where it is at another VTEP, and stays. */
 export function delVxlanFdb(index: number, destination: VxlanDestination): NetlinkRequest {
   const payload = Buffer.concat([neighbourHeader({ index, flags: flagSelf }), ...destinationAttributes(destination)]);
   return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${inWords(destination)}` };
