@@ -1,14 +1,22 @@
 /** Where these tests play: nodes with FRR and a daemon each, whose tenants find each other by BGP EVPN. */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startFrr, type Frr } from '../../pkg/testing/frr.ts';
-import { bridgeJson, type ObservedFdbEntry } from '../../pkg/testing/observe.ts';
+import { frrRequirements, startFrr, type Frr } from '../../pkg/testing/frr.ts';
+import { bridgeJson, ipJson, type ObservedFdbEntry } from '../../pkg/testing/observe.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
+import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { Daemon, throughLauncher } from '../harness/daemon.ts';
+import { readInterface } from '../harness/container.ts';
 import type { LabNode } from '../harness/lab-node.ts';
-import { createLab, type Lab } from '../harness/lab.ts';
-import { netConf, nodeRanges, type NetConf } from '../harness/net-conf.ts';
-import type { Tenant } from '../harness/tenant.ts';
+import { createLab, type AttachOptions, type Lab } from '../harness/lab.ts';
+import type { NetConf } from '../harness/net-conf.ts';
+import { attachGuest, tenantConf, type Guest, type Tenant } from '../harness/tenant.ts';
+import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
+
+/** Reason to skip these tests on this machine, or false. @throws Error under WEFT_TEST_STRICT=1 */
+export function skipWithoutEvpnLab(...tools: readonly string[]): string | false {
+  return skipUnless(frrRequirements) || skipWithoutDaemonLab(...tools);
+}
 
 /** A node of the scene. */
 export interface EvpnNode {
@@ -17,9 +25,14 @@ export interface EvpnNode {
   readonly daemon: Daemon;
 }
 
+/** A node of the lab that has an FRR and no weft. */
+export type PlainNode = Pick<EvpnNode, 'node' | 'frr'>;
+
 export interface EvpnScene {
   readonly lab: Lab;
   readonly nodes: readonly EvpnNode[];
+  /** The lab's nodes behind those. */
+  readonly plain: readonly PlainNode[];
 }
 
 /** What of a scene may be otherwise. */
@@ -27,9 +40,12 @@ export interface SceneOptions {
   readonly nodes: number;
   /** Lines of `controlPlane` of a node, over those of a full mesh. */
   readonly controlPlane?: (node: LabNode, lab: Lab) => readonly string[];
+  /** For each node without weft, what its bgpd is told by hand. @default none */
+  readonly plain?: readonly ((node: LabNode, lab: Lab) => string)[];
 }
 
 export const localAs = 65000;
+const floodMac = '00:00:00:00:00:00';
 
 /** The other nodes as BGP neighbours. */
 export function fullMesh(node: LabNode, lab: Lab): readonly string[] {
@@ -43,26 +59,33 @@ export function configure(node: LabNode, frr: Pick<Frr, 'runDirectory'>, lines: 
 }
 
 /** Builds the scene and waits until every session stands. It goes away with the scope. */
-export async function createEvpnScene(scope: TeardownScope, { nodes: count, controlPlane = fullMesh }: SceneOptions): Promise<EvpnScene> {
-  const lab = createLab(scope, { nodes: count, ...throughLauncher });
-  const nodes = await Promise.all(lab.nodes.map(async (node): Promise<EvpnNode> => {
+export async function createEvpnScene(scope: TeardownScope, { nodes: count, controlPlane = fullMesh, plain: byHand = [] }: SceneOptions): Promise<EvpnScene> {
+  const lab = createLab(scope, { nodes: count + byHand.length, ...throughLauncher });
+  const plain = await Promise.all(byHand.map(async (configurationOf, index): Promise<PlainNode> => {
+    const node = lab.node(count + index + 1);
+    return { node, frr: await startFrr(scope, { netns: node.netns, configuration: { bgpd: configurationOf(node, lab) } }) };
+  }));
+  const nodes = await Promise.all(lab.nodes.slice(0, count).map(async (node): Promise<EvpnNode> => {
     const frr = await startFrr(scope, { netns: node.netns });
     configure(node, frr, controlPlane(node, lab));
     return { node, frr, daemon: await Daemon.start(scope, node) };
   }));
-  const scene = { lab, nodes };
   for (const one of nodes) await sessionsUp(one);
-  return scene;
+  return { lab, nodes, plain };
 }
 
 /** Waits until all of the node's BGP sessions stand. @throws Error where they do not in time */
-export async function sessionsUp({ frr, daemon, node }: EvpnNode): Promise<void> {
-  await eventually(`the sessions of ${node.name} stand`, () => {
-    const text = frr.vtysh('show bgp l2vpn evpn summary json');
-    const { peers = {} } = JSON.parse(text) as { readonly peers?: Readonly<Record<string, { readonly state: string }>> };
-    const states = Object.values(peers).map(({ state }) => state);
+export async function sessionsUp(one: EvpnNode): Promise<void> {
+  await eventually(`the sessions of ${one.node.name} stand`, () => {
+    const states = Object.values(sessionsOf(one));
     return states.length > 0 && states.every((state) => state === 'Established');
-  }, () => daemon.describe());
+  }, () => one.daemon.describe());
+}
+
+/** The states of a node's BGP sessions, by neighbour, in FRR's words. */
+export function sessionsOf({ frr }: Pick<PlainNode, 'frr'>): Readonly<Record<string, string>> {
+  const { peers = {} } = JSON.parse(frr.vtysh('show bgp l2vpn evpn summary json')) as { readonly peers?: Readonly<Record<string, { readonly state: string }>> };
+  return Object.fromEntries(Object.entries(peers).map(([name, { state }]) => [name, state]));
 }
 
 const deadlineMs = 30_000;
@@ -77,12 +100,51 @@ export async function eventually(what: string, isSo: () => boolean | Promise<boo
 }
 
 /** The tenant's network on a node: without peers, which BGP finds. */
-export function evpnConf(lab: Lab, { name, vni, subnets = {}, extra = {} }: Tenant, nodeNumber: number): NetConf {
-  const { peers: _, ...conf } = netConf({ name, vni, vtep: lab.node(nodeNumber).ipv4, peers: [], ranges: nodeRanges(nodeNumber, subnets), extra });
-  return conf;
+export function evpnConf(lab: Lab, tenant: Tenant, nodeNumber: number): NetConf {
+  return tenantConf(lab, peerless(tenant), nodeNumber);
+}
+
+/** A guest with its MAC, which is the one BGP is to tell of. */
+export interface EvpnGuest extends Guest {
+  readonly mac: string;
+}
+
+/** Attaches a container of the tenant on a node, as attachGuest() does, without peers. @throws Error with the plugin's words */
+export async function attachEvpnGuest(lab: Lab, tenant: Tenant, { node, ...options }: Omit<AttachOptions, 'conf'> & { readonly node: number }): Promise<EvpnGuest> {
+  const guest = await attachGuest(lab, peerless(tenant), node, options);
+  return { ...guest, mac: readInterface(guest.netns, options.ifName).mac };
+}
+
+/** JSON has no place for what is undefined. */
+function peerless(tenant: Tenant): Tenant {
+  return { ...tenant, extra: { ...tenant.extra, peers: undefined } };
 }
 
 /** The forwarding entries of one of the node's links. */
-export function fdbOf({ node }: EvpnNode, link: string): readonly ObservedFdbEntry[] {
+export function fdbOf({ node }: PlainNode, link: string): readonly ObservedFdbEntry[] {
   return bridgeJson<readonly ObservedFdbEntry[]>(node.netns, 'fdb', 'show', 'dev', link);
+}
+
+/** The endpoints that a node's VXLAN device of a VNI has at other VTEPs, such as `02:77:0a:01:01:0a at 10.200.0.11`. Sorted. */
+export function remotesOf(one: PlainNode, vni: number): readonly string[] {
+  return fdbOf(one, `weft-vx${vni}`).filter(({ mac, dst }) => dst !== undefined && mac !== floodMac).map(({ mac, dst }) => `${mac} at ${dst}`).sort();
+}
+
+/** The VTEPs that a node sends what it has no entry for. Sorted. */
+export function floodListOf(one: PlainNode, vni: number): readonly string[] {
+  return fdbOf(one, `weft-vx${vni}`).flatMap(({ mac, dst }) => (mac === floodMac && dst !== undefined ? [dst] : [])).sort();
+}
+
+/** A neighbour as `ip -j neigh` shows it. */
+export interface ObservedNeighbour {
+  readonly dst: string;
+  readonly lladdr?: string;
+  readonly state: readonly string[];
+  /** A control plane's. */
+  readonly extern_learn?: null;
+}
+
+/** The neighbours of one of the node's links, of both families. */
+export function neighboursOf({ node }: PlainNode, link: string): readonly ObservedNeighbour[] {
+  return ipJson<readonly ObservedNeighbour[]>(node.netns, 'neigh', 'show', 'nud', 'all', 'dev', link);
 }
