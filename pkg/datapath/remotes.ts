@@ -35,7 +35,7 @@ export interface RemoteTables {
   restoreRemotes(segment: Segment, endpoints: readonly RemoteEndpoint[]): void;
   /**
    * Takes the endpoints out of all four tables, each where it still is this MAC's, at this VTEP and a control plane's: what is an endpoint's
-   * of this node by now stays. @throws NetlinkError
+   * of this node by now stays. (What the VXLAN device has learned of the MAC at this VTEP goes too; the next frame brings it back.) @throws NetlinkError
    */
   dropRemotes(segment: Segment, endpoints: readonly RemoteEndpoint[]): void;
 }
