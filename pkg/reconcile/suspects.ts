@@ -319,8 +319,8 @@ function vniOf(name: string): Vni | undefined {
 }
 
 /** All of a link that weft cares about; its carrier and counters are not among it. */
-function fingerprintOf({ name, isUp, master, mtu, mac, group, alias, isArpOff, hasLinkLocal, bridge, port, vxlan }: Link): string {
-  return JSON.stringify([name, isUp, master, mtu, mac, group, alias, isArpOff, hasLinkLocal, bridge, port, vxlan?.learning]);
+function fingerprintOf({ name, isUp, master, mtu, mac, group, alias, isArpOff, isArpIgnored, hasLinkLocal, bridge, port, vxlan }: Link): string {
+  return JSON.stringify([name, isUp, master, mtu, mac, group, alias, isArpOff, isArpIgnored, hasLinkLocal, bridge, port, vxlan?.learning]);
 }
 
 /** All of weft's links are up, and all but the bridges and spare tunnels are ports of one. */
