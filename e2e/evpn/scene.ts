@@ -6,9 +6,8 @@ import { bridgeJson, ipJson, type ObservedFdbEntry } from '../../pkg/testing/obs
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { Daemon, throughLauncher } from '../harness/daemon.ts';
-import { readInterface } from '../harness/container.ts';
 import type { LabNode } from '../harness/lab-node.ts';
-import { createLab, type AttachOptions, type Lab } from '../harness/lab.ts';
+import { createLab, type Attached, type AttachOptions, type Lab } from '../harness/lab.ts';
 import type { NetConf } from '../harness/net-conf.ts';
 import { attachGuest, tenantConf, type Guest, type Tenant } from '../harness/tenant.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
@@ -112,7 +111,12 @@ export interface EvpnGuest extends Guest {
 /** Attaches a container of the tenant on a node, as attachGuest() does, without peers. @throws Error with the plugin's words */
 export async function attachEvpnGuest(lab: Lab, tenant: Tenant, { node, ...options }: Omit<AttachOptions, 'conf'> & { readonly node: number }): Promise<EvpnGuest> {
   const guest = await attachGuest(lab, peerless(tenant), node, options);
-  return { ...guest, mac: readInterface(guest.netns, options.ifName).mac };
+  return { ...guest, mac: macOf(guest) };
+}
+
+/** The MAC of what was attached, as ADD's result has it. */
+export function macOf({ result }: Attached): string {
+  return result.interfaces?.find(({ sandbox }) => sandbox !== undefined)?.mac ?? '';
 }
 
 /** JSON has no place for what is undefined. */
