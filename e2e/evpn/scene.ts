@@ -152,3 +152,12 @@ export interface ObservedNeighbour {
 export function neighboursOf({ node }: PlainNode, link: string): readonly ObservedNeighbour[] {
   return ipJson<readonly ObservedNeighbour[]>(node.netns, 'neigh', 'show', 'nud', 'all', 'dev', link);
 }
+
+/** Waits until a node answers for these addresses itself, of whichever node they are. @throws Error where it does not in time */
+export async function addressesKnown(one: PlainNode, vni: number, addresses: readonly string[]): Promise<void> {
+  const missing = (): readonly string[] => {
+    const known = neighboursOf(one, `weft-br${vni}`).filter(({ lladdr }) => lladdr !== undefined).map(({ dst }) => dst);
+    return addresses.filter((address) => !known.includes(address));
+  };
+  await eventually(`${one.node.name} knows ${addresses.join(', ')}`, () => missing().length === 0, () => `missing: ${missing().join(', ')}`);
+}
