@@ -35,6 +35,8 @@ export class Evpn {
   #conf: EvpnConf | undefined;
   #vtep: NodeConf['vtep'];
   #listener: Listener | undefined;
+  #following: Promise<void> = Promise.resolve();
+  #isStopped = false;
 
   constructor(parts: EvpnParts) {
     const { engine, remotes, log } = parts;
@@ -46,8 +48,14 @@ export class Evpn {
     });
   }
 
-  /** Does what the configuration says from now on. */
-  async follow({ controlPlane, vtep }: NodeConf): Promise<void> {
+  /** Does what the configuration says from now on, after what it said before. */
+  follow(conf: NodeConf): Promise<void> {
+    this.#following = this.#following.then(() => this.#change(conf));
+    return this.#following;
+  }
+
+  async #change({ controlPlane, vtep }: NodeConf): Promise<void> {
+    if (this.#isStopped) return;
     const conf = controlPlane?.type === 'evpn' ? controlPlane : undefined;
     if (isDeepStrictEqual([conf, vtep], [this.#conf, this.#vtep])) return;
     const before = this.#listener;
@@ -91,6 +99,8 @@ export class Evpn {
 
   /** Ends it. What FRR was told, and what was kept, stays as it is: the containers go on. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#following;
     this.#listener?.close();
     await this.#keeper.stop();
   }
