@@ -37,7 +37,7 @@ const gatherMs = 10;
 /** A look reads all of the tenant's tables. Of many thousands of endpoints that takes a while, and calls have more right to the time. */
 const restFactor = 10;
 const gatherMsMax = 1000;
-/** While nothing can be heard, and after a failure. */
+/** While nothing can be heard, or a VTEP is missed, and after a failure. */
 const againMs = 1000;
 
 /** Looks at tenants, one round at a time. */
@@ -70,7 +70,18 @@ export class Keeper {
 
   /** Asks for a look at every tenant of the node that BGP is to tell of. */
   lookAtAll(): void {
-    this.look([...this.#segments().map(({ vni }) => vni), ...this.#tenants.keys()]);
+    if (this.#isStopped) return;
+    this.look([...this.#vnis(), ...this.#tenants.keys()]);
+  }
+
+  /** A ledger that cannot be read now is somebody else's to tell of; those that are known are looked at, and look again. */
+  #vnis(): readonly Vni[] {
+    try {
+      return this.#segments().map(({ vni }) => vni);
+    } catch (error) {
+      this.#parts.log.warn({ error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
+      return [];
+    }
   }
 
   /** Begins no further look, and waits for the one that is under way. */
@@ -126,7 +137,8 @@ export class Keeper {
     await this.#settlePeers(segment, kept);
     this.#carryOut(segment, planRemotes({ kept, announced, seen, isLocal }));
     this.#noteLost(segment, kept);
-    const nextMs = Math.min(kept.dueMs ?? Infinity, announced.isHearing ? Infinity : againMs);
+    // What FRR writes again as it is already the kernel tells nobody.
+    const nextMs = Math.min(kept.dueMs ?? Infinity, announced.isHearing && kept.lost.length === 0 ? Infinity : againMs);
     if (nextMs < Infinity) this.#lookIn(vni, nextMs);
   }
 

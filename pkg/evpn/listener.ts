@@ -19,6 +19,7 @@ import type { RemoteEndpoint } from '../overlay/model.ts';
 import { startTimer } from '../sys/timer.ts';
 import type { Ear } from './keeper.ts';
 import { unheard, type Announced } from './retention.ts';
+import { SessionWatch } from './session-watch.ts';
 import { ZebraCheck, type Programs, type ZebraKnowledge } from './zebra-check.ts';
 
 const asking: AskOptions = { deadlineMs: 5000 };
@@ -28,6 +29,9 @@ const attendEveryMs = 5000;
 const attendAgainMs = 1000;
 /** A session that has just come up has not told everything yet. */
 const settledMs = 5000;
+
+/** Without it bgpd tells zebra nothing, and zebra bgpd. */
+const advertising = 'advertise-all-vni';
 
 /** What a listener works with. */
 export interface ListenerParts {
@@ -51,7 +55,8 @@ export class Listener implements Ear {
   #isAttendingDue = false;
   #gaps: readonly string[] = [];
   #knowledge: ZebraKnowledge = { isComplete: false };
-  #sessions: readonly BgpSession[] = [];
+  readonly #watch = new SessionWatch();
+  #isAdvertising = false;
   #said: ReadonlySet<string> = new Set();
 
   constructor(parts: ListenerParts) {
@@ -85,7 +90,7 @@ export class Listener implements Ear {
 
   /** As they were heard of last: those of the configuration's neighbours. */
   get sessions(): readonly BgpSession[] {
-    return this.#sessions.filter(({ address }) => address !== undefined && this.#parts.conf.neighbors.some((neighbor) => addressesEqual(neighbor.address, address)));
+    return this.#watch.sessions.filter(({ address }) => address !== undefined && this.#parts.conf.neighbors.some((neighbor) => addressesEqual(neighbor.address, address)));
   }
 
   /** Both programs, for whoever asks for more; undefined while one of them is away. */
@@ -96,17 +101,23 @@ export class Listener implements Ear {
 
   /** What keeps the node from hearing of any other, in words. */
   get obstacle(): string | undefined {
-    const fault = this.#problems[0] ?? this.#gaps[0];
-    if (fault !== undefined) return fault;
+    const [problem] = this.#problems;
+    if (problem !== undefined || this.programs === undefined) return problem;
     const { sessions } = this;
-    if (this.programs === undefined || sessions.length === 0 || sessions.some(({ isUp }) => isUp)) return undefined;
+    if (this.#isAdvertising && sessions.some(({ isUp }) => isUp)) return undefined;
+    const [gap] = this.#gaps;
+    if (gap !== undefined || sessions.length === 0 || sessions.some((session) => !this.#isMissed(session))) return gap;
     return `no session with any of controlPlane.neighbors: ${sessions.map(describeSession).join('; ')}`;
   }
 
   /** Everything that is wrong, in words. */
   get faults(): readonly string[] {
-    const down = this.programs === undefined ? [] : this.sessions.filter(({ isUp }) => !isUp).map((session) => `no session with the neighbour ${describeSession(session)}`);
+    const down = this.programs === undefined ? [] : this.sessions.filter((session) => this.#isMissed(session)).map((session) => `no session with the neighbour ${describeSession(session)}`);
     return [...this.#problems, ...this.#gaps, ...(this.#knowledge.fault === undefined ? [] : [this.#knowledge.fault]), ...down];
+  }
+
+  #isMissed(session: BgpSession): boolean {
+    return this.#watch.isMissed(session, performance.now());
   }
 
   get #problems(): readonly string[] {
@@ -123,7 +134,8 @@ export class Listener implements Ear {
       const [tables, macs, neighbours] = [await readVnis(zebra, asking), await readMacs(zebra, asking), await readNeighbours(zebra, asking)];
       const vteps = new Map(tables.map(({ vni, remoteVteps }) => [vni, remoteVteps]));
       const endpoints = remoteEndpoints(macs, neighbours);
-      return vnis.map((vni) => ({ isHearing, vteps: vteps.get(vni) ?? [], endpoints: endpoints.get(vni) ?? [] }));
+      // Of a tenant that zebra has not found (yet) it says nothing, whoever announces it.
+      return vnis.map((vni) => ({ isHearing: isHearing && vteps.has(vni), vteps: vteps.get(vni) ?? [], endpoints: endpoints.get(vni) ?? [] }));
     } catch (error) {
       this.#parts.log.warn({ error: inWords(error) }, 'FRR could not be asked what it knows');
       return vnis.map(() => unheard);
@@ -147,13 +159,13 @@ export class Listener implements Ear {
 
   async #attendOnce(): Promise<void> {
     const [bgpd, { programs }] = [this.#bgpd.vty, this];
-    const before = this.#upCount;
+    const before = { upCount: this.#upCount, isComplete: this.#knowledge.isComplete };
     this.#gaps = bgpd === undefined ? [] : await this.#configure(bgpd);
-    if (bgpd === undefined) this.#sessions = [];
-    else await this.#readSessions(bgpd).catch(() => (this.#sessions = []));
+    if (bgpd === undefined) this.#watch.note([], performance.now());
+    else await this.#readSessions(bgpd).catch(() => this.#watch.note([], performance.now()));
     this.#knowledge = programs === undefined ? { isComplete: false } : await this.#ask(programs);
     this.#say();
-    if (programs === undefined || before !== this.#upCount) this.#parts.onChange();
+    if (programs === undefined || before.upCount !== this.#upCount || before.isComplete !== this.#knowledge.isComplete) this.#parts.onChange();
   }
 
   async #ask(programs: Programs): Promise<ZebraKnowledge> {
@@ -166,7 +178,7 @@ export class Listener implements Ear {
   }
 
   get #upCount(): number {
-    return this.#sessions.filter(({ isUp }) => isUp).length;
+    return this.#watch.sessions.filter(({ isUp }) => isUp).length;
   }
 
   /** Brings bgpd to what the node wants, or looks whether it is there; returns what is not as it should be, in words. */
@@ -175,9 +187,11 @@ export class Listener implements Ear {
     try {
       const speaker = speakerOf(conf, vtep());
       const running = await readRunning(bgpd);
+      this.#isAdvertising = running.lines.evpn.includes(advertising);
       if (!conf.managed) return describeGaps(speaker, running);
       const changes = planChanges(speaker, running);
       await bgpd.configure(changes, asking);
+      this.#isAdvertising = true;
       if (changes.length > 0) log.info({ lines: changes.length }, 'configured bgpd of FRR');
       return [];
     } catch (error) {
@@ -186,8 +200,8 @@ export class Listener implements Ear {
   }
 
   async #readSessions(bgpd: Vty): Promise<readonly BgpSession[]> {
-    this.#sessions = await readSessions(bgpd, asking);
-    return this.#sessions;
+    this.#watch.note(await readSessions(bgpd, asking), performance.now());
+    return this.#watch.sessions;
   }
 
   /** Each fault once, and when it is over. */

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { EvpnRoute } from '../frr/bgp-tables.ts';
 import type { ZebraVni } from '../frr/zebra-tables.ts';
 import { formatAddress, parseAddress, parseVni } from '../netaddr/netaddr.ts';
-import { missingVteps } from './zebra-check.ts';
+import { describeIgnorance, missingVteps } from './zebra-check.ts';
 
 const zebraVni = (vni: number, ...vteps: readonly string[]): ZebraVni => ({ vni: parseVni(vni), vxlanInterface: `weft-vx${vni}`, vtep: parseAddress('192.0.2.1'), remoteVteps: vteps.map((text) => parseAddress(text)), macCount: 0, neighbourCount: 0 });
 const route = (vni: number, vtep: string, changes: Partial<EvpnRoute> = {}): EvpnRoute => ({
@@ -21,3 +21,8 @@ const rows: readonly (readonly [what: string, vnis: readonly ZebraVni[], routes:
 for (const [what, vnis, routes, missing] of rows) {
   t.equal(missingVteps(vnis, routes).map(({ vni, vtep }) => `${vni} ${formatAddress(vtep)}`).join(), missing, what);
 }
+
+const own = route(1001, '192.0.2.1', { origin: { kind: 'own' } });
+t.equal(describeIgnorance([zebraVni(1001)], [own]), undefined, 'its own VNI');
+t.match(describeIgnorance([], [own]), /^bgpd of FRR announces VNI 1001, which zebra has not found on this node: bgpd has to begin again/, 'a VNI that went while zebra was away');
+t.match(describeIgnorance([zebraVni(1001)], [own, route(1001, '192.0.2.2')]), /^zebra of FRR does not know of VTEP 192\.0\.2\.2 in VNI 1001, which bgpd knows: /);

@@ -5,7 +5,7 @@
 import type { EvpnRoute } from '../frr/bgp-tables.ts';
 import { planReplay } from '../frr/plan.ts';
 import type { Speaker } from '../frr/speaker.ts';
-import { readVnis, readVtepRoutes } from '../frr/tables.ts';
+import { isBgpdConnected, readVnis, readVtepRoutes } from '../frr/tables.ts';
 import type { AskOptions, Vty } from '../frr/vty.ts';
 import type { ZebraVni } from '../frr/zebra-tables.ts';
 import type { Log } from '../log/log.ts';
@@ -26,12 +26,14 @@ export interface ZebraKnowledge {
 
 /** What bgpd tells zebra it tells within a tenth of a second. */
 const toldWithinMs = 2000;
-/** bgpd finds a new zebra within ten seconds (lib/zclient.c); before, beginning again changes nothing. */
+/** To begin again may take that long; more often it would not help either. */
 const replayEveryMs = 5000;
 
 /** One for a listener. */
 export class ZebraCheck {
   readonly #log: Log;
+  #last: Programs | undefined;
+  #isZebraNew = false;
   #missingSince: number | undefined;
   #replayedAt = -Infinity;
 
@@ -45,25 +47,45 @@ export class ZebraCheck {
    * @param speaker what weft has configured; absent: bgpd is not weft's to tell
    * @throws FrrError
    */
-  async look({ zebra, bgpd }: Programs, speaker: Speaker | undefined, asking: AskOptions): Promise<ZebraKnowledge> {
-    const missing = missingVteps(await readVnis(zebra, asking), await readVtepRoutes(bgpd, asking));
-    const [first] = missing;
-    if (first === undefined) {
+  async look(programs: Programs, speaker: Speaker | undefined, asking: AskOptions): Promise<ZebraKnowledge> {
+    this.#note(programs);
+    const { zebra, bgpd } = programs;
+    // It looks for a new zebra every ten seconds (lib/zclient.c); before, to begin again would only make the other nodes believe that this one is gone.
+    if (!(await isBgpdConnected(zebra, asking))) return { isComplete: false };
+    const fault = describeIgnorance(await readVnis(zebra, asking), await readVtepRoutes(bgpd, asking));
+    if (fault === undefined && !(this.#isZebraNew && speaker !== undefined)) {
       this.#missingSince = undefined;
       return { isComplete: true };
     }
     const now = performance.now();
     this.#missingSince ??= now;
     // It may just be on its way.
-    if (now - this.#missingSince < toldWithinMs) return { isComplete: false };
-    if (speaker !== undefined && now - this.#replayedAt >= replayEveryMs) {
-      this.#replayedAt = now;
+    const isLasting = now - this.#missingSince >= toldWithinMs;
+    if (speaker !== undefined && (isLasting || this.#isZebraNew) && now - this.#replayedAt >= replayEveryMs) {
+      [this.#replayedAt, this.#isZebraNew] = [now, false];
       await bgpd.configure(planReplay(speaker), asking);
-      this.#log.info({ vteps: missing.length }, 'zebra had been told nothing since it started: bgpd begins again');
+      this.#log.info({}, 'zebra has started anew and was told nothing: bgpd begins again');
     }
-    const fault = `zebra of FRR does not know of VTEP ${formatAddress(first.vtep)} in VNI ${first.vni}, which bgpd knows: bgpd has to begin again, by "no advertise-all-vni" and "advertise-all-vni"`;
-    return { isComplete: false, fault };
+    return { isComplete: false, ...(fault !== undefined && isLasting ? { fault } : {}) };
   }
+
+  /** A bgpd that is new itself tells its zebra all it knows. */
+  #note(programs: Programs): void {
+    const { zebra, bgpd } = this.#last ?? programs;
+    if (bgpd !== programs.bgpd) this.#isZebraNew = false;
+    else if (zebra !== programs.zebra) this.#isZebraNew = true;
+    this.#last = programs;
+  }
+}
+
+/** What zebra should know by bgpd's routes and does not, in words; undefined where it knows all. Pure. */
+export function describeIgnorance(vnis: readonly ZebraVni[], routes: readonly EvpnRoute[]): string | undefined {
+  const remedy = 'bgpd has to begin again, by "no advertise-all-vni" and "advertise-all-vni"';
+  const [missing] = missingVteps(vnis, routes);
+  if (missing !== undefined) return `zebra of FRR does not know of VTEP ${formatAddress(missing.vtep)} in VNI ${missing.vni}, which bgpd knows: ${remedy}`;
+  const known = new Set(vnis.map(({ vni }) => vni));
+  const surplus = routes.find(({ kind, vni, origin }) => kind === 'vtep' && origin.kind === 'own' && vni !== undefined && !known.has(vni));
+  return surplus === undefined ? undefined : `bgpd of FRR announces VNI ${surplus.vni}, which zebra has not found on this node: ${remedy}`;
 }
 
 /** VTEPs that bgpd has for VNIs of this node, and zebra has not. Pure. */

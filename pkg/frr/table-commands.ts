@@ -8,5 +8,6 @@ export const tableCommands = {
   vtepRoutes: 'show bgp l2vpn evpn route detail type multicast json',
   vnis: 'show evpn vni detail json',
   macs: 'show evpn mac vni all json',
+  clients: 'show zebra client summary',
   neighbours: 'show evpn arp-cache vni all json',
 } as const;

@@ -2,7 +2,7 @@
 import { decodeRoutes, decodeSessions, type BgpSession, type EvpnRoute } from './bgp-tables.ts';
 import { tableCommands } from './table-commands.ts';
 import type { AskOptions, Vty } from './vty.ts';
-import { decodeMacs, decodeNeighbours, decodeVnis, type ZebraMac, type ZebraNeighbour, type ZebraVni } from './zebra-tables.ts';
+import { decodeMacs, decodeNeighbours, decodeVnis, hasBgpd, type ZebraMac, type ZebraNeighbour, type ZebraVni } from './zebra-tables.ts';
 
 /** The sessions that speak EVPN, weft's or not. @throws FrrError as Vty.ask() does, garbled */
 export async function readSessions(bgpd: Vty, options: AskOptions): Promise<readonly BgpSession[]> {
@@ -33,6 +33,11 @@ export async function readMacs(zebra: Vty, options: AskOptions): Promise<readonl
 /** The addresses of all VNIs with their MACs. @throws FrrError as Vty.ask() does, garbled */
 export async function readNeighbours(zebra: Vty, options: AskOptions): Promise<readonly ZebraNeighbour[]> {
   return decodeNeighbours(await ask(zebra, tableCommands.neighbours, options));
+}
+
+/** Whether bgpd is connected to this zebra. @throws FrrError as Vty.ask() does */
+export async function isBgpdConnected(zebra: Vty, options: AskOptions): Promise<boolean> {
+  return hasBgpd(await ask(zebra, tableCommands.clients, options));
 }
 
 /** Where bgpd has no router it answers with a warning and without words. */

@@ -91,6 +91,11 @@ export function decodeNeighbours(text: string): readonly ZebraNeighbour[] {
   );
 }
 
+/** Whether bgpd is among zebra's clients, which FRR has as text only (zebra/zserv.c): a row each, the name first. */
+export function hasBgpd(text: string): boolean {
+  return /^bgp\s/m.test(text);
+}
+
 /** FRR 8.4 writes the VTEPs where the name says their number, and nothing where there are none. */
 function remoteVtepsOf(field: JsonField): readonly Address[] {
   const lists = [field.find('remoteVteps'), field.find('numRemoteVteps')];
