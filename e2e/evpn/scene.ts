@@ -6,6 +6,7 @@ import { bridgeJson, ipJson, type ObservedFdbEntry } from '../../pkg/testing/obs
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { Daemon, throughLauncher } from '../harness/daemon.ts';
+import { ping } from '../harness/container.ts';
 import type { LabNode } from '../harness/lab-node.ts';
 import { createLab, type Attached, type AttachOptions, type Lab } from '../harness/lab.ts';
 import type { NetConf } from '../harness/net-conf.ts';
@@ -129,9 +130,9 @@ export function fdbOf({ node }: PlainNode, link: string): readonly ObservedFdbEn
   return bridgeJson<readonly ObservedFdbEntry[]>(node.netns, 'fdb', 'show', 'dev', link);
 }
 
-/** The endpoints that a node's VXLAN device of a VNI has at other VTEPs, such as `02:77:0a:01:01:0a at 10.200.0.11`. Sorted. */
+/** The endpoints that a control plane has told a node's VXLAN device of, such as `02:77:0a:01:01:0a at 10.200.0.11`. Sorted. */
 export function remotesOf(one: PlainNode, vni: number): readonly string[] {
-  return fdbOf(one, `weft-vx${vni}`).filter(({ mac, dst }) => dst !== undefined && mac !== floodMac).map(({ mac, dst }) => `${mac} at ${dst}`).sort();
+  return fdbOf(one, `weft-vx${vni}`).filter(({ dst, flags = [] }) => dst !== undefined && flags.includes('extern_learn')).map(({ mac, dst }) => `${mac} at ${dst}`).sort();
 }
 
 /** The VTEPs that a node sends what it has no entry for. Sorted. */
@@ -160,4 +161,9 @@ export async function addressesKnown(one: PlainNode, vni: number, addresses: rea
     return addresses.filter((address) => !known.includes(address));
   };
   await eventually(`${one.node.name} knows ${addresses.join(', ')}`, () => missing().length === 0, () => `missing: ${missing().join(', ')}`);
+}
+
+/** Pings until there is an answer. @throws Error where none comes in time */
+export async function reached(netns: string, address: string): Promise<void> {
+  await eventually(`${netns} reaches ${address}`, async () => (await ping(netns, address)) > 0);
 }

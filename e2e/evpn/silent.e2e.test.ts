@@ -7,7 +7,7 @@ import { describeOutcome } from '../harness/cni-call.ts';
 import { ping } from '../harness/container.ts';
 import type { Lab } from '../harness/lab.ts';
 import { blue } from '../harness/tenant.ts';
-import { addressesKnown, attachEvpnGuest, createEvpnScene, evpnConf, skipWithoutEvpnLab, type EvpnGuest, type EvpnScene } from './scene.ts';
+import { addressesKnown, attachEvpnGuest, createEvpnScene, evpnConf, reached, skipWithoutEvpnLab, type EvpnGuest, type EvpnScene } from './scene.ts';
 import { carriedBy, type Question } from './silent-frames.ts';
 
 const skip = skipWithoutEvpnLab('tcpdump');
@@ -45,6 +45,7 @@ t.test('nobody asks over the underlay for what is known', { skip }, async (t) =>
   await lab.settle();
   const addresses = others.flatMap(({ participant: { ipv4, ipv6 } }) => [ipv4, ipv6]);
   for (const one of nodes) await addressesKnown(one, blue.vni, [...addresses, asking.participant.ipv4, asking.participant.ipv6]);
+  for (const address of addresses) await reached(asking.netns, address);
   const questions = await listenToUnderlay(t, lab);
 
   await t.test('for endpoints of other nodes and of the same one', async (t) => {
