@@ -132,7 +132,10 @@ class Daemon {
   /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
   #openSwitch(conf: LiveNodeConf): OvsSwitch {
     const ovs = openSwitch(conf.current.ovs, { backOffMaxMs: switchBackOffMaxMs });
-    ovs.onFlowsLost(() => this.#reconciler?.look(everything));
+    ovs.onFlowsLost(() => {
+      this.#reconciler?.look(everything);
+      this.#evpn?.noteOverrun();
+    });
     ovs.onPortsChanged(() => this.#reconciler?.look(everything));
     // DELs have been written down meanwhile.
     ovs.presence.onReturn(() => this.#reconciler?.look(everything));

@@ -64,15 +64,16 @@ async function faultsOfDaemon(places: Places): Promise<readonly string[]> {
 
 async function viewTenants(places: Places, node: NodeState): Promise<readonly TenantView[]> {
   const { segments, attachments } = contentOf(node);
-  const kernel = openKernelIn(places);
+  const [kernel, nodeSwitch] = [openKernelIn(places), await openSwitchOf(places)];
   try {
-    const datapath = buildDatapath(kernel, await openSwitchOf(places));
-    return segments.filter(({ segment }) => segment.controlPlane === 'evpn').map(({ vni, segment }) => ({
+    const datapath = buildDatapath(kernel, nodeSwitch);
+    return await Promise.all(segments.filter(({ segment }) => segment.controlPlane === 'evpn').map(async ({ vni, segment }) => ({
       segment,
       ports: attachments.filter((record) => record.vni === vni && record.state === 'attached').map(({ port }) => port),
-      seen: datapath.observeRemotes(segment),
-    }));
+      seen: await datapath.observeRemotes(segment),
+    })));
   } finally {
+    await nodeSwitch.ovs.close();
     kernel.close();
   }
 }

@@ -8,7 +8,7 @@
 import { WeftError } from '../errors/weft-error.ts';
 import type { Mac, Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
-import type { RemoteTables } from './remotes.ts';
+import type { NodeRemotes } from './remotes.ts';
 import type { DatapathRepair } from './repair.ts';
 
 /** An attachment with the tenant's segment and the container's namespace. */
@@ -97,4 +97,4 @@ export interface Datapath extends DatapathRepair {
 }
 
 /** A node's datapaths for an engine whose tenants may have a control plane. */
-export interface NodeDatapath extends Datapath, RemoteTables {}
+export interface NodeDatapath extends Datapath, NodeRemotes {}

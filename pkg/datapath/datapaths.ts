@@ -3,7 +3,7 @@
  * names and the guard of the host, is looked after by the Linux bridges', which every node has.
  */
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
-import type { Datapath, KnownState, NodeDatapath } from './datapath.ts';
+import type { KnownState, NodeDatapath } from './datapath.ts';
 
 /** Open vSwitch is opened when it is first needed, and for whatever it may have left when it is asked for from the start. */
 export interface DatapathChoice {
@@ -13,28 +13,28 @@ export interface DatapathChoice {
 
 /** A datapath that a node may never use. */
 export class LazyDatapath {
-  readonly #open: () => Datapath;
+  readonly #open: () => NodeDatapath;
   readonly #isExpected: boolean;
-  #opened: Datapath | undefined;
+  #opened: NodeDatapath | undefined;
 
   /** @param isExpected whether the node is known to have had, or to be about to have, tenants of it */
-  constructor(open: () => Datapath, isExpected = false) {
+  constructor(open: () => NodeDatapath, isExpected = false) {
     this.#open = open;
     this.#isExpected = isExpected;
   }
 
   /** The datapath, opened by the first call. */
-  get(): Datapath {
+  get(): NodeDatapath {
     return (this.#opened ??= this.#open());
   }
 
   /** As get() where it may have left something; else undefined. */
-  findLeftOf(wired: readonly { readonly datapath?: 'ovs' }[]): Datapath | undefined {
+  findLeftOf(wired: readonly { readonly datapath?: 'ovs' }[]): NodeDatapath | undefined {
     return this.#isExpected ? this.get() : this.findFor(wired);
   }
 
   /** As get() where somebody needs it, or has needed it; else undefined. */
-  findFor(wired: readonly { readonly datapath?: 'ovs' }[]): Datapath | undefined {
+  findFor(wired: readonly { readonly datapath?: 'ovs' }[]): NodeDatapath | undefined {
     return wired.some(isOvs) ? this.get() : this.#opened;
   }
 }
@@ -45,7 +45,7 @@ function isOvs({ datapath }: { readonly datapath?: 'ovs' }): boolean {
 
 /** The datapaths as one. */
 export function datapathsAsOne({ bridge, ovs }: DatapathChoice): NodeDatapath {
-  const of = (wired: { readonly datapath?: 'ovs' }): Datapath => (isOvs(wired) ? ovs.get() : bridge);
+  const of = (wired: { readonly datapath?: 'ovs' }): NodeDatapath => (isOvs(wired) ? ovs.get() : bridge);
   return {
     portsMaxOf: (segment) => of(segment).portsMaxOf(segment),
     attach: (request) => of(request.segment).attach(request),
@@ -68,11 +68,10 @@ export function datapathsAsOne({ bridge, ovs }: DatapathChoice): NodeDatapath {
     repairSegment: (segment, seen) => of(segment).repairSegment(segment, seen),
     repairPort: (request, seen) => of(request.segment).repairPort(request, seen),
     repairContainer: (request) => of(request.segment).repairContainer(request),
-    // Open vSwitch has none of these tables: of its segments the bridges' find nothing, and do nothing.
-    observeRemotes: (segment) => bridge.observeRemotes(segment),
-    holdRemotes: (segment, endpoints) => bridge.holdRemotes(segment, endpoints),
-    restoreRemotes: (segment, endpoints) => bridge.restoreRemotes(segment, endpoints),
-    dropRemotes: (segment, endpoints) => bridge.dropRemotes(segment, endpoints),
+    observeRemotes: (segment) => of(segment).observeRemotes(segment),
+    holdRemotes: (segment, endpoints) => of(segment).holdRemotes(segment, endpoints),
+    restoreRemotes: (segment, endpoints) => of(segment).restoreRemotes(segment, endpoints),
+    dropRemotes: (segment, endpoints) => of(segment).dropRemotes(segment, endpoints),
   };
 }
 

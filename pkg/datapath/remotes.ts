@@ -20,10 +20,25 @@ export interface SeenRemotes {
 }
 
 /**
- * Each method does its work within the call, with requests that travel together, and only for segments with `controlPlane: evpn` of Linux
- * bridges that are in place: of any other nothing is seen, and nothing is done. What is already there or already gone is no error.
+ * A node's tables, those of every datapath. Only for segments with `controlPlane: evpn` that are in place: of any other nothing is seen, and
+ * nothing is done. What is already there or already gone is no error. One call at a time for a segment. What each does says RemoteTables; Open
+ * vSwitch has one table, its flows, which FRR does not touch: they are `held` and `present` both, and nothing is to be restored.
  */
-export interface RemoteTables {
+export interface NodeRemotes {
+  /** @throws WeftError tryAgainLater where it cannot be asked; NetlinkError, OpenFlowError */
+  observeRemotes(segment: Segment): SeenRemotes | Promise<SeenRemotes>;
+  /** @throws as observeRemotes() */
+  holdRemotes(segment: Segment, endpoints: readonly RemoteEndpoint[]): void | Promise<void>;
+  /** @throws as observeRemotes() */
+  restoreRemotes(segment: Segment, endpoints: readonly RemoteEndpoint[]): void | Promise<void>;
+  /** @throws as observeRemotes() */
+  dropRemotes(segment: Segment, endpoints: readonly RemoteEndpoint[]): void | Promise<void>;
+}
+
+/**
+ * Each method does its work within the call, with requests that travel together, and only for segments of Linux bridges.
+ */
+export interface RemoteTables extends NodeRemotes {
   /** One dump for each of bridge, VXLAN device and spare tunnel, and of the neighbours of two. @throws NetlinkError; WeftError tryAgainLater */
   observeRemotes(segment: Segment): SeenRemotes;
   /** Makes the spare tunnel hold the endpoints; a MAC that it holds for another VTEP is moved, addresses that it has stay. @throws NetlinkError */

@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { EngineParts } from '../attachment/engine-parts.ts';
 import type { EvpnConf } from '../config/control-plane.ts';
 import type { NodeConf } from '../config/node-model.ts';
-import type { RemoteTables } from '../datapath/remotes.ts';
+import type { NodeRemotes } from '../datapath/remotes.ts';
 import type { Log } from '../log/log.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { KernelEvent } from '../netlink/monitor.ts';
-import { isSegmentName, vxlanPrefix } from '../overlay/names.ts';
+import { isSegmentName, standInVxlanPrefix, vxlanPrefix } from '../overlay/names.ts';
 import { Keeper } from './keeper.ts';
 import { Listener } from './listener.ts';
 import { unheard } from './retention.ts';
@@ -15,7 +15,7 @@ import { unheard } from './retention.ts';
 /** What it works with. */
 export interface EvpnParts {
   readonly engine: EngineParts;
-  readonly remotes: RemoteTables;
+  readonly remotes: NodeRemotes;
   readonly log: Log;
   /** The name of one of weft's links, by its index; undefined where that is not known. */
   readonly nameOf: (index: number) => string | undefined;
@@ -77,12 +77,13 @@ export class Evpn {
       const name = this.#parts.nameOf(payload.readInt32LE(4));
       // A link that has just been made is not known by name yet.
       if (name === undefined) return this.#keeper.lookAtAll();
-      if (isSegmentName(name, vxlanPrefix)) vnis.add(Number(name.slice(vxlanPrefix.length)) as Vni);
+      const prefix = [vxlanPrefix, standInVxlanPrefix].find((candidate) => isSegmentName(name, candidate));
+      if (prefix !== undefined) vnis.add(Number(name.slice(prefix.length)) as Vni);
     }
     this.#keeper.look(vnis);
   }
 
-  /** Events were lost. */
+  /** Events were lost, or all that a switch had been told. */
   noteOverrun(): void {
     if (this.#listener !== undefined) this.#keeper.lookAtAll();
   }

@@ -7,7 +7,7 @@
  */
 import { changeSegment } from '../attachment/change-segment.ts';
 import type { EngineParts } from '../attachment/engine-parts.ts';
-import type { RemoteTables, SeenRemotes } from '../datapath/remotes.ts';
+import type { NodeRemotes, SeenRemotes } from '../datapath/remotes.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { Log } from '../log/log.ts';
 import { formatAddress, type Mac, type Vni } from '../netaddr/netaddr.ts';
@@ -25,7 +25,7 @@ export interface Ear {
 /** What a keeper works with. */
 export interface KeeperParts {
   readonly engine: EngineParts;
-  readonly remotes: RemoteTables;
+  readonly remotes: NodeRemotes;
   readonly ear: Ear;
   readonly log: Log;
   /** As the configuration has it now. */
@@ -39,6 +39,8 @@ const restFactor = 10;
 const gatherMsMax = 1000;
 /** While nothing can be heard, or a VTEP is missed, and after a failure. */
 const againMs = 1000;
+/** Addresses that FRR hears of later than of their MAC are no event. On Linux bridges they work by themselves; a switch has to be told of them. */
+const addressesMs = { behindChange: 100, atLatest: 5000 } as const;
 
 /** Looks at tenants, one round at a time. */
 export class Keeper {
@@ -121,9 +123,23 @@ export class Keeper {
     const segments = this.#segments().filter(({ vni }) => vnis.has(vni));
     for (const vni of vnis) if (!segments.some((segment) => segment.vni === vni)) this.#forget(vni);
     // In this order: what the kernel has and BGP does not say has been withdrawn since, and not yet to come.
-    const seen = segments.map((segment) => this.#parts.remotes.observeRemotes(segment));
+    const seen = await Promise.all(segments.map((segment) => this.#try(segment, () => this.#parts.remotes.observeRemotes(segment))));
     const announced = await this.#parts.ear.listen(segments.map(({ vni }) => vni));
-    for (const [index, segment] of segments.entries()) await this.#compare(segment, seen[index] as SeenRemotes, announced[index] ?? unheard);
+    for (const [index, segment] of segments.entries()) {
+      const own = seen[index];
+      if (own !== undefined) await this.#try(segment, () => this.#compare(segment, own, announced[index] ?? unheard));
+    }
+  }
+
+  /** A switch that is away is no reason to leave the tenants of Linux bridges alone. */
+  async #try<T>({ vni, tenant }: Segment, work: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#parts.log.warn({ tenant, vni, error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
+      this.#lookIn(vni, againMs);
+      return undefined;
+    }
   }
 
   async #compare(segment: Segment, seen: SeenRemotes, announced: Announced): Promise<void> {
@@ -135,10 +151,12 @@ export class Keeper {
     this.#tenants.set(vni, retention);
     const kept = retention.look(performance.now(), announced, { ...this.#parts.retention(), isLocal });
     await this.#settlePeers(segment, kept);
-    this.#carryOut(segment, planRemotes({ kept, announced, seen, isLocal }));
+    const plan = planRemotes({ kept, announced, seen, isLocal });
+    await this.#carryOut(segment, plan);
     this.#noteLost(segment, kept);
     // What FRR writes again as it is already the kernel tells nobody.
-    const nextMs = Math.min(kept.dueMs ?? Infinity, announced.isHearing && kept.lost.length === 0 ? Infinity : againMs);
+    const addressesAfter = segment.datapath === 'ovs' ? addressesMs[plan.hold.length > 0 ? 'behindChange' : 'atLatest'] : Infinity;
+    const nextMs = Math.min(kept.dueMs ?? Infinity, addressesAfter, announced.isHearing && kept.lost.length === 0 ? Infinity : againMs);
     if (nextMs < Infinity) this.#lookIn(vni, nextMs);
   }
 
@@ -149,16 +167,16 @@ export class Keeper {
     if (isChanged) this.#parts.log.info({ tenant, vni, peers: inWords(vteps) }, 'the peers that BGP tells of have changed');
   }
 
-  #carryOut(segment: Segment, { hold, restore, drop }: RemotePlan): void {
+  async #carryOut(segment: Segment, { hold, restore, drop }: RemotePlan): Promise<void> {
     const { remotes, log } = this.#parts;
     const { tenant, vni } = segment;
-    if (hold.length > 0) remotes.holdRemotes(segment, hold);
+    if (hold.length > 0) await remotes.holdRemotes(segment, hold);
     if (restore.length > 0) {
-      remotes.restoreRemotes(segment, restore);
+      await remotes.restoreRemotes(segment, restore);
       log.debug({ tenant, vni, endpoints: restore.length }, 'put back what FRR had taken out of the kernel');
     }
     if (drop.length > 0) {
-      remotes.dropRemotes(segment, drop);
+      await remotes.dropRemotes(segment, drop);
       log.debug({ tenant, vni, endpoints: drop.length }, 'removed endpoints that are on no other node any more');
     }
   }

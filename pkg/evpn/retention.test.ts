@@ -61,3 +61,13 @@ void t.test('an endpoint that moves is where it was announced last, and here it 
   const mine = { ...options, isLocal: (mac: Mac): boolean => mac === endpoint(5).mac };
   t.same(describe(retention.look(2, silence, mine)), ['192.0.2.2,192.0.2.3', '6@3', '192.0.2.2,192.0.2.3', undefined]);
 });
+
+void t.test('an address that is announced with another MAC is no longer that of one that is only kept', async (t) => {
+  const retention = new Retention({ vteps: [], endpoints: [] });
+  const address = parseAddress('10.1.1.5');
+  const addressesIn = (announced: Announced, at: number): readonly number[] => retention.look(at, announced, options).endpoints.map(({ addresses }) => addresses.length);
+  t.same(addressesIn({ isHearing: true, vteps: [vtep2], endpoints: [{ ...endpoint(5), addresses: [address] }] }, 0), [1]);
+  const taken = { isHearing: true, vteps: [vtep3], endpoints: [{ ...endpoint(6, vtep3), addresses: [address] }] };
+  t.same(addressesIn(taken, 1), [0, 1]);
+  t.same(addressesIn(silence, 2), [0, 1], 'nor is it given back');
+});

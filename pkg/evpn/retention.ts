@@ -46,7 +46,7 @@ export interface RetentionOptions {
 }
 
 interface Known<T> {
-  readonly value: T;
+  value: T;
   /** When it was missed first, milliseconds; undefined while it is announced, or nothing can be heard. */
   missingAt: number | undefined;
 }
@@ -70,6 +70,7 @@ export class Retention {
   look(now: number, announced: Announced, { retainMs, withdrawMs, isLocal }: RetentionOptions): Retained {
     for (const vtep of announced.vteps) this.#vteps.set(formatAddress(vtep), { value: vtep, missingAt: undefined });
     for (const endpoint of announced.endpoints) this.#endpoints.set(endpoint.mac, { value: endpoint, missingAt: undefined });
+    this.#passOn(announced);
     const heard = new Set(announced.vteps.map(formatAddress));
     const due: number[] = [];
     const lost = new Set([...this.#vteps.keys()].filter((text) => !heard.has(text)));
@@ -89,6 +90,16 @@ export class Retention {
       lost: [...lost].flatMap((text) => this.#vteps.get(text)?.value ?? []),
       ...(due.length === 0 ? {} : { dueMs: Math.min(...due) }),
     };
+  }
+
+  /** An address is at one MAC: of one that is only kept goes what another is announced with. */
+  #passOn({ endpoints }: Announced): void {
+    const owners = new Map(endpoints.flatMap(({ mac, addresses }) => addresses.map((address) => [formatAddress(address), mac] as const)));
+    for (const known of this.#endpoints.values()) {
+      const { mac, addresses } = known.value;
+      const own = addresses.filter((address) => (owners.get(formatAddress(address)) ?? mac) === mac);
+      if (own.length < addresses.length) known.value = { ...known.value, addresses: own };
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { parseVni, vniMax } from '../netaddr/netaddr.ts';
 import type { AttachmentKey } from './model.ts';
-import { bridgeName, bridgePrefix, isPortName, isSegmentName, portAlias, portName, portPrefix, shaperPrefix, spareName, sparePortName, sparePortPrefix, sparePrefix, vxlanName, vxlanPrefix } from './names.ts';
+import { bridgeName, bridgePrefix, isPortName, isSegmentName, portAlias, portName, portPrefix, shaperPrefix, spareName, sparePortName, sparePortPrefix, sparePrefix, sparesPrefix, standInBridgeName, standInPortName, standInVxlanName, vxlanName, vxlanPrefix } from './names.ts';
 
 /** IFNAMSIZ − 1, include/uapi/linux/if.h. */
 const ifNameBytesMax = 15;
@@ -11,7 +11,10 @@ t.equal(bridgeName(parseVni(1)), 'weft-br1');
 t.equal(vxlanName(parseVni(1001)), 'weft-vx1001');
 t.equal(spareName(parseVni(1001)), 'weft-sp1001');
 t.equal(sparePortName(parseVni(1001)), 'weft-sf1001');
-for (const name of [...[bridgeName, vxlanName, spareName, sparePortName].map((nameOf) => nameOf(parseVni(vniMax))), portName(key)]) t.equal(name.length, ifNameBytesMax, `${name} is as long as a name can be`);
+for (const name of [...[bridgeName, vxlanName, spareName, sparePortName, standInBridgeName, standInVxlanName, standInPortName].map((nameOf) => nameOf(parseVni(vniMax))), portName(key)]) t.equal(name.length, ifNameBytesMax, `${name} is as long as a name can be`);
+
+t.same([standInBridgeName, standInVxlanName, standInPortName].map((nameOf) => nameOf(parseVni(1001))), ['weft-sb1001', 'weft-sx1001', 'weft-se1001']);
+for (const nameOf of [standInBridgeName, standInVxlanName, standInPortName]) t.ok(nameOf(parseVni(1)).startsWith(sparesPrefix), 'the guard takes nothing that comes out of it');
 
 t.match(portName(key), /^weft-p[a-z2-7]{9}$/);
 t.equal(portName(key), 'weft-pigjw3qowz', 'a node that is upgraded finds the ports of the version before');

@@ -10,10 +10,13 @@ import type { AttachmentKey, Segment } from './model.ts';
 export const portPrefix = 'weft-p';
 export const bridgePrefix = 'weft-br';
 export const vxlanPrefix = 'weft-vx';
-/** See spare.ts; what the names of both its links begin with, and those of nothing else. */
+/** What the names of links begin with out of which nothing may come: of spare tunnels and stand-ins (spare.ts), and of nothing else. */
 export const sparesPrefix = 'weft-s';
 export const sparePrefix = 'weft-sp';
 export const sparePortPrefix = 'weft-sf';
+export const standInBridgePrefix = 'weft-sb';
+export const standInVxlanPrefix = 'weft-sx';
+export const standInPortPrefix = 'weft-se';
 
 /** The device that limits what a container sends; the rest of the name is its host interface's. */
 export const shaperPrefix = 'weft-i';
@@ -43,6 +46,21 @@ export function sparePortName(vni: Vni): string {
   return `${sparePortPrefix}${vni}`;
 }
 
+/** The bridge that stands in for a tenant on Open vSwitch where BGP looks. */
+export function standInBridgeName(vni: Vni): string {
+  return `${standInBridgePrefix}${vni}`;
+}
+
+/** The VXLAN device that stands in for a tenant on Open vSwitch. */
+export function standInVxlanName(vni: Vni): string {
+  return `${standInVxlanPrefix}${vni}`;
+}
+
+/** The port of the stand-in's bridge at which the tenant's local endpoints seem to be. */
+export function standInPortName(vni: Vni): string {
+  return `${standInPortPrefix}${vni}`;
+}
+
 /** Digits of base 32, in lower case (RFC 4648 §6's alphabet). */
 const digits = 'abcdefghijklmnopqrstuvwxyz234567';
 const digitCount = 9;
@@ -67,7 +85,7 @@ export function isPortName(name: string, prefix: string = portPrefix): boolean {
   return name.length === prefix.length + digitCount && name.startsWith(prefix) && [...name.slice(prefix.length)].every((digit) => digits.includes(digit));
 }
 
-/** Whether a name is one that bridgeName(), vxlanName(), spareName() or sparePortName() makes, with their prefix. */
+/** Whether a name is one that bridgeName(), vxlanName(), spareName() or sparePortName() makes, or one of a stand-in's, with their prefix. */
 export function isSegmentName(name: string, prefix: string): boolean {
   return name.startsWith(prefix) && /^[1-9][0-9]{0,7}$/.test(name.slice(prefix.length));
 }

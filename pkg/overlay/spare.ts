@@ -1,15 +1,20 @@
 /**
- * The spare tunnel of a tenant whose remote endpoints FRR programs: its numbers. Pure.
+ * What a tenant whose endpoints FRR knows has beside what carries its frames: the numbers of it. Pure.
+ *
+ * On Linux bridges it is the spare tunnel.
  *
  * FRR takes away what it programmed as soon as one of its daemons stops. What weft remembers of the remote MACs is therefore held by a
  * second VXLAN device, which only sends, and only frames that the bridge has no entry for. Two devices of one VNI cannot share a UDP port
  * (drivers/net/vxlan, vxlan_vni_in_use), and FRR's zebra knows a device by its VNI alone: so the spare has a port and a VNI of its own, and
  * each of its entries names the real ones.
+ *
+ * On Open vSwitch it is the stand-in: zebra knows a VNI by a kernel's VXLAN device in a bridge, and MACs by that bridge's entries, of which such
+ * a tenant has none. The stand-in has the tenant's VNI, which zebra reads, and the port that is closed: it carries nothing.
  */
 import { vniMax } from '../netaddr/netaddr.ts';
 import type { Segment } from './model.ts';
 
-/** UDP port on which spare tunnels stand; the guard closes it for everybody. */
+/** UDP port on which spare tunnels and stand-ins stand; the guard closes it for everybody. */
 export const sparePort = 24789;
 
 /** The VNI of a tenant's spare tunnel; 0, which no tenant has, for the highest one. */
@@ -17,7 +22,7 @@ export function spareVni(vni: number): number {
   return vniMax - vni;
 }
 
-/** What of a segment decides whether spare tunnels get in its way. */
+/** What of a segment decides whether spare tunnels and stand-ins get in its way. */
 export type SpareParty = Pick<Segment, 'tenant' | 'vni' | 'vtepPort' | 'datapath' | 'controlPlane'>;
 
 /** Whether the tenant has a spare tunnel on a node. */
@@ -25,20 +30,34 @@ export function hasSpare({ controlPlane, datapath }: Pick<SpareParty, 'controlPl
   return controlPlane === 'evpn' && datapath !== 'ovs';
 }
 
+/** Whether the tenant has a stand-in on a node. */
+export function hasStandIn({ controlPlane, datapath }: Pick<SpareParty, 'controlPlane' | 'datapath'>): boolean {
+  return controlPlane === 'evpn' && datapath === 'ovs';
+}
+
+/** Whether the kernel has a VXLAN device of the tenant's VNI. */
+function hasDevice(party: SpareParty): boolean {
+  return party.datapath !== 'ovs' || hasStandIn(party);
+}
+
+/** Whether the tenant needs the closed port. */
+function needsPort(party: SpareParty): boolean {
+  return hasSpare(party) || hasStandIn(party);
+}
+
 /**
- * Why a segment cannot be on a node together with the others, for the sake of spare tunnels, in words: `vni must be …`; undefined when it can.
- * `others` may contain the tenant itself.
+ * Why a segment cannot be on a node together with the others, for the sake of spare tunnels and stand-ins, in words: `vni must be …`; undefined
+ * when it can. `others` may contain the tenant itself.
  */
 export function describeSpareConflict(wanted: SpareParty, others: readonly SpareParty[]): string | undefined {
-  const beside = others.filter(({ vni, datapath }) => vni !== wanted.vni && datapath !== 'ovs');
-  if (wanted.datapath === 'ovs') return undefined;
-  if (wanted.vtepPort === sparePort && [wanted, ...beside].some(hasSpare)) {
+  const beside = others.filter(({ vni }) => vni !== wanted.vni);
+  if (wanted.vtepPort === sparePort && [wanted, ...beside].some(needsPort)) {
     return `vtep.port must not be ${sparePort}, which is kept for the spare tunnels of tenants with controlPlane evpn`;
   }
-  if (hasSpare(wanted)) {
+  if (needsPort(wanted)) {
     const onPort = beside.find(({ vtepPort }) => vtepPort === sparePort);
     if (onPort !== undefined) return `controlPlane cannot be evpn on this node: tenant ${onPort.tenant} has UDP port ${sparePort}, which spare tunnels need`;
   }
-  const opposite = beside.find((other) => other.vni === spareVni(wanted.vni) && [wanted, other].some(hasSpare));
+  const opposite = beside.find((other) => other.vni === spareVni(wanted.vni) && [wanted, other].some(hasSpare) && [wanted, other].every(hasDevice));
   return opposite === undefined ? undefined : `vni must not be ${wanted.vni}: it and the VNI ${opposite.vni} of tenant ${opposite.tenant} add up to ${vniMax}, and one's spare tunnel would have the other's VNI`;
 }

@@ -43,7 +43,8 @@ t.same(describe(segmentElements({ ...segment, peers: [] })), base.slice(0, 1), '
 const evpn = { ...segment, controlPlane: 'evpn' } as const;
 t.same(describe(segmentElements(evpn)), [...base, 'inet weft segments 60d5 00000000'], 'its spare tunnel is closed for everybody');
 t.same(describe(segmentElements({ ...evpn, vni: parseVni(0x010203), peers: [] })), ['inet weft segments 12b5 00030201', 'inet weft segments 60d5 00fcfdfe']);
-t.same(segmentElements({ ...evpn, datapath: 'ovs' }), []);
+t.same(segmentElements({ ...segment, datapath: 'ovs' }), []);
+t.same(describe(segmentElements({ ...evpn, datapath: 'ovs' })), ['inet weft segments 60d5 00ffffff'], 'its stand-in is closed as well');
 t.same(describe(segmentElements({ ...segment, vni: parseVni(0x010203), vtepPort: 65535, peers: [] })), ['inet weft segments ffff 00030201']);
 
 const [bridge, vxlan, mac] = [name('weft-br16777215'), name('weft-vx16777215'), '0e7767ffffff'];

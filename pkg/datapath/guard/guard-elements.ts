@@ -5,7 +5,7 @@ import type { SetElement, TableName } from '../../nftables/nftables.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
-import { hasSpare, sparePort, spareVni } from '../../overlay/spare.ts';
+import { hasSpare, hasStandIn, sparePort, spareVni } from '../../overlay/spare.ts';
 import type { KnownState } from '../datapath.ts';
 import { gatewayTable } from './gateway-rules.ts';
 import { bigEndian16, bridgeTable, inetTable } from './guard-rules.ts';
@@ -47,18 +47,24 @@ function addressElement(name: Uint8Array, address: Address): GuardElement {
   return { table: bridgeTable, set: address.family === 4 ? 'addresses4' : 'addresses6', key: [name, addressBytes(address)] };
 }
 
-/** The elements of a segment: its VNI, its VTEPs, its spare tunnel's VNI, which no VTEP may send to, and its gateway where it has one. */
+/** The elements of a segment: its VNI, its VTEPs, what no VTEP may send to, and its gateway where it has one. */
 export function segmentElements(segment: Segment): GuardElement[] {
   // What comes through the tunnel reaches Open vSwitch and not the kernel's VXLAN.
-  if (segment.datapath === 'ovs') return segment.gateway === undefined ? [] : hostElements(segment, segment.gateway.masquerade);
+  if (segment.datapath === 'ovs') return [...closedElements(segment), ...(segment.gateway === undefined ? [] : hostElements(segment, segment.gateway.masquerade))];
   const port = bigEndian16(segment.vtepPort);
   const vni = vniKey(segment.vni);
   const elements: GuardElement[] = [{ table: inetTable, set: 'segments', key: [port, vni] }];
   for (const peer of segment.peers) {
     elements.push({ table: inetTable, set: peer.family === 4 ? 'vteps4' : 'vteps6', key: [addressBytes(peer), port, vni] });
   }
-  if (hasSpare(segment)) elements.push({ table: inetTable, set: 'segments', key: [bigEndian16(sparePort), vniKey(spareVni(segment.vni))] });
+  elements.push(...closedElements(segment));
   return segment.gateway === undefined ? elements : [...elements, ...gatewayElements(segment, segment.gateway.masquerade)];
+}
+
+/** The VNI of the spare tunnel or the stand-in: without a VTEP of its own it is closed. */
+function closedElements(segment: Segment): GuardElement[] {
+  const closed = hasSpare(segment) ? spareVni(segment.vni) : hasStandIn(segment) ? segment.vni : undefined;
+  return closed === undefined ? [] : [{ table: inetTable, set: 'segments', key: [bigEndian16(sparePort), vniKey(closed)] }];
 }
 
 function gatewayElements(segment: Segment, masquerade: boolean): GuardElement[] {

@@ -10,6 +10,7 @@ import { baseFlows, flowsOf, flowsOfTenant, ownerOf } from './flows/flows.ts';
 import type { OvsParts } from './port.ts';
 import { tunnelOf, vniOf } from './rows.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
+import { collectStandIns } from './stand-in-endpoints.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 import { tunnelName } from './switch/tunnel.ts';
@@ -22,7 +23,12 @@ async function removeBridge(ovs: OvsSwitch): Promise<string[]> {
  * Removes the garbage; returns what was removed, in words. Ports are found within the call, where they are known. Flows are read behind it:
  * what an ADD has sent since is told by its port, which is there before them, and by what this process has sent.
  */
-export async function collectGarbage({ ovs, tenants }: OvsParts, { segments, ports }: KnownState): Promise<string[]> {
+export async function collectGarbage(parts: OvsParts, known: KnownState): Promise<string[]> {
+  const found = await Promise.all([collectStandIns(parts.kernel, known), collectFromSwitch(parts, known)]);
+  return found.flat();
+}
+
+async function collectFromSwitch({ ovs, tenants }: OvsParts, { segments, ports }: KnownState): Promise<string[]> {
   const names = new Set([...ports.map(({ hostIf }) => hostIf), ...segments.filter(({ gateway }) => gateway !== undefined).map(({ vni }) => bridgeName(vni))]);
   const needed = { ports: names, tunnels: new Set(segments.map((segment) => tunnelName(tunnelOf(segment)))) };
   const known = tryPorts(ovs);

@@ -2,7 +2,8 @@
 import { flowKey, type Flow } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
-import { baseFlows, cookieOf, floodFlows, portFlows, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
+import { hasStandIn } from '../../overlay/spare.ts';
+import { baseFlows, cookieOf, floodFlows, portFlows, remoteFlows, remotesIn, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
 import { localPorts, tunnelOf, type OpenPort } from './rows.ts';
 import { missingFlows, surplusFlows, type SwitchSnapshot } from './snapshot.ts';
 import type { SwitchPort } from './switch/rows.ts';
@@ -55,8 +56,17 @@ export function describeSegment(segment: Segment, snapshot: SwitchSnapshot): rea
   return [
     ...(snapshot.bridgeFault === undefined ? [] : [snapshot.bridgeFault]),
     ...flowFaults(snapshot, { wanted, owner: { kind: 'segment', vni }, what: `tenant ${tenant}` }),
+    ...flowFaults(snapshot, { ...wantedRemotes(segment, network, snapshot), what: `endpoints elsewhere of tenant ${tenant}` }),
     ...(shared === 0 ? [] : [`the switch lacks ${countOf(shared)} of every tenant`]),
   ];
+}
+
+/** What the flows of endpoints elsewhere, those that are there, should be: which endpoints there are a control plane says. */
+export function wantedRemotes(segment: Segment, network: TenantNetwork, { flows }: SwitchSnapshot): Pick<WantedFlows, 'wanted' | 'owner'> {
+  const owner = { kind: 'remotes', vni: segment.vni } as const;
+  const cookie = cookieOf(owner);
+  const present = hasStandIn(segment) ? remotesIn([...flows.values()].filter((flow) => flow.cookie === cookie).map(({ name, instructions }) => ({ ...name, instructions }))) : [];
+  return { owner, wanted: present.flatMap((endpoint) => remoteFlows(network, endpoint)) };
 }
 
 /**

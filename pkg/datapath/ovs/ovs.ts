@@ -9,10 +9,12 @@
  * Growth on a node: a port and some 20 flows per attachment; flows 20 + 2 × peers per tenant; one tunnel for all tenants of an encapsulation,
  * VTEP and UDP port. Nothing is flooded whose place is known (flows/flows.ts), and nothing is left to the switch's own learning switch, NORMAL.
  *
+ * A tenant with a control plane has three links more, by which FRR knows of it: see stand-in.ts.
+ *
  * The switch is asked by its database for ports and by OpenFlow for flows; both are other processes and may be gone for a while. What a
  * restart of ovs-vswitchd loses the reconciler sends again; until then ports are closed, not open.
  */
-import type { Datapath } from '../datapath.ts';
+import type { NodeDatapath } from '../datapath.ts';
 import { faultsInWords } from '../fault.ts';
 import { containerFaults } from '../container-faults.ts';
 import { describeGuardDamage } from '../guard/guard-damage.ts';
@@ -27,10 +29,12 @@ import { describePort, describeSegment } from './faults.ts';
 import { gatewayPortFaults } from './gateway-port.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { attachPort, type OvsParts } from './port.ts';
+import { ovsRemotes } from './remotes.ts';
 import { removalOf } from './removal.ts';
 import { ovsRepair } from './repair.ts';
 import { updateSegment } from './segment.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { endpointFaults, standInFaults } from './stand-in-faults.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 import { Tenants } from './tenants.ts';
 
@@ -38,10 +42,11 @@ import { Tenants } from './tenants.ts';
 export const portsMax = 3000;
 
 /** The datapath over a kernel and a switch. The caller closes both. */
-export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): Datapath {
+export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): NodeDatapath {
   const parts: OvsParts = { kernel, ovs, tenants: new Tenants(ovs, kernel), untouched: new Set() };
   return {
     ...ovsRepair(parts),
+    ...ovsRemotes(parts),
     portsMaxOf: () => portsMax,
     attach: (request) => attachPort(parts, request),
     ...removalOf(parts),
@@ -70,7 +75,8 @@ async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, ne
     ...(typeof snapshot === 'string' ? [snapshot] : [...describeSegment(segment, snapshot), ...(isPlugged ? describePort(port, snapshot) : [])]),
     ...(way === undefined ? [] : [way]),
     ...faultsInWords(gatewayPortFaults(segment, seen)),
-    ...faultsInWords(hostEndFaults(port, seen, (host) => bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen))),
+    ...faultsInWords(standInFaults(segment, seen)),
+    ...faultsInWords(hostEndFaults(port, seen, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen), ...endpointFaults(segment, port, seen)])),
     ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, tenants.isUserspace)])),
     ...describeGuardDamage(kernel.netfilter, segmentElements(segment)),
   ];

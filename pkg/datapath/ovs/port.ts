@@ -3,6 +3,7 @@ import { setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { isWeftError, WeftError } from '../../errors/weft-error.ts';
 import type { FlowMod } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { hasStandIn } from '../../overlay/spare.ts';
 import { nextTurn } from '../../sys/timer.ts';
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import type { AttachedLink, PortRequest } from '../datapath.ts';
@@ -14,6 +15,8 @@ import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
 import { announcementPackets, flowsOf, portFlows, type LocalPort, type TenantNetwork } from './flows/flows.ts';
 import { limitedOnHost, limitInside } from './limits.ts';
 import { externalIdsOf } from './rows.ts';
+import { ensureStandIn } from './stand-in.ts';
+import { endpointSettings, forgetEndpoint } from './stand-in-endpoints.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 import { added, type Tenants } from './tenants.ts';
 
@@ -42,8 +45,15 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   ]);
   for (const outcome of [plugged, set]) if (outcome.status === 'rejected') throw outcome.reason;
   limitHost(parts, request.port, host.index);
+  // Behind its row on the switch, by which a late DEL of another container with this MAC knows that the entries are not its own.
+  await tellBgp(kernel, request);
   await openPort(parts, request.segment, { local: { ofport: (plugged as PromiseFulfilledResult<number>).value, port: request.port } });
   return { hostMac: host.mac };
+}
+
+/** Writes the endpoint where BGP looks, if it does. */
+async function tellBgp(kernel: Kernel, { segment, port }: Pick<PortRequest, 'segment' | 'port'>): Promise<void> {
+  if (hasStandIn(segment)) await kernel.requestAside(endpointSettings(ensureStandIn(kernel, segment), port));
 }
 
 /** The pair, with its host's end up; the container's still is down. */
@@ -112,21 +122,29 @@ async function announce(ovs: OvsSwitch, network: TenantNetwork, local: LocalPort
   await Promise.allSettled(announcementPackets(network, local).map((packet) => ovs.sendPacket(packet)));
 }
 
+/** A port that goes, with its tenant's segment where that is known. */
+export interface Detachment {
+  readonly port: AttachmentPort;
+  readonly segment: Segment | undefined;
+}
+
 /**
  * Removes the port, wherever attachPort() got to. Its links are doomed when the call returns. Its flows go before its number can be another
  * port's.
  */
-export function detachPort(parts: OvsParts, port: AttachmentPort, removeLinks: (names: readonly string[]) => Promise<void>): Promise<void> {
+export function detachPort(parts: OvsParts, { port, segment }: Detachment, removeLinks: (names: readonly string[]) => Promise<void>): Promise<void> {
   const gone = removeLinks([port.hostIf, ...shapersOf(port)]);
   // Whoever waits for both hears of it.
   gone.catch(() => undefined);
-  return Promise.all([gone, unplug(parts, port)]).then(() => undefined);
+  return Promise.all([gone, unplug(parts, { port, segment })]).then(() => undefined);
 }
 
-async function unplug({ ovs, tenants }: OvsParts, { hostIf, vni }: AttachmentPort): Promise<void> {
+async function unplug({ kernel, ovs, tenants }: OvsParts, { port, segment }: Detachment): Promise<void> {
+  const { hostIf, vni } = port;
   await tenants.whileLeaving(hostIf, async () => {
     // Where the switch is at hand this is on its way when the call returns.
     if (!isKnown(ovs)) await ovs.ready();
+    forgetEndpoint(kernel, port, { segment, ports: ovs.ports() });
     const ofport = ovs.ports().get(hostIf)?.ofport;
     if (ofport !== undefined) {
       const flooded = tenants.receivers(vni).then((receivers) => tenants.flood(receivers));
@@ -158,6 +176,7 @@ export function remakePort(parts: OvsParts, request: PortRequest): Promise<void>
     await tenants.ensure(request.segment);
     const ofport = await ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) });
     limitHost(parts, request.port, host.index);
+    await tellBgp(kernel, request);
     await openPort(parts, request.segment, { local: { ofport, port: request.port } });
   })();
 }

@@ -3,10 +3,9 @@
  * caller, and done when it is back; and an ADD that failed because it is gone has nothing on it that would have to be undone.
  */
 import { isWeftError } from '../../errors/weft-error.ts';
-import type { AttachmentPort } from '../../overlay/model.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Datapath, SegmentRemoval } from '../datapath.ts';
-import { detachPort, type OvsParts } from './port.ts';
+import { detachPort, type Detachment, type OvsParts } from './port.ts';
 import { removeSegment } from './segment.ts';
 
 /** The part of the datapath that removes. */
@@ -17,8 +16,8 @@ export function removalOf(parts: OvsParts): DatapathRemoval {
   const { kernel, ovs, untouched } = parts;
   /** Host interfaces of which nothing is on the switch, which cannot be asked. */
   const absent = new Set<string>();
-  const detach = (port: AttachmentPort, removeLinks: (names: readonly string[]) => Promise<void>): Promise<void> =>
-    absent.delete(port.hostIf) ? removeLinks([port.hostIf, ...shapersOf(port)]) : ovs.presence.during(detachPort(parts, port, removeLinks));
+  const detach = ({ port, segment }: Detachment, removeLinks: (names: readonly string[]) => Promise<void>): Promise<void> =>
+    absent.delete(port.hostIf) ? removeLinks([port.hostIf, ...shapersOf(port)]) : ovs.presence.during(detachPort(parts, { port, segment }, removeLinks));
   return {
     async prepareRemoval({ hostIf }) {
       const isUntouched = untouched.delete(hostIf);
@@ -29,8 +28,8 @@ export function removalOf(parts: OvsParts): DatapathRemoval {
         absent.add(hostIf);
       }
     },
-    detach: (port) => detach(port, (names) => kernel.removeLinks(names)),
-    detachSoon: (port) => detach(port, (names) => kernel.removeLinksSoon(names)),
+    detach: (port, segment) => detach({ port, segment }, (names) => kernel.removeLinks(names)),
+    detachSoon: (port, segment) => detach({ port, segment }, (names) => kernel.removeLinksSoon(names)),
     removeSegment(removal: SegmentRemoval) {
       const isAbsent = removal.ports?.length === 1 && removal.ports.every(({ hostIf }) => absent.delete(hostIf));
       return isAbsent ? Promise.resolve() : ovs.presence.during(removeSegment(parts, removal));

@@ -15,9 +15,13 @@ import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gatewayPortFaults } from './gateway-port.ts';
+import type { GatewayHands } from '../gateway.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { remakePort, replugPort, type OvsParts } from './port.ts';
+import { mendRemotes } from './remotes.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
+import { makeStandIn } from './stand-in.ts';
+import { endpointFaults, standInFaults, type StandInHands } from './stand-in-faults.ts';
 
 /** The repairs of the Open vSwitch datapath. */
 export function ovsRepair(parts: OvsParts): DatapathRepair {
@@ -42,16 +46,17 @@ interface Seen {
   readonly snapshot: SwitchSnapshot | string | undefined;
 }
 
-function repairSegment({ kernel, tenants }: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
+function repairSegment({ kernel, ovs, tenants }: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
   const now = seen ?? observeNow(kernel);
-  const faultsOf = (view: Observation): ReturnType<typeof gatewayPortFaults> => gatewayPortFaults(segment, view);
-  const host = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), kernel);
+  const faultsOf = (view: Observation): Fault<GatewayHands & StandInHands>[] => [...gatewayPortFaults(segment, view), ...standInFaults(segment, view)];
+  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment) };
+  const host = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), hands);
   if (snapshot === undefined) return host;
   if (typeof snapshot === 'string') return { ...host, failed: [...host.failed, snapshot] };
   const faults = describeSegment(segment, snapshot);
   if (faults.length === 0) return host;
   tenants.forget(segment.vni);
-  return { ...host, rest: mended(faults, 'sent again', () => tenants.ensure(segment)) };
+  return { ...host, rest: mended(faults, 'sent again', async () => mendRemotes(ovs, segment, await tenants.ensure(segment))) };
 }
 
 function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: Seen): Repair {
@@ -68,7 +73,8 @@ function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: 
       if (rest === undefined) throw new WeftError('tryAgainLater', `The container's namespace ${request.netns} is gone`);
     },
   };
-  const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> => hostEndFaults(port, view, (host) => bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, view));
+  const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> =>
+    hostEndFaults(port, view, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, view), ...endpointFaults(segment, port, view)]);
   const host = seen !== undefined && faultsOf(seen).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(now), hands);
   const remade = rest;
   if (remade !== undefined) return { ...host, rest: mended([], 'plugged in again', () => remade) };

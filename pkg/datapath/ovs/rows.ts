@@ -6,10 +6,12 @@ import type { TunnelSettings } from './switch/tunnel.ts';
 
 /** Keys of external_ids. */
 const vniKey = 'vni';
+/** What other tools look for (Open vSwitch's INTEGRATION.rst). */
+const macKey = 'attached-mac';
 
-/** What a container's port is known by; `attached-mac` is what other tools look for (Open vSwitch's INTEGRATION.rst). */
+/** What a container's port is known by. */
 export function externalIdsOf({ vni, mac, alias }: AttachmentPort): Readonly<Record<string, string>> {
-  return { [vniKey]: String(vni), 'attached-mac': mac, description: alias };
+  return { [vniKey]: String(vni), [macKey]: mac, description: alias };
 }
 
 /** A port that ovs-vswitchd has opened. */
@@ -22,6 +24,11 @@ export interface OpenPort {
 export function vniOf({ role, type, externalIds }: SwitchPort): number | undefined {
   const vni = role === 'port' && type === '' ? externalIds.get(vniKey) : undefined;
   return vni === undefined ? undefined : Number(vni);
+}
+
+/** Whether the port is of a container of the tenant with this MAC. */
+export function isEndpointOf(port: SwitchPort, { vni, mac }: Pick<AttachmentPort, 'vni' | 'mac'>): boolean {
+  return vniOf(port) === vni && port.externalIds.get(macKey) === mac;
 }
 
 /** The tenant's containers' ports, in the order of their numbers. */

@@ -5,6 +5,7 @@ import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
 import type { OvsParts } from './port.ts';
+import { standInNames } from './stand-in-links.ts';
 
 /** All flows of the tenant anew, in one step; then what it no longer needs goes. */
 export async function updateSegment({ kernel, ovs, tenants }: OvsParts, { segment, previous, others, ports }: SegmentChange): Promise<void> {
@@ -20,7 +21,7 @@ export async function updateSegment({ kernel, ovs, tenants }: OvsParts, { segmen
  * another process may be making a tenant of its own use it.
  */
 export function removeSegment({ kernel, ovs, tenants }: OvsParts, { segment, remaining, ports = [] }: SegmentRemoval): Promise<void> {
-  const gone = kernel.removeLinks(ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]));
+  const gone = kernel.removeLinks([...ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]), ...standInNames(segment)]);
   gone.catch(() => undefined);
   const flows = tenants.remove(segment.vni);
   flows.catch(() => undefined);

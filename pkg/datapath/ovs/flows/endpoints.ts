@@ -4,7 +4,8 @@ import type { Flow } from '../../../openflow/flow.ts';
 import { cookieOf } from './cookies.ts';
 import { guardFlows } from './guard.ts';
 import { localNeighbourFlows, remoteNeighbourFlows } from './neighbours.ts';
-import { ofTenant, toVtep, type LocalPort, type RemoteEndpoint, type TenantNetwork } from './network.ts';
+import type { RemoteEndpoint } from '../../../overlay/model.ts';
+import { ofTenant, toVtep, type LocalPort, type TenantNetwork } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
 /** A container's: the guard at the source, what is for its MAC, and questions for its addresses. @throws RangeError when the port is none that an interface can have */
@@ -18,7 +19,7 @@ export function portFlows(local: LocalPort): Flow[] {
   ];
 }
 
-/** An endpoint's elsewhere. They win over what the switch has learned of its MAC, and give way to an endpoint of this node. */
+/** An endpoint's elsewhere: read back by remotesIn(). They win over what the switch has learned of its MAC, and give way to an endpoint of this node. */
 export function remoteFlows(network: TenantNetwork, endpoint: RemoteEndpoint): Flow[] {
   const { vni } = network.segment;
   const cookie = cookieOf({ kind: 'remotes', vni });

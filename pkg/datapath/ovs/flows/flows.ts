@@ -22,7 +22,8 @@ import { priorities, tables } from './tables.ts';
 export { announcementPackets } from './announcement-packets.ts';
 export { cookieOf, flowsOf, flowsOfTenant, flowsOfWeft, ownerOf, type FlowOwner, type FlowSelector } from './cookies.ts';
 export { portFlows, remoteFlows } from './endpoints.ts';
-export type { LocalPort, Receivers, RemoteEndpoint, TenantNetwork } from './network.ts';
+export type { LocalPort, Receivers, TenantNetwork } from './network.ts';
+export { flowsByMac, remotesIn, type RemoteFlow } from './remotes.ts';
 export { floodFlows, segmentFlows } from './segment.ts';
 export { tables } from './tables.ts';
 

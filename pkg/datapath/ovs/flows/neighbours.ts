@@ -6,7 +6,8 @@ import { eui64LinkLocal, type Address, type Mac, type Vni } from '../../../netad
 import { move, output, ports, setField, type Action } from '../../../openflow/action.ts';
 import type { Flow } from '../../../openflow/flow.ts';
 import { etherTypes, type Match } from '../../../openflow/match.ts';
-import { discovery, groupAddressed, icmp6Types, ofTenant, type TenantNetwork, toVtep, type RemoteEndpoint } from './network.ts';
+import type { RemoteEndpoint } from '../../../overlay/model.ts';
+import { discovery, groupAddressed, icmp6Types, ofTenant, type TenantNetwork, toVtep } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
 /** An owner of addresses on this node: a container, or the tenant's gateway. */
@@ -40,9 +41,12 @@ export function localNeighbourFlows(owner: LocalOwner): Flow[] {
   });
 }
 
-/** Questions for an endpoint elsewhere. From the tunnel there is none for it: who asks has asked its own node. */
+/**
+ * Questions for an endpoint elsewhere. From the tunnel there is none for it: who asks has asked its own node. A solicitation is addressed to
+ * the owner's MAC (RFC 6085), so that it goes to the owner alone on its node as well; and so the flow says whose address it is.
+ */
 export function remoteNeighbourFlows({ segment, tunnel }: TenantNetwork, endpoint: RemoteEndpoint, cookie: bigint): Flow[] {
-  const toOwner = toVtep(tunnel, endpoint.vtep);
+  const toOwner = [setField('ethDst', endpoint.mac), ...toVtep(tunnel, endpoint.vtep)];
   return askedAddresses(endpoint).map((address) => ({
     table: tables.neighbours,
     priority: priorities.neighbours.remote,

@@ -29,15 +29,6 @@ export interface LocalPort {
   readonly port: Pick<AttachmentPort, 'vni' | 'mac' | 'addresses'>;
 }
 
-/** An endpoint somewhere else, known from a control plane. */
-export interface RemoteEndpoint {
-  readonly mac: Mac;
-  /** What is known of them; asked for others, the whole tenant is asked. */
-  readonly addresses: readonly Address[];
-  /** Of the family of the tenant's own VTEP. */
-  readonly vtep: Address;
-}
-
 /** Multicast and broadcast, by their I/G bit (IEEE 802 §8.2). */
 export const groupAddressed: Masked<Mac> = { value: parseMac('01:00:00:00:00:00'), mask: parseMac('01:00:00:00:00:00') };
 /** Addresses of single interfaces. */

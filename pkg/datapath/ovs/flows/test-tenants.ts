@@ -1,7 +1,8 @@
 /** Two tenants with the same endpoints, for tests that look at flows and at nothing else. */
 import { parseAddress, parseInterfaceAddress, parseMac, parseVni, type Vni } from '../../../netaddr/netaddr.ts';
 import type { Flow } from '../../../openflow/flow.ts';
-import { baseFlows, floodFlows, portFlows, remoteFlows, segmentFlows, type LocalPort, type RemoteEndpoint, type TenantNetwork } from './flows.ts';
+import { baseFlows, floodFlows, portFlows, remoteFlows, segmentFlows, type LocalPort, type TenantNetwork } from './flows.ts';
+import type { RemoteEndpoint } from '../../../overlay/model.ts';
 
 export const blue: Vni = parseVni(1001);
 /** The highest there is. */

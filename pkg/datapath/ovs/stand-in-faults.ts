@@ -1,0 +1,94 @@
+/** What can be wrong with a tenant's stand-in, and with what it has of a port. */
+import { addressesEqual, formatAddress, formatInterfaceAddress } from '../../netaddr/netaddr.ts';
+import { delAddress } from '../../netlink/address.ts';
+import { putNeighbour } from '../../netlink/ip-neighbour.ts';
+import type { Link } from '../../netlink/link.ts';
+import { replacePortFdb } from '../../netlink/neighbour.ts';
+import { requestTolerating } from '../../netlink/netlink-socket.ts';
+import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import { segmentAlias } from '../../overlay/names.ts';
+import { hasStandIn, sparePort } from '../../overlay/spare.ts';
+import { minor, type Fault, type RouteHands } from '../fault.ts';
+import { changed, linkLocalFaults, portOptionFaults } from '../link-faults.ts';
+import { doomedGroup } from '../link-removal.ts';
+import type { Observation } from '../observation.ts';
+import { asStandIn, standInLinks, standInPortOptions, type StandIn } from './stand-in-links.ts';
+
+/** What a stand-in is repaired with. */
+export interface StandInHands extends RouteHands {
+  /** Makes what is missing of it, and replaces what does not fit. */
+  remake(): void;
+}
+export type StandInFault = Fault<StandInHands>;
+
+/** Everything that is wrong with a segment's; while its links do not fit, only that. None of a segment without one. */
+export function standInFaults(segment: Segment, seen: Observation): StandInFault[] {
+  if (!hasStandIn(segment)) return [];
+  const found = standInLinks(segment.vni).map((named) => ({ ...named, link: seen.findLink(named.name) }));
+  const standIn = asStandIn(found.map(({ link }) => link));
+  if (standIn === undefined) return found.filter(({ link }) => link === undefined).map(({ name, kind }) => remade(`the ${kind} ${name} of the tenant's stand-in is missing`, 'made anew'));
+  const faults = standInLinkFaults(segment, standIn);
+  return faults.length > 0 ? faults : settingFaults(segment, standIn, seen);
+}
+
+function remade(what: string, done: string): StandInFault {
+  return { what, remedy: { done, apply: (hands) => hands.remake() } };
+}
+
+/** What keeps it from standing in as its links are. */
+export function standInLinkFaults(segment: Segment, { bridge, vxlan, port }: StandIn): StandInFault[] {
+  const links = [bridge, vxlan, port];
+  const kinds = standInLinks(segment.vni).map(({ kind }) => kind);
+  const foreign = links.filter(({ kind }, index) => kind !== kinds[index]);
+  if (foreign.length > 0) return foreign.map(({ name, kind }) => ({ what: `${name} is a ${kind ?? 'device'} that weft did not make` }));
+  const misfit = describeMisfit(vxlan, segment);
+  if (misfit !== undefined) return [remade(misfit, 'replaced')];
+  const doomed = links.filter(({ group }) => group === doomedGroup);
+  if (doomed.length > 0) return doomed.map(({ name }) => remade(`${name} waits to be deleted`, 'made anew'));
+  return [
+    ...[vxlan, port].filter(({ master }) => master !== bridge.index).map(({ name }) => remade(`${name} is not a port of ${bridge.name}`, 'put back')),
+    ...links.filter(({ isUp }) => !isUp).map(({ name }) => changed(name, { what: `${name} is down`, done: 'set up', change: { isUp: true } })),
+  ];
+}
+
+/** Why the VXLAN device must be replaced, in words: what zebra reads of it cannot be changed. */
+export function describeMisfit({ name, vxlan }: Link, { vni, vtepAddress }: Segment): string | undefined {
+  if (vxlan === undefined) return `${name} is no VXLAN device`;
+  if (vxlan.vni !== vni) return `${name} has VNI ${vxlan.vni} instead of ${vni}`;
+  if (vxlan.port !== sparePort) return `${name} has UDP port ${vxlan.port} instead of ${sparePort}`;
+  return vxlan.local === undefined || !addressesEqual(vxlan.local, vtepAddress) ? `${name} does not use the VTEP address ${formatAddress(vtepAddress)}` : undefined;
+}
+
+function settingFaults(segment: Segment, { bridge, vxlan, port }: StandIn, seen: Observation): StandInFault[] {
+  const alias = segmentAlias(segment);
+  const addresses = seen.addressesOf(bridge.index).map(({ address }): StandInFault => ({
+    what: `${bridge.name} has the address ${formatInterfaceAddress(address)}`, remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [delAddress(bridge.index, address)], 'EADDRNOTAVAIL') },
+  }));
+  return [
+    ...addresses,
+    ...(bridge.isArpIgnored === true ? [] : [changed(bridge.name, { what: `the host answers ARP on ${bridge.name}`, done: 'set not to', change: { isArpIgnored: true } })]),
+    ...(vxlan.vxlan?.learning === true ? [changed(vxlan.name, { what: `${vxlan.name} learns MACs`, done: 'set not to', change: { vxlanLearning: false } })] : []),
+    ...[vxlan, port].flatMap((link) => portOptionFaults(link, standInPortOptions)),
+    ...[bridge, vxlan, port].flatMap((link) => [
+      ...linkLocalFaults(link),
+      ...(link.alias === alias ? [] : [minor(changed(link.name, { what: `${link.name} has lost its description`, done: 'written again', change: { alias } }))]),
+    ]),
+  ];
+}
+
+/** What BGP would not tell of a port. While the links are missing, that is what there is to say. */
+export function endpointFaults(segment: Segment, { mac, addresses }: AttachmentPort, seen: Observation): Fault<RouteHands>[] {
+  const standIn = hasStandIn(segment) ? asStandIn(standInLinks(segment.vni).map(({ name }) => seen.findLink(name))) : undefined;
+  if (standIn === undefined) return [];
+  const { bridge, port } = standIn;
+  const isThere = seen.fdbOf(port.index).some((entry) => entry.mac === mac && entry.master === bridge.index && entry.isStatic && entry.isExternal !== true);
+  const neighbours = seen.neighboursOf(bridge.index).filter((neighbour) => neighbour.isPermanent && !neighbour.isExternal && neighbour.mac === mac);
+  const missing = addresses.filter(({ address }) => !neighbours.some((neighbour) => addressesEqual(neighbour.address, address)));
+  return [
+    ...(isThere ? [] : [{ what: `${port.name} does not have the MAC ${mac}`, remedy: { done: 'written again', apply: ({ route }: RouteHands) => void route.request([replacePortFdb(port.index, mac)]) } }]),
+    ...missing.map(({ address }) => ({
+      what: `${bridge.name} does not know that ${formatAddress(address)} has MAC ${mac}`,
+      remedy: { done: 'told again', apply: ({ route }: RouteHands) => void route.request([putNeighbour(bridge.index, { address, mac })]) },
+    })),
+  ];
+}
