@@ -76,10 +76,12 @@ function settingFaults(segment: Segment, { bridge, vxlan, port }: StandIn, seen:
   ];
 }
 
-/** What BGP would not tell of a port. While the links are missing, that is what there is to say. */
+/** What BGP would not tell of a port. */
 export function endpointFaults(segment: Segment, { mac, addresses }: AttachmentPort, seen: Observation): Fault<RouteHands>[] {
-  const standIn = hasStandIn(segment) ? asStandIn(standInLinks(segment.vni).map(({ name }) => seen.findLink(name))) : undefined;
-  if (standIn === undefined) return [];
+  if (!hasStandIn(segment)) return [];
+  const standIn = asStandIn(standInLinks(segment.vni).map(({ name }) => seen.findLink(name)));
+  // What is missing the segment says; here it has to be looked at again when that is mended.
+  if (standIn === undefined) return [minor({ what: `BGP is not told of ${mac}, since links of the tenant's stand-in are missing` })];
   const { bridge, port } = standIn;
   const isThere = seen.fdbOf(port.index).some((entry) => entry.mac === mac && entry.master === bridge.index && entry.isStatic && entry.isExternal !== true);
   const neighbours = seen.neighboursOf(bridge.index).filter((neighbour) => neighbour.isPermanent && !neighbour.isExternal && neighbour.mac === mac);

@@ -2,6 +2,7 @@
 import { run, runIn } from '../../testing/command.ts';
 import { startOpenVSwitch, type OpenVSwitch } from '../../testing/openvswitch.ts';
 import type { Datapath, KnownState, PortRequest } from '../datapath.ts';
+import type { NodeRemotes } from '../remotes.ts';
 import type { PortToRepair } from '../repair.ts';
 import type { DatapathKind } from '../test-node.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
@@ -13,20 +14,34 @@ import { ovsDatapath } from './ovs.ts';
 /** The switches of the nodes, by namespace. */
 export const switches: Map<string, OpenVSwitch> = new Map();
 
+/** The tables of remote endpoints of the nodes, by namespace. */
+export const remotesOfNodes: Map<string, NodeRemotes> = new Map();
+
 /** Nodes of this datapath. */
-export const ovsKind: DatapathKind = {
-  async prepare(scope, { netns, addresses }) {
-    const ovs = await startOpenVSwitch(scope, { netns });
-    switches.set(netns, ovs);
-    plugUnderlay(ovs, netns, addresses);
-  },
-  create(kernel, { scope, netns }) {
-    const database = switches.get(netns)?.databaseSocket ?? '';
-    const ovs = openSwitch({ database, datapathType: 'netdev' });
-    scope.teardown(() => ovs.close());
-    return wiredByOvs(datapathsAsOne({ bridge: linuxBridgeDatapath(kernel), ovs: new LazyDatapath(() => ovsDatapath(kernel, ovs)) }));
-  },
-};
+export const ovsKind: DatapathKind = kindOf({ datapath: 'ovs' });
+/** The same, where every tenant has a control plane. */
+export const ovsEvpnKind: DatapathKind = kindOf({ datapath: 'ovs', controlPlane: 'evpn' });
+
+/** How a test's segments are wired. */
+type Wiring = Pick<Segment, 'datapath' | 'controlPlane'>;
+
+function kindOf(wiring: Wiring): DatapathKind {
+  return {
+    async prepare(scope, { netns, addresses }) {
+      const ovs = await startOpenVSwitch(scope, { netns });
+      switches.set(netns, ovs);
+      plugUnderlay(ovs, netns, addresses);
+    },
+    create(kernel, { scope, netns }) {
+      const database = switches.get(netns)?.databaseSocket ?? '';
+      const ovs = openSwitch({ database, datapathType: 'netdev' });
+      scope.teardown(() => ovs.close());
+      const datapath = datapathsAsOne({ bridge: linuxBridgeDatapath(kernel), ovs: new LazyDatapath(() => ovsDatapath(kernel, ovs)) });
+      remotesOfNodes.set(netns, datapath);
+      return wiredByOvs(datapath, wiring);
+    },
+  };
+}
 
 /** The kernel still receives what the switch takes from the link, and would answer a second time: an ingress hook stands behind the taps. */
 function plugUnderlay(ovs: OpenVSwitch, netns: string, addresses: readonly string[]): void {
@@ -41,8 +56,8 @@ function plugUnderlay(ovs: OpenVSwitch, netns: string, addresses: readonly strin
 }
 
 /** The datapath with its segments and ports marked as they are in a ledger. */
-function wiredByOvs(datapath: Datapath): Datapath {
-  const segmentOf = (segment: Segment): Segment => ({ ...segment, datapath: 'ovs' });
+function wiredByOvs(datapath: Datapath, wiring: Wiring): Datapath {
+  const segmentOf = (segment: Segment): Segment => ({ ...segment, ...wiring });
   const portOf = (port: AttachmentPort): AttachmentPort => ({ ...port, datapath: 'ovs' });
   const requestOf = <T extends PortRequest | PortToRepair>(request: T): T => ({ ...request, segment: segmentOf(request.segment), port: portOf(request.port) });
   const stateOf = ({ segments, ports }: KnownState): KnownState => ({ segments: segments.map(segmentOf), ports: ports.map(portOf) });
@@ -56,6 +71,7 @@ function wiredByOvs(datapath: Datapath): Datapath {
     trimGuard: (segments) => datapath.trimGuard(segments.map(segmentOf)),
     check: (request) => datapath.check(requestOf(request)),
     collect: (known) => datapath.collect(stateOf(known)),
+    mendGuard: (settled, all) => datapath.mendGuard(stateOf(settled), all === undefined ? undefined : stateOf(all)),
     findObstacle: (segment) => datapath.findObstacle(segmentOf(segment)),
     observe: (segments) => datapath.observe(segments.map(segmentOf)),
     repairSegment: (segment, seen) => datapath.repairSegment(segmentOf(segment), seen),
