@@ -132,6 +132,7 @@ export class Listener implements Ear {
       const isHearing = this.#knowledge.isComplete && sessions.some(({ isUp, sinceMs = 0 }) => isUp && sinceMs >= settledMs);
       const { zebra } = programs;
       const [tables, macs, neighbours] = [await readVnis(zebra, asking), await readMacs(zebra, asking), await readNeighbours(zebra, asking)];
+      this.#check.noteMacs(macs);
       const vteps = new Map(tables.map(({ vni, remoteVteps }) => [vni, remoteVteps]));
       const endpoints = remoteEndpoints(macs, neighbours);
       // Of a tenant that zebra has not found (yet) it says nothing, whoever announces it.

@@ -1,13 +1,15 @@
 /**
- * Sees that zebra knows what bgpd knows. A zebra that has started anew is told nothing by bgpd 8.4, until that is asked to begin again:
- * what is withdrawn meanwhile would stay in the kernel, and what is new would not come.
+ * Sees that zebra knows what bgpd and the kernel know, which FRR 8.4 does not see to itself until bgpd is asked to begin again:
+ * - A zebra that has started anew is told nothing by bgpd: what is withdrawn meanwhile would stay in the kernel, and what is new would not come;
+ *   and what went from the node before it came bgpd would announce for ever.
+ * - While bgpd has crashed zebra does not hear of MACs that go from the node, keeps them without an interface, and tells the next bgpd of them.
  */
 import type { EvpnRoute } from '../frr/bgp-tables.ts';
 import { planReplay } from '../frr/plan.ts';
 import type { Speaker } from '../frr/speaker.ts';
 import { isBgpdConnected, readVnis, readVtepRoutes } from '../frr/tables.ts';
 import type { AskOptions, Vty } from '../frr/vty.ts';
-import type { ZebraVni } from '../frr/zebra-tables.ts';
+import type { ZebraMac, ZebraVni } from '../frr/zebra-tables.ts';
 import type { Log } from '../log/log.ts';
 import { addressesEqual, formatAddress, type Address, type Vni } from '../netaddr/netaddr.ts';
 
@@ -34,11 +36,17 @@ export class ZebraCheck {
   readonly #log: Log;
   #last: Programs | undefined;
   #isZebraNew = false;
+  #stale: ZebraMac | undefined;
   #missingSince: number | undefined;
   #replayedAt = -Infinity;
 
   constructor(log: Log) {
     this.#log = log;
+  }
+
+  /** What zebra was found to know. */
+  noteMacs(macs: readonly ZebraMac[]): void {
+    this.#stale = macs.find(({ origin }) => origin.kind === 'own' && origin.interface === undefined);
   }
 
   /**
@@ -52,7 +60,7 @@ export class ZebraCheck {
     const { zebra, bgpd } = programs;
     // It looks for a new zebra every ten seconds (lib/zclient.c); before, to begin again would only make the other nodes believe that this one is gone.
     if (!(await isBgpdConnected(zebra, asking))) return { isComplete: false };
-    const fault = describeIgnorance(await readVnis(zebra, asking), await readVtepRoutes(bgpd, asking));
+    const fault = describeIgnorance(await readVnis(zebra, asking), await readVtepRoutes(bgpd, asking)) ?? describeStale(this.#stale);
     if (fault === undefined && !(this.#isZebraNew && speaker !== undefined)) {
       this.#missingSince = undefined;
       return { isComplete: true };
@@ -62,9 +70,10 @@ export class ZebraCheck {
     // It may just be on its way.
     const isLasting = now - this.#missingSince >= toldWithinMs;
     if (speaker !== undefined && (isLasting || this.#isZebraNew) && now - this.#replayedAt >= replayEveryMs) {
-      [this.#replayedAt, this.#isZebraNew] = [now, false];
+      const why = this.#isZebraNew ? 'zebra has started anew and was told nothing' : fault;
+      [this.#replayedAt, this.#isZebraNew, this.#stale] = [now, false, undefined];
       await bgpd.configure(planReplay(speaker), asking);
-      this.#log.info({}, 'zebra has started anew and was told nothing: bgpd begins again');
+      this.#log.info({ why }, 'bgpd begins again, so that zebra knows what it should');
     }
     return { isComplete: false, ...(fault !== undefined && isLasting ? { fault } : {}) };
   }
@@ -78,9 +87,14 @@ export class ZebraCheck {
   }
 }
 
+const remedy = 'bgpd has to begin again, by "no advertise-all-vni" and "advertise-all-vni"';
+
+function describeStale(stale: ZebraMac | undefined): string | undefined {
+  return stale && `zebra of FRR takes ${stale.mac} in VNI ${stale.vni} for an endpoint of this node, which it is no more: ${remedy}`;
+}
+
 /** What zebra should know by bgpd's routes and does not, in words; undefined where it knows all. Pure. */
 export function describeIgnorance(vnis: readonly ZebraVni[], routes: readonly EvpnRoute[]): string | undefined {
-  const remedy = 'bgpd has to begin again, by "no advertise-all-vni" and "advertise-all-vni"';
   const [missing] = missingVteps(vnis, routes);
   if (missing !== undefined) return `zebra of FRR does not know of VTEP ${formatAddress(missing.vtep)} in VNI ${missing.vni}, which bgpd knows: ${remedy}`;
   const known = new Set(vnis.map(({ vni }) => vni));
