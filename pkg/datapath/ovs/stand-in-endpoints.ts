@@ -7,11 +7,12 @@ import { tolerating, type NetlinkRequest } from '../../netlink/codec.ts';
 import { decodeNeighbour, delNeighbour, getNeighbour, listNeighbours, putNeighbour, type Neighbour } from '../../netlink/ip-neighbour.ts';
 import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
 import { decodeFdb, delPortFdb, listFdb, replacePortFdb } from '../../netlink/neighbour.ts';
-import type { Netlink } from '../../netlink/netlink-socket.ts';
+import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
-import { isSegmentName, standInBridgePrefix, standInPortPrefix, standInVxlanPrefix } from '../../overlay/names.ts';
+import { isSegmentName, standInBridgeName, standInBridgePrefix, standInPortName, standInPortPrefix, standInVxlanPrefix } from '../../overlay/names.ts';
 import { hasStandIn } from '../../overlay/spare.ts';
 import type { KnownState } from '../datapath.ts';
+import { findLinks } from '../find-links.ts';
 import type { Kernel } from '../kernel.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import { isEndpointOf } from './rows.ts';
@@ -29,12 +30,17 @@ export function endpointSettings({ bridge, port }: StandIn, { mac, addresses }: 
 export function forgetEndpoint(kernel: Kernel, { hostIf, vni, mac, addresses }: AttachmentPort, { segment, ports }: { readonly segment: Segment | undefined; readonly ports: ReadonlyMap<string, SwitchPort> }): void {
   if (segment !== undefined && !hasStandIn(segment)) return;
   const { route } = kernel;
-  const standIn = findStandIn(route, vni);
-  if (standIn === undefined || [...ports].some(([name, port]) => name !== hostIf && isEndpointOf(port, { vni, mac }))) return;
-  const { bridge, port } = standIn;
+  // Whatever else of it is missing, these may have entries, which would be announced when the rest is made anew.
+  const [bridge, port] = findLinks(route, [standInBridgeName(vni), standInPortName(vni)]);
+  if (bridge?.kind !== 'bridge' || port?.kind !== 'ifb' || [...ports].some(([name, other]) => name !== hostIf && isEndpointOf(other, { vni, mac }))) return;
   const answers = route.request(addresses.map(({ address }) => tolerating(getNeighbour(bridge.index, address), 'ENOENT')));
   const own = addresses.filter((_address, index) => isLocal(answers[index]?.map(decodeNeighbour)[0], mac));
-  route.request([delPortFdb(port.index, mac), ...own.map(({ address }) => delNeighbour(bridge.index, address))].map((request) => tolerating(request, 'ENOENT')));
+  removeEntries(route, [delPortFdb(port.index, mac), ...own.map(({ address }) => delNeighbour(bridge.index, address))]);
+}
+
+/** Whichever are there; a link that is no port of its bridge has none. */
+function removeEntries(route: Netlink, removals: readonly NetlinkRequest[]): void {
+  requestTolerating(route, removals, 'ENOENT', 'EOPNOTSUPP');
 }
 
 /** zebra's are not permanent, and a control plane's. */
@@ -70,6 +76,6 @@ function collectEntries(route: Netlink, { vni }: Segment, ports: readonly Attach
   const neighbours = route.dump(listNeighbours(bridge.index)).map(decodeNeighbour).filter((neighbour) => isLocal(neighbour) && neighbour.index === bridge.index && !addresses.has(formatAddress(neighbour.address))) as Neighbour[];
   const removals = [...entries.map(({ mac }) => delPortFdb(port.index, mac)), ...neighbours.map(({ address }) => delNeighbour(bridge.index, address))];
   if (removals.length === 0) return [];
-  route.request(removals.map((request) => tolerating(request, 'ENOENT')));
+  removeEntries(route, removals);
   return [`${removals.length} entries of the stand-in ${bridge.name}`];
 }
