@@ -149,7 +149,7 @@ class Daemon {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs: { ovs, isConfigured: conf.current.ovs !== undefined }, nodeConf: () => Promise.resolve(conf.current),
       underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
-      findDeafness: () => this.#evpn?.obstacle,
+      findDeafness: (vni) => this.#evpn?.obstacleOf(vni),
     });
     if (clock === undefined) return parts;
     let timed: Ledger | undefined;

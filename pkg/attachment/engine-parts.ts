@@ -5,6 +5,7 @@ import type { Kernel } from '../datapath/kernel.ts';
 import type { UnderlayFinder } from '../datapath/underlay.ts';
 import type { Worker } from '../ledger/boot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Vni } from '../netaddr/netaddr.ts';
 import type { Background } from './background.ts';
 import type { Claims } from './claims.ts';
 
@@ -18,8 +19,8 @@ export interface EngineParts {
   readonly ledger: () => Ledger;
   /** The node configuration. @throws WeftError invalidConfiguration */
   readonly nodeConf: () => Promise<NodeConf>;
-  /** Why this node hears of no other where the control plane is to tell of them, in words; undefined while it does. Absent: nobody listens. */
-  readonly findDeafness?: () => string | undefined;
+  /** Why this node hears of no other that has the tenant, where the control plane is to tell of them, in words; undefined while it does. Absent: nobody listens. */
+  readonly findDeafness?: (vni: Vni) => string | undefined;
   readonly executor: DelegateExecutor;
   /** This process, as the ledger names it. */
   readonly worker: Worker;

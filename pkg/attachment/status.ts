@@ -37,10 +37,10 @@ async function requireWorking(parts: EngineParts, request: CniRequest, conf: Net
 }
 
 /** Why no other node would be heard of: the container would reach nobody who is not here, and nobody would hear of it. */
-function describeDeafness({ findDeafness }: EngineParts, { controlPlane }: Segment): string | undefined {
+function describeDeafness({ findDeafness }: EngineParts, { controlPlane, vni }: Segment): string | undefined {
   if (controlPlane !== 'evpn') return undefined;
   if (findDeafness === undefined) return 'controlPlane.type "evpn" needs the daemon, which listens to FRR: start weft daemon';
-  return findDeafness();
+  return findDeafness(vni);
 }
 
 function requireRoom(parts: EngineParts, tx: LedgerReader, { conf, segment }: { conf: NetConf; segment: Segment }): void {

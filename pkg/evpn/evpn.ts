@@ -64,7 +64,7 @@ export class Evpn {
     // What stays is changed line by line: no session ends that the new configuration has as well.
     if (isSame && conf.managed) before?.close();
     else await before?.resign();
-    if (conf !== undefined) this.#listener = new Listener({ conf, vtep: () => this.#parts.engine.underlay(vtep ?? {}, 4).vtepAddress, log: this.#parts.log, onChange: () => this.#keeper.lookAtAll() });
+    if (conf !== undefined) this.#listener = new Listener({ conf, vtep: () => this.#parts.engine.underlay(vtep ?? {}, 4).vtepAddress, vnis: () => this.#keeper.vnis(), log: this.#parts.log, onChange: () => this.#keeper.lookAtAll() });
     this.#keeper.lookAtAll();
   }
 
@@ -93,9 +93,9 @@ export class Evpn {
     return [...(this.#listener?.faults ?? []), ...this.#keeper.remarks];
   }
 
-  /** What keeps the node from hearing of any other, in words. */
-  get obstacle(): string | undefined {
-    return this.#listener?.obstacle;
+  /** What keeps a tenant of this node from hearing of any other, in words. */
+  obstacleOf(vni: Vni): string | undefined {
+    return this.#listener?.obstacleOf(vni);
   }
 
   /** Ends it. What FRR was told, and what was kept, stays as it is: the containers go on. */

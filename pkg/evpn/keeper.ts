@@ -73,11 +73,11 @@ export class Keeper {
   /** Asks for a look at every tenant of the node that BGP is to tell of. */
   lookAtAll(): void {
     if (this.#isStopped) return;
-    this.look([...this.#vnis(), ...this.#tenants.keys()]);
+    this.look([...this.vnis(), ...this.#tenants.keys()]);
   }
 
-  /** A ledger that cannot be read now is somebody else's to tell of; those that are known are looked at, and look again. */
-  #vnis(): readonly Vni[] {
+  /** Those of the node's tenants that BGP is to tell of; none while the ledger cannot be read, which is somebody else's to tell of. */
+  vnis(): readonly Vni[] {
     try {
       return this.#segments().map(({ vni }) => vni);
     } catch (error) {

@@ -38,6 +38,8 @@ export interface ListenerParts {
   readonly conf: EvpnConf;
   /** This node's VTEP. @throws WeftError where it is not to be found */
   readonly vtep: () => Address;
+  /** Those of the node's tenants that BGP is to tell of. */
+  readonly vnis: () => readonly Vni[];
   readonly log: Log;
   /** FRR, or a session, is there or is there no more. */
   readonly onChange: () => void;
@@ -99,8 +101,12 @@ export class Listener implements Ear {
     return zebra === undefined || bgpd === undefined ? undefined : { zebra, bgpd };
   }
 
-  /** What keeps the node from hearing of any other, in words. */
-  get obstacle(): string | undefined {
+  /** What keeps a tenant of this node from hearing of any other, in words. */
+  obstacleOf(vni: Vni): string | undefined {
+    return this.#obstacle ?? this.#check.rivalOf(vni);
+  }
+
+  get #obstacle(): string | undefined {
     const [problem] = this.#problems;
     if (problem !== undefined || this.programs === undefined) return problem;
     const { sessions } = this;
@@ -170,9 +176,9 @@ export class Listener implements Ear {
   }
 
   async #ask(programs: Programs): Promise<ZebraKnowledge> {
-    const { conf, vtep } = this.#parts;
+    const { conf, vtep, vnis } = this.#parts;
     try {
-      return await this.#check.look(programs, conf.managed ? speakerOf(conf, vtep()) : undefined, asking);
+      return await this.#check.look(programs, { vnis: vnis(), ...(conf.managed ? { speaker: speakerOf(conf, vtep()) } : {}) }, asking);
     } catch (error) {
       return { isComplete: false, fault: inWords(error) };
     }

@@ -23,6 +23,8 @@ for (const [what, vnis, routes, missing] of rows) {
 }
 
 const own = route(1001, '192.0.2.1', { origin: { kind: 'own' } });
-t.equal(describeIgnorance([zebraVni(1001)], [own]), undefined, 'its own VNI');
-t.match(describeIgnorance([], [own]), /^bgpd of FRR announces VNI 1001, which zebra has not found on this node: bgpd has to begin again/, 'a VNI that went while zebra was away');
-t.match(describeIgnorance([zebraVni(1001)], [own, route(1001, '192.0.2.2')]), /^zebra of FRR does not know of VTEP 192\.0\.2\.2 in VNI 1001, which bgpd knows: /);
+const vnis = [parseVni(1001)];
+t.equal(describeIgnorance({ vnis, tables: [zebraVni(1001)], routes: [own] }), undefined, 'its own VNI');
+t.match(describeIgnorance({ vnis: [], tables: [], routes: [own] }), /^bgpd of FRR announces VNI 1001, which zebra has not found on this node: bgpd has to begin again/, 'a VNI that went while zebra was away');
+t.match(describeIgnorance({ vnis, tables: [zebraVni(1002)], routes: [] }), /^zebra of FRR has not found VNI 1001 on this node: /, 'a VNI that another device had until now');
+t.match(describeIgnorance({ vnis, tables: [zebraVni(1001)], routes: [own, route(1001, '192.0.2.2')] }), /^zebra of FRR does not know of VTEP 192\.0\.2\.2 in VNI 1001, which bgpd knows: /);

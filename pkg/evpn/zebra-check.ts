@@ -12,6 +12,7 @@ import type { AskOptions, Vty } from '../frr/vty.ts';
 import type { ZebraMac, ZebraVni } from '../frr/zebra-tables.ts';
 import type { Log } from '../log/log.ts';
 import { addressesEqual, formatAddress, type Address, type Vni } from '../netaddr/netaddr.ts';
+import { standInVxlanName, vxlanName } from '../overlay/names.ts';
 
 /** FRR's two programs. */
 export interface Programs {
@@ -26,10 +27,21 @@ export interface ZebraKnowledge {
   readonly fault?: string;
 }
 
+/** What is compared with. */
+export interface Wanted {
+  /** What weft has configured; absent: bgpd is not weft's to tell. */
+  readonly speaker?: Speaker;
+  /** Those of the node's tenants that BGP is to tell of. */
+  readonly vnis: readonly Vni[];
+}
+
+/** bgpd looks for a zebra that has started anew every ten seconds (lib/zclient.c). */
+const connectedWithinMs = 12_000;
 /** What bgpd tells zebra it tells within a tenth of a second. */
 const toldWithinMs = 2000;
-/** To begin again may take that long; more often it would not help either. */
-const replayEveryMs = 5000;
+/** To begin again may take that long. Where it has not helped, the next time comes after twice as long, milliseconds. */
+const firstPauseMs = 5000;
+const longestPauseMs = 300_000;
 
 /** One for a listener. */
 export class ZebraCheck {
@@ -37,8 +49,11 @@ export class ZebraCheck {
   #last: Programs | undefined;
   #isZebraNew = false;
   #stale: ZebraMac | undefined;
+  #tables: readonly ZebraVni[] = [];
+  #unconnectedSince: number | undefined;
   #missingSince: number | undefined;
   #replayedAt = -Infinity;
+  #pauseMs = firstPauseMs;
 
   constructor(log: Log) {
     this.#log = log;
@@ -49,33 +64,49 @@ export class ZebraCheck {
     this.#stale = macs.find(({ origin }) => origin.kind === 'own' && origin.interface === undefined);
   }
 
+  /** Why endpoints of a VNI of this node cannot be told of, whether or not there is one yet: zebra takes another device for its tunnel. */
+  rivalOf(vni: Vni): string | undefined {
+    return describeRival(this.#tables.find((table) => table.vni === vni));
+  }
+
   /**
-   * Compares the two, and has bgpd begin again where `speaker` is given.
-   *
-   * @param speaker what weft has configured; absent: bgpd is not weft's to tell
+   * Compares the two with each other and with the node, and has bgpd begin again where `speaker` is given.
    * @throws FrrError
    */
-  async look(programs: Programs, speaker: Speaker | undefined, asking: AskOptions): Promise<ZebraKnowledge> {
+  async look(programs: Programs, { speaker, vnis }: Wanted, asking: AskOptions): Promise<ZebraKnowledge> {
     this.#note(programs);
     const { zebra, bgpd } = programs;
-    // It looks for a new zebra every ten seconds (lib/zclient.c); before, to begin again would only make the other nodes believe that this one is gone.
-    if (!(await isBgpdConnected(zebra, asking))) return { isComplete: false };
-    const fault = describeIgnorance(await readVnis(zebra, asking), await readVtepRoutes(bgpd, asking)) ?? describeStale(this.#stale);
-    if (fault === undefined && !(this.#isZebraNew && speaker !== undefined)) {
-      this.#missingSince = undefined;
-      return { isComplete: true };
-    }
     const now = performance.now();
+    if (!(await isBgpdConnected(zebra, asking))) return this.#unconnected(now);
+    this.#unconnectedSince = undefined;
+    this.#tables = await readVnis(zebra, asking);
+    const rival = vnis.map((vni) => this.rivalOf(vni)).find((words) => words !== undefined);
+    const fault = describeIgnorance({ vnis, tables: this.#tables, routes: await readVtepRoutes(bgpd, asking) }) ?? describeStale(this.#stale);
+    if (fault === undefined && !(this.#isZebraNew && speaker !== undefined)) {
+      [this.#missingSince, this.#pauseMs] = [undefined, firstPauseMs];
+      return { isComplete: true, ...(rival === undefined ? {} : { fault: rival }) };
+    }
     this.#missingSince ??= now;
     // It may just be on its way.
     const isLasting = now - this.#missingSince >= toldWithinMs;
-    if (speaker !== undefined && (isLasting || this.#isZebraNew) && now - this.#replayedAt >= replayEveryMs) {
-      const why = this.#isZebraNew ? 'zebra has started anew and was told nothing' : fault;
-      [this.#replayedAt, this.#isZebraNew, this.#stale] = [now, false, undefined];
-      await bgpd.configure(planReplay(speaker), asking);
-      this.#log.info({ why }, 'bgpd begins again, so that zebra knows what it should');
+    if (speaker !== undefined && (this.#isZebraNew || (isLasting && now - this.#replayedAt >= this.#pauseMs))) {
+      if (!this.#isZebraNew) this.#pauseMs = Math.min(longestPauseMs, 2 * this.#pauseMs);
+      await this.#replay(bgpd, { speaker, why: this.#isZebraNew ? 'zebra has started anew and was told nothing' : fault, asking });
     }
     return { isComplete: false, ...(fault !== undefined && isLasting ? { fault } : {}) };
+  }
+
+  async #replay(bgpd: Vty, { speaker, why, asking }: { readonly speaker: Speaker; readonly why: string | undefined; readonly asking: AskOptions }): Promise<void> {
+    [this.#replayedAt, this.#isZebraNew, this.#stale] = [performance.now(), false, undefined];
+    await bgpd.configure(planReplay(speaker), asking);
+    this.#log.info({ why }, 'bgpd begins again, so that zebra knows what it should');
+  }
+
+  /** To begin again now would only make the other nodes believe that this one is gone. */
+  #unconnected(now: number): ZebraKnowledge {
+    [this.#missingSince, this.#tables] = [undefined, []];
+    this.#unconnectedSince ??= now;
+    return { isComplete: false, ...(now - this.#unconnectedSince < connectedWithinMs ? {} : { fault: 'bgpd of FRR is not connected to zebra: start both with the same socket, zebra first' }) };
   }
 
   /** A bgpd that is new itself tells its zebra all it knows. */
@@ -93,11 +124,28 @@ function describeStale(stale: ZebraMac | undefined): string | undefined {
   return stale && `zebra of FRR takes ${stale.mac} in VNI ${stale.vni} for an endpoint of this node, which it is no more: ${remedy}`;
 }
 
-/** What zebra should know by bgpd's routes and does not, in words; undefined where it knows all. Pure. */
-export function describeIgnorance(vnis: readonly ZebraVni[], routes: readonly EvpnRoute[]): string | undefined {
-  const [missing] = missingVteps(vnis, routes);
+function describeRival(table: ZebraVni | undefined): string | undefined {
+  if (table === undefined || [vxlanName(table.vni), standInVxlanName(table.vni)].includes(table.vxlanInterface)) return undefined;
+  return `another VXLAN device of this node, ${table.vxlanInterface}, has VNI ${table.vni}, and zebra of FRR takes it for the tenant's: remove it, or choose another vni`;
+}
+
+/** What of a node zebra is compared with. */
+export interface NodeView {
+  /** Those of the node's tenants. */
+  readonly vnis: readonly Vni[];
+  /** What zebra knows. */
+  readonly tables: readonly ZebraVni[];
+  /** What bgpd knows, of type 3. */
+  readonly routes: readonly EvpnRoute[];
+}
+
+/** What zebra should know by bgpd's routes, and by the node's tenants, and does not, in words; undefined where it knows all. Pure. */
+export function describeIgnorance({ vnis, tables, routes }: NodeView): string | undefined {
+  const [missing] = missingVteps(tables, routes);
   if (missing !== undefined) return `zebra of FRR does not know of VTEP ${formatAddress(missing.vtep)} in VNI ${missing.vni}, which bgpd knows: ${remedy}`;
-  const known = new Set(vnis.map(({ vni }) => vni));
+  const known = new Set(tables.map(({ vni }) => vni));
+  const unknown = vnis.find((vni) => !known.has(vni));
+  if (unknown !== undefined) return `zebra of FRR has not found VNI ${unknown} on this node: ${remedy}`;
   const surplus = routes.find(({ kind, vni, origin }) => kind === 'vtep' && origin.kind === 'own' && vni !== undefined && !known.has(vni));
   return surplus === undefined ? undefined : `bgpd of FRR announces VNI ${surplus.vni}, which zebra has not found on this node: ${remedy}`;
 }
