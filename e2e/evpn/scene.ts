@@ -7,8 +7,8 @@ import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { Daemon, throughLauncher } from '../harness/daemon.ts';
 import { ping } from '../harness/container.ts';
-import type { LabNode } from '../harness/lab-node.ts';
-import { createLab, type Attached, type AttachOptions, type Lab } from '../harness/lab.ts';
+import type { DatapathName, LabNode } from '../harness/lab-node.ts';
+import { createLabOf, type Attached, type AttachOptions, type Lab } from '../harness/lab.ts';
 import type { NetConf } from '../harness/net-conf.ts';
 import { attachGuest, tenantConf, type Guest, type Tenant } from '../harness/tenant.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
@@ -38,6 +38,8 @@ export interface EvpnScene {
 /** What of a scene may be otherwise. */
 export interface SceneOptions {
   readonly nodes: number;
+  /** What wires the tenants of each node with weft. @default Linux bridges */
+  readonly datapaths?: readonly DatapathName[];
   /** Lines of `controlPlane` of a node, over those of a full mesh. */
   readonly controlPlane?: (node: LabNode, lab: Lab) => readonly string[];
   /** For each node without weft, what its bgpd is told by hand. @default none */
@@ -55,12 +57,12 @@ export function fullMesh(node: LabNode, lab: Lab): readonly string[] {
 /** Writes the node's configuration. */
 export function configure(node: LabNode, frr: Pick<Frr, 'runDirectory'>, lines: readonly string[]): void {
   const controlPlane = [`type: evpn`, `as: ${localAs}`, `runDirectory: ${frr.runDirectory}`, ...lines];
-  writeFileSync(node.configPath, `node: ${node.name}\nvtep:\n  address: ${node.ipv4}\ncontrolPlane:\n${controlPlane.map((line) => `  ${line}\n`).join('')}`);
+  writeFileSync(node.configPath, `node: ${node.name}\n${node.wiring}vtep:\n  address: ${node.ipv4}\ncontrolPlane:\n${controlPlane.map((line) => `  ${line}\n`).join('')}`);
 }
 
 /** Builds the scene and waits until every session stands. It goes away with the scope. */
-export async function createEvpnScene(scope: TeardownScope, { nodes: count, controlPlane = fullMesh, plain: byHand = [] }: SceneOptions): Promise<EvpnScene> {
-  const lab = createLab(scope, { nodes: count + byHand.length, ...throughLauncher });
+export async function createEvpnScene(scope: TeardownScope, { nodes: count, datapaths = [], controlPlane = fullMesh, plain: byHand = [] }: SceneOptions): Promise<EvpnScene> {
+  const lab = await createLabOf(scope, Array.from({ length: count + byHand.length }, (_, index) => datapaths[index] ?? 'bridge'), throughLauncher);
   const plain = await Promise.all(byHand.map(async (configurationOf, index): Promise<PlainNode> => {
     const node = lab.node(count + index + 1);
     return { node, frr: await startFrr(scope, { netns: node.netns, configuration: { bgpd: configurationOf(node, lab) } }) };
