@@ -101,13 +101,13 @@ t.equal(evpnOf(`${neighbor}, runDirectory: /${'d'.repeat(96)}`).runDirectory.len
 
 const evpn = `type: evpn, as: 65000, neighbors: [{ address: 192.0.2.2 }]`;
 
-t.test('peers and Open vSwitch do not go together with it', (t) => {
+t.test('peers, Geneve and VTEPs of IPv6 do not go together with it', (t) => {
   const rows: readonly (readonly [string, number, string | RegExp])[] = [
     ['peers: [192.0.2.2]', 7, `${path} line 2: peers must be left out where controlPlane.type is "evpn": BGP finds the other nodes`],
     ['peers: []', 7, /peers must be left out/],
     ['tenants:\n - name: blue\n   peers: [192.0.2.2]', 7, `${path} line 4: tenants[0].peers must be left out where controlPlane.type is "evpn": BGP finds the other nodes`],
-    ['datapath: ovs', 2, `${path} line 2: datapath must be "bridge" where controlPlane.type is "evpn", which works with no other yet: current value is "ovs"`],
-    ['tenants: [{ name: blue, datapath: ovs }]', 2, /tenants\[0\]\.datapath must be "bridge" where/],
+    ['datapath: ovs\nencapsulation: geneve', 2, `${path} line 3: encapsulation must be "vxlan" where controlPlane.type is "evpn", for FRR announces no other: current value is "geneve"`],
+    ['tenants: [{ name: blue, datapath: ovs, encapsulation: geneve }]', 2, /tenants\[0\]\.encapsulation must be "vxlan" where/],
     ['vtep: { address: 2001:db8::1 }', 2, `${path} line 2: vtep.address must be an IPv4 address where controlPlane.type is "evpn", for FRR knows no other VTEPs: current value is "2001:db8::1"`],
   ];
   for (const [lines, cniCode, message] of rows) {
@@ -124,7 +124,9 @@ t.test('a plugin configuration has the control plane of its node', (t) => {
   t.match(read(nodeOf(evpn), { datapath: 'bridge', vtep: { address: '192.0.2.1' } }), { controlPlane: 'evpn', peers: [] });
   t.throws(() => read(nodeOf(evpn), { peers: ['192.0.2.2'] }), { cniCode: 7, message: 'peers must be left out where controlPlane.type is "evpn": BGP finds the other nodes' });
   t.throws(() => read(nodeOf(evpn), { peers: [] }), { cniCode: 7, message: /^peers must be left out/ });
-  t.throws(() => read(nodeOf(evpn), { datapath: 'ovs', peers: [] }), { code: 'unsupportedField', cniCode: 2, message: /^datapath must be "bridge" where controlPlane\.type is "evpn".*; peers must be left out/ });
+  t.match(read(nodeOf(evpn), { datapath: 'ovs', encapsulation: 'vxlan' }), { controlPlane: 'evpn', datapath: 'ovs', encapsulation: 'vxlan', peers: [] });
+  t.match(read(nodeOf(evpn, 'datapath: ovs')), { controlPlane: 'evpn', datapath: 'ovs' });
+  t.throws(() => read(nodeOf(evpn), { datapath: 'ovs', encapsulation: 'geneve', peers: [] }), { code: 'unsupportedField', cniCode: 2, message: /^encapsulation must be "vxlan" where controlPlane\.type is "evpn".*; peers must be left out/ });
   t.throws(() => read(nodeOf(evpn), { vtep: { address: '2001:db8::1' } }), { cniCode: 2, message: /^vtep\.address must be an IPv4 address/ });
   t.end();
 });

@@ -1,18 +1,31 @@
 /** Changing and removing a tenant's network on the switch. */
+import { addressesEqual } from '../../netaddr/netaddr.ts';
 import { bridgeName } from '../../overlay/names.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
+import { locationPacket, type TenantNetwork } from './flows/flows.ts';
 import type { OvsParts } from './port.ts';
 import { standInNames } from './stand-in-links.ts';
+import type { OvsSwitch } from './switch/switch.ts';
 
 /** All flows of the tenant anew, in one step; then what it no longer needs goes. */
-export async function updateSegment({ kernel, ovs, tenants }: OvsParts, { segment, previous, others, ports }: SegmentChange): Promise<void> {
+export async function updateSegment({ kernel, ovs, tenants }: OvsParts, change: SegmentChange): Promise<void> {
+  const { segment, previous, others, ports } = change;
   addGuard(kernel.netfilter, segmentElements(segment));
-  await tenants.ensure(segment, ports);
+  await greet(ovs, await tenants.ensure(segment, ports), change);
   removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), [segment, ...others].flatMap(segmentElements)));
   if (segment.gateway === undefined && previous.gateway !== undefined) await ovs.removePorts([bridgeName(segment.vni)]);
+}
+
+/**
+ * Sends the peers that are new a packet. The userspace datapath drops the first one to a VTEP whose MAC it does not know, and asks for that; of
+ * peers that come later than the containers, as a control plane's do, it would be the first of a container's.
+ */
+async function greet(ovs: OvsSwitch, network: TenantNetwork, { segment, previous, ports: [port] }: SegmentChange): Promise<void> {
+  const peers = segment.peers.filter((peer) => !previous.peers.some((other) => addressesEqual(peer, other)));
+  if (port !== undefined && peers.length > 0) await Promise.allSettled([ovs.sendPacket(locationPacket({ ...network, segment: { ...network.segment, peers } }, port))]);
 }
 
 /**

@@ -10,11 +10,16 @@ import { toPeers, type LocalPort, type TenantNetwork } from './network.ts';
  * here and elsewhere, the addresses, where neighbours may remember another MAC. These go the way of the container's own frames.
  */
 export function announcementPackets(network: TenantNetwork, { ofport, port }: LocalPort): PacketOut[] {
-  const { vni, peers } = network.segment;
-  const location: PacketOut = { data: locationFrame(port.mac, gatewayMac(vni)), actions: [setField('tunnelId', BigInt(vni)), ...toPeers(network)] };
+  const { peers } = network.segment;
   const addresses = hasChosenMac(port) ? port.addresses : [];
   return [
-    ...(peers.length === 0 ? [] : [location]),
+    ...(peers.length === 0 ? [] : [locationPacket(network, port)]),
     ...addresses.map(({ address }): PacketOut => ({ data: neighbourFrame(port.mac, address), inPort: ofport, actions: [output(ports.table)] })),
   ];
+}
+
+/** What tells each of the peers, of which there must be one, where the MAC is. */
+export function locationPacket(network: TenantNetwork, { mac }: Pick<LocalPort['port'], 'mac'>): PacketOut {
+  const { vni } = network.segment;
+  return { data: locationFrame(mac, gatewayMac(vni)), actions: [setField('tunnelId', BigInt(vni)), ...toPeers(network)] };
 }

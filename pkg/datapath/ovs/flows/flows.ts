@@ -19,7 +19,7 @@ import { cookieOf } from './cookies.ts';
 import { discovery, icmp6, icmp6Types, unspecified6 } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
-export { announcementPackets } from './announcement-packets.ts';
+export { announcementPackets, locationPacket } from './announcement-packets.ts';
 export { cookieOf, flowsOf, flowsOfTenant, flowsOfWeft, ownerOf, type FlowOwner, type FlowSelector } from './cookies.ts';
 export { portFlows, remoteFlows } from './endpoints.ts';
 export type { LocalPort, Receivers, TenantNetwork } from './network.ts';
