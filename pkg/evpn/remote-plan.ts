@@ -38,10 +38,9 @@ export function planRemotes({ kept, announced, seen, isLocal }: RemoteComparison
   };
 }
 
-/** Of an endpoint that is here by now, its neighbours are this node's. What nobody knows while nothing can be heard may have been announced before. */
+/** What nobody knows while nothing can be heard may have been announced before; what is here by now is on no other node. */
 function surplus(endpoint: RemoteEndpoint, { announced, isLocal }: { readonly announced: Announced; readonly isLocal: (mac: Mac) => boolean }): RemoteEndpoint[] {
-  if (isLocal(endpoint.mac)) return [{ ...endpoint, addresses: [] }];
-  return announced.isHearing ? [endpoint] : [];
+  return announced.isHearing || isLocal(endpoint.mac) ? [endpoint] : [];
 }
 
 function byMac(endpoints: readonly RemoteEndpoint[]): Map<Mac, RemoteEndpoint> {
