@@ -93,7 +93,9 @@ export class ZebraCheck {
       if (!this.#isZebraNew) this.#pauseMs = Math.min(longestPauseMs, 2 * this.#pauseMs);
       await this.#replay(bgpd, { speaker, why: this.#isZebraNew ? 'zebra has started anew and was told nothing' : fault, asking });
     }
-    return { isComplete: false, ...(fault !== undefined && isLasting ? { fault } : {}) };
+    // The device is why the rest is missing.
+    const said = rival ?? (isLasting ? fault : undefined);
+    return { isComplete: false, ...(said === undefined ? {} : { fault: said }) };
   }
 
   async #replay(bgpd: Vty, { speaker, why, asking }: { readonly speaker: Speaker; readonly why: string | undefined; readonly asking: AskOptions }): Promise<void> {
