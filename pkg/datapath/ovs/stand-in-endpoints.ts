@@ -72,7 +72,7 @@ function collectEntries(route: Netlink, { vni }: Segment, ports: readonly Attach
   const macs = new Set([port.mac, ...ports.map(({ mac }) => mac)]);
   const addresses = new Set(ports.flatMap((one) => one.addresses.map(({ address }) => formatAddress(address))));
   const entries = route.dump(listFdb(port.index)).map(decodeFdb).filter((entry) => entry !== undefined)
-    .filter(({ index, master, isStatic, isExternal, mac }) => index === port.index && master === bridge.index && isStatic && isExternal !== true && !macs.has(mac));
+    .filter(({ index, master, isStatic, mac }) => index === port.index && master === bridge.index && isStatic && !macs.has(mac));
   const neighbours = route.dump(listNeighbours(bridge.index)).map(decodeNeighbour).filter((neighbour) => isLocal(neighbour) && neighbour.index === bridge.index && !addresses.has(formatAddress(neighbour.address))) as Neighbour[];
   const removals = [...entries.map(({ mac }) => delPortFdb(port.index, mac)), ...neighbours.map(({ address }) => delNeighbour(bridge.index, address))];
   if (removals.length === 0) return [];

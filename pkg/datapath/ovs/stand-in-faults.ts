@@ -1,9 +1,9 @@
 /** What can be wrong with a tenant's stand-in, and with what it has of a port. */
-import { addressesEqual, formatAddress, formatInterfaceAddress } from '../../netaddr/netaddr.ts';
+import { addressesEqual, formatAddress, formatInterfaceAddress, type Mac } from '../../netaddr/netaddr.ts';
 import { delAddress } from '../../netlink/address.ts';
 import { putNeighbour } from '../../netlink/ip-neighbour.ts';
 import type { Link } from '../../netlink/link.ts';
-import { replacePortFdb } from '../../netlink/neighbour.ts';
+import { replacePortFdb, type FdbEntry } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { segmentAlias } from '../../overlay/names.ts';
@@ -76,6 +76,11 @@ function settingFaults(segment: Segment, { bridge, vxlan, port }: StandIn, seen:
   ];
 }
 
+/** Whether a bridge has the MAC where attachPort() writes it. One that was zebra's of another node before keeps the mark of that (br_fdb.c, fdb_add_entry). */
+function isEndpointIn(entries: readonly FdbEntry[], mac: Mac, bridge: number): boolean {
+  return entries.some((entry) => entry.mac === mac && entry.master === bridge && entry.isStatic);
+}
+
 /** What BGP would not tell of a port. */
 export function endpointFaults(segment: Segment, { mac, addresses }: AttachmentPort, seen: Observation): Fault<RouteHands>[] {
   if (!hasStandIn(segment)) return [];
@@ -83,7 +88,7 @@ export function endpointFaults(segment: Segment, { mac, addresses }: AttachmentP
   // What is missing the segment says; here it has to be looked at again when that is mended.
   if (standIn === undefined) return [minor({ what: `BGP is not told of ${mac}, since links of the tenant's stand-in are missing` })];
   const { bridge, port } = standIn;
-  const isThere = seen.fdbOf(port.index).some((entry) => entry.mac === mac && entry.master === bridge.index && entry.isStatic && entry.isExternal !== true);
+  const isThere = isEndpointIn(seen.fdbOf(port.index), mac, bridge.index);
   const neighbours = seen.neighboursOf(bridge.index).filter((neighbour) => neighbour.isPermanent && !neighbour.isExternal && neighbour.mac === mac);
   const missing = addresses.filter(({ address }) => !neighbours.some((neighbour) => addressesEqual(neighbour.address, address)));
   return [

@@ -72,6 +72,21 @@ void t.test('a DEL that comes late takes nothing of a successor with the same MA
   t.same(toldOf(node), [], 'the last one takes its own, of what is left of the stand-in');
 });
 
+void t.test('a container whose MAC and addresses zebra has of another node is this node’s', { skip }, async (t) => {
+  const [node, container] = [await createNode(t, ovsEvpnKind), createContainer(t)];
+  const [first, moved] = [testPort(blue, 5), testPort(blue, 6)];
+  await attach(node, createContainer(t), first);
+  run('bridge', ['-n', node.netns, 'fdb', 'replace', moved.mac, 'dev', vxlan, 'dst', '192.0.2.2', 'self', 'master', 'extern_learn', 'dynamic']);
+  run('ip', ['-n', node.netns, 'neigh', 'replace', '10.1.1.6', 'lladdr', moved.mac, 'dev', bridge, 'nud', 'noarp', 'extern_learn', 'proto', 'zebra']);
+  await attach(node, container, moved);
+  const both = [...toldAs(first, ['10.1.1.5', 'fd00:1::5']), ...toldAs(moved, ['10.1.1.6', 'fd00:1::6'])].sort();
+  t.same(toldOf(node), both);
+  t.same(await node.datapath.check({ segment: blue, port: moved, netnsFd: container.fd }), []);
+  t.same(await node.datapath.collect({ segments: [blue], ports: [first, moved] }), []);
+  await node.datapath.detach(moved, blue);
+  t.same(toldOf(node), toldAs(first, ['10.1.1.5', 'fd00:1::5']));
+});
+
 void t.test('what is wrong with it is said, and put right', { skip }, async (t) => {
   const [node, container] = [await createNode(t, ovsEvpnKind), createContainer(t)];
   const port = testPort(blue, 5);
