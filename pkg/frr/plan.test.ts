@@ -126,7 +126,7 @@ t.test('all of weft\'s goes, and no more', (t) => {
   t.same(planRemoval(empty), []);
   const speaker = testSpeaker([testNeighbor('192.0.2.2'), testNeighbor('192.0.2.3', { as: 65001 })]);
   t.same(planRemoval(configured(speaker)).map((line) => line.trim()), [
-    'router bgp 65000', 'address-family l2vpn evpn', 'no advertise-all-vni', 'exit-address-family',
+    'router bgp 65000', 'address-family l2vpn evpn', 'dup-addr-detection', 'no advertise-all-vni', 'exit-address-family',
     'no neighbor 192.0.2.2', 'no neighbor 192.0.2.3', 'no neighbor weft peer-group', 'no neighbor weft-ebgp peer-group', 'exit', 'no route-map weft permit 10',
   ]);
   t.notMatch(planRemoval(parseRunningConfig(recorded('running-shared.txt'))).join('\n'), /198\.51\.100|theirs/);

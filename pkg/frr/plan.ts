@@ -29,11 +29,12 @@ export function planChanges(speaker: Speaker, running: RunningConfig): readonly 
 export function planRemoval(running: RunningConfig): readonly string[] {
   const { as, lines } = running;
   const topLine = `route-map ${routeMap} permit 10`;
-  const evpn = lines.evpn.includes('advertise-all-vni') ? ['no advertise-all-vni'] : [];
+  // In this order: bgpd takes the first only from whoever has what the second one takes away (bgpd/bgp_evpn_vty.c).
+  const evpn = [...(lines.evpn.includes('no dup-addr-detection') ? ['dup-addr-detection'] : []), 'no advertise-all-vni'];
   const groups = Object.values(peerGroups).filter((group) => lines.router.includes(`neighbor ${group} peer-group`));
   if (as === undefined) return [];
   return renderCommands(as, [
-    ...evpn.map((line): Statement => ({ place: 'evpn', line })),
+    ...(lines.evpn.includes('advertise-all-vni') ? evpn : []).map((line): Statement => ({ place: 'evpn', line })),
     ...[...membersOf(running).keys()].map((name): Statement => ({ place: 'router', line: `no neighbor ${name}` })),
     ...groups.map((group): Statement => ({ place: 'router', line: `no neighbor ${group} peer-group` })),
     ...(lines.top.includes(topLine) ? [{ place: 'top', line: `no ${topLine}` } as const] : []),
