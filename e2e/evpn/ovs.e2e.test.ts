@@ -37,6 +37,7 @@ t.test('two tenants with equal subnets on a switch, a Linux bridge, and another 
     t.same(describeFaults(await measureReach(t, guests.map(({ participant }) => participant))), []);
   });
   await t.test('silent endpoints answer the first ping, nobody asks for them, and DEL withdraws them', async (t) => checkSilent(t, scene, guests));
+  await t.test('an endpoint that moves is known where it is', async (t) => checkMoves(t, scene, guests));
   await t.test('FRR’s outages cost no packet', async (t) => checkOutages(t, scene, guests));
   await t.test('ovs-vswitchd ends, and knows the endpoints elsewhere again', async (t) => checkSwitchOutage(t, scene, guests));
   await t.test('nothing is left of a tenant after its last DEL', async (t) => {
@@ -71,6 +72,26 @@ async function checkSilent(t: Test, scene: EvpnScene, guests: readonly EvpnGuest
   t.same(asked.filter(({ kind }) => kind === 'ARP request'), [], 'ARP is answered by the switch');
   t.same(asked.filter(({ isFlooded }) => isFlooded), [], 'a neighbour solicitation goes to its owner alone');
   for (const guest of silent) await lab.detach(guest);
+  await expectKnown(scene, guests);
+}
+
+/** The same addresses and MAC from a switch to the bridge, to the other switch and back, gone before it comes or after. */
+async function checkMoves(t: Test, scene: EvpnScene, guests: readonly EvpnGuest[]): Promise<void> {
+  const ranges = [['10.1.1.0/24', '10.1.1.77'], ['fd00:1::/64', 'fd00:1::77']].map(([subnet, address]) => [{ subnet, rangeStart: address, rangeEnd: address }]);
+  const tenant = { ...blue, extra: { ipam: { type: 'weft', ranges } } };
+  let before: EvpnGuest | undefined;
+  for (const [index, node] of [1, 2, 3, 1, 3].entries()) {
+    const isGoneFirst = index % 2 === 1;
+    if (before !== undefined && isGoneFirst) await scene.lab.detach(before);
+    const mover = await attachEvpnGuest(scene.lab, tenant, { node, label: `mover${index}` });
+    if (before !== undefined && !isGoneFirst) await scene.lab.detach(before);
+    await scene.lab.settle();
+    await expectKnown(scene, [...guests, mover]);
+    const asking = guests.filter((guest) => guest.participant.tenant === blue.name && guest.node !== mover.node);
+    for (const { netns, node: { name } } of asking) t.equal(await ping(netns, '10.1.1.77'), 1, `from ${name} to node${node}`);
+    before = mover;
+  }
+  if (before !== undefined) await scene.lab.detach(before);
   await expectKnown(scene, guests);
 }
 
