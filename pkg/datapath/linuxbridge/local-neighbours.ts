@@ -12,7 +12,7 @@ import { decodeLink, getLink, type Link } from '../../netlink/link.ts';
 import { decodeFdb, getBridgeFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
-import { bridgeName } from '../../overlay/names.ts';
+import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 import type { KnownState } from '../datapath.ts';
 import type { Exchanges } from '../exchange.ts';
@@ -58,11 +58,11 @@ function isLocal({ isPermanent, isExternal }: Neighbour): boolean {
  */
 export function* forgetNeighbours(port: AttachmentPort, segment: Segment | undefined): Exchanges<void> {
   if (port.addresses.length === 0 || port.datapath === 'ovs' || (segment !== undefined && !hasSpare(segment))) return;
-  const [bridge, host] = (yield { requests: [bridgeName(port.vni), port.hostIf].map((name) => tolerating(getLink(name), 'ENODEV')) }).map(linkOf);
+  const [bridge, host, vxlan] = (yield { requests: [bridgeName(port.vni), port.hostIf, vxlanName(port.vni)].map((name) => tolerating(getLink(name), 'ENODEV')) }).map(linkOf);
   if (bridge?.kind !== 'bridge') return;
   const addresses = port.addresses.map(({ address }) => address);
   const [entry, ...answers] = yield { requests: [tolerating(getBridgeFdb(bridge.index, port.mac), 'ENOENT'), ...addresses.map((address) => tolerating(getNeighbour(bridge.index, address), 'ENOENT'))] };
-  if (isSuccessors(entry?.[0], host)) return;
+  if (isSuccessors(entry?.[0], [host, vxlan])) return;
   const own = addresses.filter((_address, index) => isOfMac(answers[index]?.[0], port));
   if (own.length > 0) yield { requests: own.map((address) => tolerating(delNeighbour(bridge.index, address), 'ENOENT')) };
 }
@@ -71,10 +71,10 @@ function linkOf([message]: readonly NetlinkMessage[]): Link | undefined {
   return message === undefined ? undefined : decodeLink(message);
 }
 
-/** Whether the bridge has the MAC where only attachPort() writes it, and not at the port itself. */
-function isSuccessors(message: NetlinkMessage | undefined, host: Link | undefined): boolean {
+/** Whether the bridge has the MAC where only attachPort() writes it, and not at the port itself. That zebra had it before stays written in the entry. */
+function isSuccessors(message: NetlinkMessage | undefined, others: readonly (Link | undefined)[]): boolean {
   const entry = message === undefined ? undefined : decodeFdb(message);
-  return entry !== undefined && entry.isStatic && entry.isExternal !== true && entry.index !== host?.index;
+  return entry !== undefined && entry.isStatic && !others.some((link) => link?.index === entry.index);
 }
 
 function isOfMac(message: NetlinkMessage | undefined, { mac }: AttachmentPort): boolean {

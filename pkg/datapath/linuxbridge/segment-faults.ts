@@ -16,7 +16,7 @@ import { changed, differing, linkLocalFaults, portOptionFaults, strayEntries } f
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
 import { remade, spareLinkFaults, spareSettingFaults, type SegmentFault } from './spare-faults.ts';
 import { realDestination } from './spare.ts';
-import { misfitOf, type TunnelSettings } from './tunnel-settings.ts';
+import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
 
 /** Kernel defaults but for what weft sets; somebody may have changed them. */
 const bridgeOptions: BridgeOptions = { stp: false, multicastSnooping: false };

@@ -19,7 +19,7 @@ import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, portElements, segmentElements } from '../guard/guard-elements.ts';
 import { setFloodList } from './flood-list.ts';
 import { neighbourSettings } from './local-neighbours.ts';
-import { requireKind } from './require-kind.ts';
+import { requireKind } from '../require-kind.ts';
 import { linkFaults, tunnelPortOptionsOf, vxlanSettings } from './segment-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
 import { makeSpare } from './spare.ts';

@@ -11,7 +11,7 @@ import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
 import type { SpareLinks } from './segment-links.ts';
 import { redirect, sparePortOptions, spareSettings } from './spare.ts';
-import { misfitOf } from './tunnel-settings.ts';
+import { misfitOf } from '../tunnel-settings.ts';
 
 /** What a segment is repaired with. */
 export interface SegmentHands extends GatewayHands {

@@ -22,9 +22,9 @@ import { segmentAlias, spareName, sparePortName } from '../../overlay/names.ts';
 import { sparePort, spareVni } from '../../overlay/spare.ts';
 import { findLinks } from '../find-links.ts';
 import { setFloodList } from './flood-list.ts';
-import { requireKind } from './require-kind.ts';
+import { requireKind } from '../require-kind.ts';
 import type { SpareLinks } from './segment-links.ts';
-import { misfitOf, type TunnelSettings } from './tunnel-settings.ts';
+import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
 
 /** The port's options: unknown unicast only. */
 export const sparePortOptions: BridgePortOptions = {

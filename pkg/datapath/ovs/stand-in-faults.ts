@@ -2,7 +2,6 @@
 import { addressesEqual, formatAddress, formatInterfaceAddress, type Mac } from '../../netaddr/netaddr.ts';
 import { delAddress } from '../../netlink/address.ts';
 import { putNeighbour } from '../../netlink/ip-neighbour.ts';
-import type { Link } from '../../netlink/link.ts';
 import { replacePortFdb, type FdbEntry } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
@@ -12,6 +11,7 @@ import { minor, type Fault, type RouteHands } from '../fault.ts';
 import { changed, linkLocalFaults, portOptionFaults } from '../link-faults.ts';
 import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
+import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
 import { asStandIn, standInLinks, standInPortOptions, type StandIn } from './stand-in-links.ts';
 
 /** What a stand-in is repaired with. */
@@ -41,7 +41,7 @@ export function standInLinkFaults(segment: Segment, { bridge, vxlan, port }: Sta
   const kinds = standInLinks(segment.vni).map(({ kind }) => kind);
   const foreign = links.filter(({ kind }, index) => kind !== kinds[index]);
   if (foreign.length > 0) return foreign.map(({ name, kind }) => ({ what: `${name} is a ${kind ?? 'device'} that weft did not make` }));
-  const misfit = describeMisfit(vxlan, segment);
+  const misfit = misfitOf(vxlan, standInSettings(segment));
   if (misfit !== undefined) return [remade(misfit, 'replaced')];
   const doomed = links.filter(({ group }) => group === doomedGroup);
   if (doomed.length > 0) return doomed.map(({ name }) => remade(`${name} waits to be deleted`, 'made anew'));
@@ -51,12 +51,9 @@ export function standInLinkFaults(segment: Segment, { bridge, vxlan, port }: Sta
   ];
 }
 
-/** Why the VXLAN device must be replaced, in words: what zebra reads of it cannot be changed. */
-export function describeMisfit({ name, vxlan }: Link, { vni, vtepAddress }: Segment): string | undefined {
-  if (vxlan === undefined) return `${name} is no VXLAN device`;
-  if (vxlan.vni !== vni) return `${name} has VNI ${vxlan.vni} instead of ${vni}`;
-  if (vxlan.port !== sparePort) return `${name} has UDP port ${vxlan.port} instead of ${sparePort}`;
-  return vxlan.local === undefined || !addressesEqual(vxlan.local, vtepAddress) ? `${name} does not use the VTEP address ${formatAddress(vtepAddress)}` : undefined;
+/** What its VXLAN device must be made with: what zebra reads of it. */
+export function standInSettings({ vni, vtepAddress }: Segment): TunnelSettings & Pick<Segment, 'vni'> {
+  return { vni, port: sparePort, local: vtepAddress };
 }
 
 function settingFaults(segment: Segment, { bridge, vxlan, port }: StandIn, seen: Observation): StandInFault[] {

@@ -24,7 +24,9 @@ import { addGuard, ensureTables } from '../guard/guard.ts';
 import { segmentElements } from '../guard/guard-elements.ts';
 import type { Kernel } from '../kernel.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
-import { describeMisfit, standInLinkFaults } from './stand-in-faults.ts';
+import { requireKind } from '../require-kind.ts';
+import { misfitOf } from '../tunnel-settings.ts';
+import { standInLinkFaults, standInSettings } from './stand-in-faults.ts';
 import { findStandIn, standInNames, standInPortOptions, type StandIn } from './stand-in-links.ts';
 
 /** The stand-in, made where anything of it is missing or does not fit. @throws WeftError foreignObject, kernelRefused, tryAgainLater */
@@ -63,11 +65,11 @@ function makeBridge(route: Netlink, { vni, overlayMtu }: Segment): Link {
 }
 
 function makeVxlan(route: Netlink, segment: Segment, bridge: Link): Link {
-  const { vni, tenant, vtepAddress: local, underlayMtu: mtu } = segment;
+  const { vni, tenant, underlayMtu: mtu } = segment;
   const name = standInVxlanName(vni);
   const [present] = findLinks(route, [name]);
-  if (present !== undefined && describeMisfit(requireKind(present, name, 'vxlan'), segment) !== undefined) requestTolerating(route, [delLink(name)], 'ENODEV');
-  requestTolerating(route, [addVxlan({ name, vni, port: sparePort, local, mtu, learning: false, master: bridge.index })], 'EEXIST');
+  if (present !== undefined && misfitOf(requireKind(present, name, 'vxlan'), standInSettings(segment)) !== undefined) requestTolerating(route, [delLink(name)], 'ENODEV');
+  requestTolerating(route, [addVxlan({ name, ...standInSettings(segment), mtu, learning: false, master: bridge.index })], 'EEXIST');
   const [found] = findLinks(route, [name]);
   if (found !== undefined) return requireKind(found, name, 'vxlan');
   // EEXIST and yet no device of that name (drivers/net/vxlan, vxlan_dev_configure).
@@ -88,10 +90,4 @@ function makePort(route: Netlink, { vni }: Segment): Link {
 
 function requireLink(route: Netlink, name: string, kind: string): Link {
   return requireKind(findLinks(route, [name])[0], name, kind);
-}
-
-function requireKind(link: Link | undefined, name: string, kind: string): Link {
-  if (link?.kind === kind) return link;
-  if (link === undefined) throw new WeftError('tryAgainLater', `Cannot use ${name}: it went away while it was being made`);
-  throw new WeftError('foreignObject', `Cannot use ${name}: it is a ${link.kind ?? 'device'} that weft did not make`, { details: `remove it: ip link del ${name}` });
 }

@@ -1,5 +1,5 @@
-import { WeftError } from '../../errors/weft-error.ts';
-import type { Link } from '../../netlink/link.ts';
+import { WeftError } from '../errors/weft-error.ts';
+import type { Link } from '../netlink/link.ts';
 
 /** The link, where it is there and of the kind. @throws WeftError tryAgainLater where it has gone, foreignObject where it is another's */
 export function requireKind(link: Link | undefined, name: string, kind: string): Link {

@@ -1,7 +1,8 @@
 /** What of a VXLAN device cannot be changed once it is made. Pure. */
-import { addressesEqual, formatAddress, type Address } from '../../netaddr/netaddr.ts';
-import type { Link } from '../../netlink/link.ts';
+import { addressesEqual, formatAddress, type Address } from '../netaddr/netaddr.ts';
+import type { Link } from '../netlink/link.ts';
 
+/** Of a VXLAN device. */
 export interface TunnelSettings {
   readonly vni: number;
   /** UDP port. */
