@@ -32,7 +32,7 @@ const rows: readonly Row[] = [
   { what: 'one is withdrawn', kept: [six], announced: { endpoints: [six] }, seen: { held: both, present: [six] }, plan: { drop: '5@2' } },
   { what: 'what FRR has left behind', kept: [six], announced: { endpoints: [six] }, seen: whole, plan: { drop: '5@2' } },
   { what: 'what nobody knows while nothing can be heard', kept: [six], announced: unheard, seen: whole, plan: {} },
-  { what: 'one that is here by now', kept: [six], announced: unheard, seen: whole, local: five.mac, plan: { drop: '5@2' } },
+  { what: 'one that is here by now', kept: [six], announced: unheard, seen: whole, local: five.mac, plan: { drop: '5@2 without its neighbours' } },
 ];
 
 function describe(endpoints: readonly RemoteEndpoint[]): string {

@@ -38,9 +38,10 @@ export function planRemotes({ kept, announced, seen, isLocal }: RemoteComparison
   };
 }
 
-/** What nobody knows while nothing can be heard may have been announced before; what is here by now is on no other node. */
+/** Of an endpoint that is here by now, its neighbours are this node's. What nobody knows while nothing can be heard may have been announced before. */
 function surplus(endpoint: RemoteEndpoint, { announced, isLocal }: { readonly announced: Announced; readonly isLocal: (mac: Mac) => boolean }): RemoteEndpoint[] {
-  return announced.isHearing || isLocal(endpoint.mac) ? [endpoint] : [];
+  if (isLocal(endpoint.mac)) return [{ ...endpoint, addresses: [] }];
+  return announced.isHearing ? [endpoint] : [];
 }
 
 function byMac(endpoints: readonly RemoteEndpoint[]): Map<Mac, RemoteEndpoint> {
