@@ -7,6 +7,7 @@ import type { NodeRemotes } from '../datapath/remotes.ts';
 import type { Log } from '../log/log.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { KernelEvent } from '../netlink/monitor.ts';
+import { decodeFdb, floodMac } from '../netlink/neighbour.ts';
 import { isSegmentName, standInVxlanPrefix, vxlanPrefix } from '../overlay/names.ts';
 import { Keeper } from './keeper.ts';
 import { Listener } from './listener.ts';
@@ -72,13 +73,18 @@ export class Evpn {
   noteEvents(events: readonly KernelEvent[]): void {
     if (this.#listener === undefined) return;
     const vnis = new Set<Vni>();
-    for (const { protocol, nsid, message: { type, payload } } of events) {
+    for (const { protocol, nsid, message } of events) {
+      const { type, payload } = message;
       if (protocol !== 'route' || nsid !== undefined || (type !== rtm.newNeighbour && type !== rtm.delNeighbour) || payload[0] !== afBridge) continue;
       const name = this.#parts.nameOf(payload.readInt32LE(4));
       // A link that has just been made is not known by name yet.
       if (name === undefined) return this.#keeper.lookAtAll();
       const prefix = [vxlanPrefix, standInVxlanPrefix].find((candidate) => isSegmentName(name, candidate));
-      if (prefix !== undefined) vnis.add(Number(name.slice(prefix.length)) as Vni);
+      if (prefix === undefined) continue;
+      const vni = Number(name.slice(prefix.length)) as Vni;
+      vnis.add(vni);
+      const entry = type === rtm.newNeighbour ? decodeFdb(message) : undefined;
+      if (entry?.mac === floodMac && entry.vtep !== undefined) void this.#keeper.meet(vni, entry.vtep);
     }
     this.#keeper.look(vnis);
   }

@@ -10,7 +10,7 @@ import type { EngineParts } from '../attachment/engine-parts.ts';
 import type { NodeRemotes, SeenRemotes } from '../datapath/remotes.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { Log } from '../log/log.ts';
-import { formatAddress, type Mac, type Vni } from '../netaddr/netaddr.ts';
+import { addressesEqual, formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
 import { startTimer } from '../sys/timer.ts';
 import { planRemotes, type RemotePlan } from './remote-plan.ts';
@@ -68,6 +68,24 @@ export class Keeper {
     if (this.#isStopped) return;
     for (const vni of vnis) this.#due.add(vni);
     if (this.#due.size > 0 && this.#running === undefined) this.#gather ??= startTimer(this.#gatherMs, () => this.#start());
+  }
+
+  /**
+   * FRR has written down that the tenant is at this VTEP, and its endpoints beside it: what comes from there is taken from now on. A look takes its
+   * time, and what is sent meanwhile would be lost.
+   */
+  async meet(vni: Vni, vtep: Address): Promise<void> {
+    if (this.#isStopped) return;
+    this.#tenants.get(vni)?.meet(vtep);
+    try {
+      await changeSegment(this.#parts.engine, vni, (current) => {
+        const isKnown = current.controlPlane !== 'evpn' || current.peers.some((peer) => addressesEqual(peer, vtep));
+        return isKnown ? undefined : { ...current, peers: [...current.peers, vtep].toSorted((one, other) => (formatAddress(one) < formatAddress(other) ? -1 : 1)) };
+      });
+    } catch (error) {
+      this.#parts.log.warn({ vni, vtep: formatAddress(vtep), error: describeError(error) }, 'a new VTEP could not be taken for a peer at once');
+      this.#lookIn(vni, againMs);
+    }
   }
 
   /** Asks for a look at every tenant of the node that BGP is to tell of. */
@@ -154,9 +172,10 @@ export class Keeper {
     const plan = planRemotes({ kept, announced, seen, isLocal });
     await this.#carryOut(segment, plan);
     this.#noteLost(segment, kept);
-    // What FRR writes again as it is already the kernel tells nobody.
+    // What FRR writes again as it is already the kernel tells nobody: that a VTEP is back, or that an endpoint is where learning had moved it.
+    const isSettled = announced.isHearing && kept.lost.length === 0 && plan.restore.length === 0;
     const addressesAfter = segment.datapath === 'ovs' ? addressesMs[plan.hold.length > 0 ? 'behindChange' : 'atLatest'] : Infinity;
-    const nextMs = Math.min(kept.dueMs ?? Infinity, addressesAfter, announced.isHearing && kept.lost.length === 0 ? Infinity : againMs);
+    const nextMs = Math.min(kept.dueMs ?? Infinity, addressesAfter, isSettled ? Infinity : againMs);
     if (nextMs < Infinity) this.#lookIn(vni, nextMs);
   }
 

@@ -29,6 +29,15 @@ void t.test('what was there before the start stays as if it had been announced',
   t.same(describe(retention.look(10, { isHearing: true, vteps: [], endpoints: [] }, options)), ['192.0.2.2', '5@2', '192.0.2.2', 120_000]);
 });
 
+void t.test('a VTEP that was met is had although what was heard before does not have it', async (t) => {
+  const retention = new Retention({ vteps: [vtep3], endpoints: [] });
+  const only3: Announced = { isHearing: true, vteps: [vtep3], endpoints: [] };
+  retention.meet(vtep2);
+  t.same(describe(retention.look(0, only3, options)), ['192.0.2.2,192.0.2.3', '', '192.0.2.2', 120_000]);
+  retention.meet(vtep2);
+  t.same(describe(retention.look(1000, only3, options)), ['192.0.2.2,192.0.2.3', '', '192.0.2.2', 119_000], 'one that is lost is not met');
+});
+
 void t.test('a lost VTEP is kept with its endpoints for a while, counted while others are heard', async (t) => {
   const retention = new Retention({ vteps: [], endpoints: [] });
   const without2: Announced = { isHearing: true, vteps: [vtep3], endpoints: [endpoint(6, vtep3)] };

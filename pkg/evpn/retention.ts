@@ -62,6 +62,12 @@ export class Retention {
     for (const endpoint of present.endpoints) this.#endpoints.set(endpoint.mac, { value: endpoint, missingAt: undefined });
   }
 
+  /** A VTEP that has just been heard of: what was asked for before knows nothing of it. */
+  meet(vtep: Address): void {
+    const text = formatAddress(vtep);
+    if (!this.#vteps.has(text)) this.#vteps.set(text, { value: vtep, missingAt: undefined });
+  }
+
   /**
    * Takes in what is announced now.
    *
