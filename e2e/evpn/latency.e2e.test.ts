@@ -4,7 +4,7 @@ import type { Attached, Lab } from '../harness/lab.ts';
 import { blue, type Tenant } from '../harness/tenant.ts';
 import { KernelWatch } from './latency-watch.ts';
 import { reflected } from './reflector.ts';
-import { createEvpnScene, eventually, evpnConf, fdbOf, macOf, neighboursOf, skipWithoutEvpnLab, type EvpnScene, type PlainNode, type SceneOptions } from './scene.ts';
+import { createEvpnScene, describeTimes, eventually, evpnConf, fdbOf, macOf, neighboursOf, skipWithoutEvpnLab, tracesOf, type EvpnScene, type PlainNode, type SceneOptions } from './scene.ts';
 
 const skip = skipWithoutEvpnLab();
 t.setTimeout(180_000);
@@ -44,8 +44,9 @@ for (const { title, options } of layouts) {
     const guests = await addAll(t, scene, watches);
     for (const one of others) t.same(guests.flatMap((guest) => missingOf(one, guest, here?.node.ipv4)), [], `${one.node.name} has all of them`);
     await deleteAll(t, { scene, watches, guests });
+    const traces = (one: PlainNode): readonly string[] => tracesOf(one, tenant.vni, guests.map(({ mac }) => mac));
     for (const one of others) {
-      await eventually(`${one.node.name} has forgotten all of them`, () => tracesOf(one, guests).length === 0, () => tracesOf(one, guests).join('\n'));
+      await eventually(`${one.node.name} has forgotten all of them`, () => traces(one).length === 0, () => traces(one).join('\n'));
       t.same(missingOf(one, resident, here?.node.ipv4), [], `and ${one.node.name} still knows who is left`);
     }
   });
@@ -101,20 +102,4 @@ function missingOf(one: PlainNode, { mac, addresses }: Newcomer, vtep: string | 
     ...(entries.some(({ master }) => master !== undefined) ? [] : [`${mac} in the bridge`]),
     ...addresses.filter((address) => !known.includes(address)),
   ];
-}
-
-/** Whatever a node has of the endpoints, the spare tunnel included. */
-function tracesOf(one: PlainNode, guests: readonly Newcomer[]): readonly string[] {
-  const macs = new Set(guests.map(({ mac }) => mac));
-  const links = ['vx', 'sp'].map((kind) => `weft-${kind}${tenant.vni}`);
-  return [
-    ...links.flatMap((link) => fdbOf(one, link)).filter(({ mac }) => macs.has(mac)).map(({ mac, ifname }) => `${mac} at ${ifname}`),
-    ...['br', 'sp'].map((kind) => `weft-${kind}${tenant.vni}`).flatMap((link) => neighboursOf(one, link)).filter(({ lladdr = '' }) => macs.has(lladdr)).map(({ dst }) => dst),
-  ];
-}
-
-function describeTimes(times: readonly number[]): string {
-  const sorted = [...times].sort((one, other) => one - other);
-  const at = (share: number): string => `${Math.round(sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN)} ms`;
-  return `min ${at(0)}, p50 ${at(0.5)}, p95 ${at(0.95)}, max ${at(1)}, of ${times.length}`;
 }

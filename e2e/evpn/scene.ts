@@ -76,6 +76,13 @@ export async function createEvpnScene(scope: TeardownScope, { nodes: count, data
   return { lab, nodes, plain };
 }
 
+/** The scene's node of a number, from 1. @throws RangeError where it has none */
+export function nodeOf({ nodes }: EvpnScene, number: number): EvpnNode {
+  const one = nodes[number - 1];
+  if (one === undefined) throw new RangeError(`node must be from 1 to ${nodes.length}: current value is ${number}`);
+  return one;
+}
+
 /** Waits until all of the node's BGP sessions stand. @throws Error where they do not in time */
 export async function sessionsUp(one: EvpnNode): Promise<void> {
   await eventually(`the sessions of ${one.node.name} stand`, () => {
@@ -168,4 +175,18 @@ export async function addressesKnown(one: PlainNode, vni: number, addresses: rea
 /** Pings until there is an answer. @throws Error where none comes in time */
 export async function reached(netns: string, address: string): Promise<void> {
   await eventually(`${netns} reaches ${address}`, async () => (await ping(netns, address)) > 0);
+}
+
+/** Whatever a node has of remote endpoints with these MACs, the spare tunnel included, as `bridge` and `ip` show it. */
+export function tracesOf(one: PlainNode, vni: number, macs: readonly string[]): readonly string[] {
+  const entries = ['vx', 'sp'].flatMap((kind) => fdbOf(one, `weft-${kind}${vni}`)).filter(({ mac }) => macs.includes(mac));
+  const neighbours = ['br', 'sp'].flatMap((kind) => neighboursOf(one, `weft-${kind}${vni}`).filter(({ lladdr = '' }) => macs.includes(lladdr)).map((neighbour) => ({ link: `weft-${kind}${vni}`, ...neighbour })));
+  return [...entries, ...neighbours].map((entry) => JSON.stringify(entry));
+}
+
+/** Order statistics of milliseconds. */
+export function describeTimes(times: readonly number[]): string {
+  const sorted = [...times].sort((one, other) => one - other);
+  const at = (share: number): string => `${Math.round(sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN)} ms`;
+  return `min ${at(0)}, p50 ${at(0.5)}, p95 ${at(0.95)}, max ${at(1)}, of ${times.length}`;
 }
