@@ -31,8 +31,10 @@ export async function createOutageScene(scope: TeardownScope, options: Partial<S
     for (const index of scene.nodes.keys()) residents.push(await attachResident(scene, tenant, index + 1));
   }
   await scene.lab.settle();
+  const whole = { ...scene, residents };
+  await knownEverywhere(whole);
   await agreed(scene.nodes);
-  return { ...scene, residents };
+  return whole;
 }
 
 /** Attaches a container of the tenant. @throws Error with the plugin's words */
@@ -73,15 +75,20 @@ export async function expectNoLoss(t: Test, meter: Meter): Promise<void> {
 /** What of a node is not there of the residents elsewhere and of the other VTEPs, in words. */
 export function missingOn({ nodes, residents }: OutageScene, one: EvpnNode): readonly string[] {
   return tenants.flatMap((tenant) => {
-    const link = `weft-vx${tenant.vni}`;
+    const [tunnel, spare, bridge] = ['vx', 'sp', 'br'].map((kind) => `weft-${kind}${tenant.vni}`) as [string, string, string];
     const others = residents.filter(({ tenant: own, node }) => own === tenant && node !== one.node);
     const vteps = nodes.map(({ node }) => node).filter((node) => node !== one.node).map(({ ipv4 }) => ipv4);
-    const bridged = fdbOf(one, link).filter(({ master }) => master !== undefined).map(({ mac }) => mac);
-    return [
-      ...without(vteps, floodListOf(one, tenant.vni)),
-      ...without(others.map(({ mac, node }) => `${mac} at ${node.ipv4}`), remotesOf(one, tenant.vni)),
-      ...without(others.map(({ mac }) => mac), bridged),
-    ].map((what) => `${one.node.name} ${link} lacks ${what}`);
+    const endpoints = others.map(({ mac, node }) => `${mac} at ${node.ipv4}`);
+    const addresses = others.flatMap(({ mac, participant }) => [participant.ipv4, participant.ipv6].map((address) => `${address} ${mac}`));
+    const neighbours = (link: string): readonly string[] => neighboursOf(one, link).map(({ dst, lladdr = '' }) => `${dst} ${lladdr}`);
+    const lacking = [
+      [tunnel, without([...vteps, ...endpoints], [...floodListOf(one, tenant.vni), ...remotesOf(one, tenant.vni)])],
+      [bridge, without(others.map(({ mac }) => mac), fdbOf(one, tunnel).filter(({ master }) => master !== undefined).map(({ mac }) => mac))],
+      [bridge, without(addresses, neighbours(bridge))],
+      [spare, without(endpoints, fdbOf(one, spare).map(({ mac, dst = '' }) => `${mac} at ${dst}`))],
+      [spare, without(addresses, neighbours(spare))],
+    ] as const;
+    return lacking.flatMap(([link, missing]) => missing.map((what) => `${one.node.name} ${link} lacks ${what}`));
   });
 }
 

@@ -18,6 +18,7 @@ void t.test(`FRR ends ${2 * pairs} times, and with weft's daemon, while containe
   const course = new Course(t, scene);
   for (let pair = 0; pair < pairs; pair += 1) await course.round(victimsOf(pair));
   await course.leave();
+  await knownEverywhere(scene);
   t.comment(`\n${course.render(await meter.report())}`);
   t.same(scene.nodes.map(tablesOf), before, 'nothing is left, and nothing is missing');
   const after = await endEverything(t, scene);
@@ -55,6 +56,7 @@ async function endEverything(t: Test, scene: OutageScene): Promise<OutageScene> 
   t.same(heldBy(one), held, 'and holds it');
   await one.frr.start('zebra');
   await one.frr.start('bgpd');
+  await knownEverywhere(after);
   await agreed(nodes);
   return after;
 }

@@ -38,6 +38,7 @@ void t.test('the configuration changes while containers exchange packets', { ski
   await knownEverywhere(scene);
   await staticWhileUsed(t, scene, theirs);
   await followed(one, mesh, () => linesOf(one).includes('advertise-all-vni'));
+  await knownEverywhere(scene);
   await agreed(scene.nodes);
   t.same(operatorsLines(one), theirs, "when weft's lines are back the operator's are as they were");
   await expectNoLoss(t, meter);
