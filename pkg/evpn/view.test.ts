@@ -45,6 +45,7 @@ void t.test('where they do not', async (t) => {
   t.same(disagreements({ ports: [] }), ['tenant blue: 02:77:0a:01:01:05 is advertised and belongs to no container here']);
   t.same(disagreements({ seen: { held: [remote(6)], present: [] } }), ['tenant blue: 02:77:0a:01:01:06 is at VTEP 192.0.2.2 as BGP says, and in the kernel nowhere']);
   t.same(disagreements({ seen: { held: [], present: [remote(6, vtep3)] } }), ['tenant blue: 02:77:0a:01:01:06 is at VTEP 192.0.2.2 as BGP says, and in the kernel at 192.0.2.3']);
+  t.same(disagreements({ seen: { held: [remote(6)], present: [{ ...remote(6), addresses: [] }] } }), ['tenant blue: 10.1.1.6 is an address of 02:77:0a:01:01:06 as BGP says, and the kernel does not know it']);
   t.same(disagreements({ seen: { held: [remote(6), remote(8)], present: [remote(6)] } }), ['tenant blue: the kernel has 02:77:0a:01:01:08 at VTEP 192.0.2.2, of which BGP says nothing']);
 });
 

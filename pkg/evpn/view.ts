@@ -105,9 +105,13 @@ interface RemoteSides {
 }
 
 function remoteDisagreements({ tenant, received, present, held, lost }: RemoteSides): string[] {
-  const missing = [...received].flatMap(([mac, { vtep }]) => {
+  const missing = [...received].flatMap(([mac, { vtep, addresses }]) => {
     const seen = present.get(mac);
-    if (vtep === undefined || (seen !== undefined && addressesEqual(seen.vtep, vtep))) return [];
+    if (vtep === undefined) return [];
+    if (seen !== undefined && addressesEqual(seen.vtep, vtep)) {
+      const unknown = addresses.filter((address) => !seen.addresses.some((other) => addressesEqual(other, address)));
+      return unknown.map((address) => `tenant ${tenant}: ${formatAddress(address)} is an address of ${mac} as BGP says, and the kernel does not know it`);
+    }
     return [`tenant ${tenant}: ${mac} is at VTEP ${formatAddress(vtep)} as BGP says, and in the kernel ${seen === undefined ? 'nowhere' : `at ${formatAddress(seen.vtep)}`}`];
   });
   // What a lost VTEP had announced is kept on purpose.
