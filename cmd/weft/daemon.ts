@@ -24,7 +24,7 @@ import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
 import { everything } from '../../pkg/reconcile/scope.ts';
-import type { DaemonStatus, ReconcilerStatus } from '../../pkg/report/daemon-status.ts';
+import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
 import { companyOf } from '../../pkg/sys/company.ts';
 import { notifyServiceManager } from '../../pkg/sys/notify.ts';
 import { buildParts, openKernelIn, readNodeConf, type NodeParts } from './build-engine.ts';
@@ -228,14 +228,15 @@ class Daemon {
   }
 
   #status(): DaemonStatus {
-    const conf = this.#conf;
+    const [conf, faults] = [this.#conf, this.#evpn?.faults ?? []];
     return {
       version, pid: process.pid, startedAt: this.#startedAt, node: conf?.current.node ?? hostname(),
       ...(conf?.current.path === undefined ? {} : { configPath: conf.current.path }),
       ...(conf?.fault === undefined ? {} : { configError: conf.fault }),
       callsInFlight: this.#callLog.inFlight,
       calls: this.#callLog.counts,
-      reconciler: withFaults(this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] }, this.#evpn?.faults ?? []),
+      reconciler: this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] },
+      ...(faults.length === 0 ? {} : { controlPlaneFaults: faults }),
       memoryBytes: process.memoryUsage.rss(),
     };
   }
@@ -244,11 +245,6 @@ class Daemon {
     const failure = notifyServiceManager(lines, process.env['NOTIFY_SOCKET']);
     if (failure !== undefined) this.#log.warn({}, failure);
   }
-}
-
-/** What the control plane cannot put right either. */
-function withFaults(status: ReconcilerStatus, faults: readonly string[]): ReconcilerStatus {
-  return { ...status, openFaults: [...status.openFaults, ...faults] };
 }
 
 function reconcilerCaller(): Caller {

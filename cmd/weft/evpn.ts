@@ -58,7 +58,7 @@ async function askFrr({ runDirectory }: EvpnConf): Promise<{ readonly frr: FrrVi
 /** What keeps running finds more than one look. */
 async function faultsOfDaemon(places: Places): Promise<readonly string[]> {
   const daemon = await observeDaemon(places);
-  if (daemon.kind === 'running') return daemon.status.reconciler.openFaults;
+  if (daemon.kind === 'running') return [...(daemon.status.controlPlaneFaults ?? []), ...daemon.status.reconciler.openFaults];
   return [`the daemon does not run, and nobody listens to FRR${daemon.kind === 'faulty' ? `: ${daemon.problem}` : ''}`];
 }
 

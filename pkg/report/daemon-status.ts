@@ -47,6 +47,8 @@ export interface DaemonStatus {
   /** By verb. */
   readonly calls: Readonly<Record<string, CallCount>>;
   readonly reconciler: ReconcilerStatus;
+  /** What is wrong with the control plane, in words; absent where nothing is, or where there is none. */
+  readonly controlPlaneFaults?: readonly string[];
   /** Resident. */
   readonly memoryBytes: number;
 }
@@ -65,6 +67,7 @@ export function parseDaemonStatus(json: string): DaemonStatus {
     callsInFlight: number(fields, 'callsInFlight'),
     calls: Object.fromEntries(Object.entries(calls).map(([verb, count]) => [verb, parseCount(object(count, `calls.${verb}`))])),
     reconciler: parseReconciler(object(fields['reconciler'], 'reconciler')),
+    ...optional(fields, 'controlPlaneFaults', texts),
     memoryBytes: number(fields, 'memoryBytes'),
   };
 }
@@ -79,10 +82,7 @@ function parseReconciler(fields: JsonObject): ReconcilerStatus {
     ...optional(fields, 'lastPassAt', number),
     ...optional(fields, 'lastPassMs', number),
     repairs: list(fields, 'repairs').map((item) => parseRepair(object(item, 'repairs'))),
-    openFaults: list(fields, 'openFaults').map((item) => {
-      if (typeof item !== 'string') throw unexpected('openFaults', 'a list of texts', item);
-      return item;
-    }),
+    openFaults: texts(fields, 'openFaults'),
   };
 }
 
@@ -103,6 +103,13 @@ function list(fields: JsonObject, key: string): readonly unknown[] {
   const value = fields[key];
   if (!Array.isArray(value)) throw unexpected(key, 'a list', value);
   return value;
+}
+
+function texts(fields: JsonObject, key: string): readonly string[] {
+  return list(fields, key).map((item) => {
+    if (typeof item !== 'string') throw unexpected(key, 'a list of texts', item);
+    return item;
+  });
 }
 
 function text(fields: JsonObject, key: string): string {

@@ -63,6 +63,7 @@ const attentionRows: readonly AttentionRow[] = [
   { name: 'a wrong configuration', node: testNode({ configuration: { kind: 'invalid', problem: 'line 3: vni' } }), words: /the node configuration: line 3: vni/ },
   { name: 'a daemon that hangs', daemon: { kind: 'faulty', problem: 'did not answer' }, words: /the daemon: did not answer/ },
   { name: 'a refused reload', daemon: { kind: 'running', status: { ...daemonStatus, configError: 'line 3: vni' } }, words: /refused the node configuration and keeps the one before: line 3: vni/ },
+  { name: 'a control plane that hears nobody', daemon: { kind: 'running', status: { ...daemonStatus, controlPlaneFaults: ['zebra of FRR does not run'] } }, words: /^zebra of FRR does not run$/ },
   { name: 'what could not be repaired', daemon: { kind: 'running', status: { ...daemonStatus, reconciler: { ...daemonStatus.reconciler, openFaults: ['bridge gone'] } } }, words: /could not repair: bridge gone/ },
   { name: 'a full bridge', node: nodeWith({ segments: [segmentOf('blue', 1001)], attachments: [testRecord(1)] }, { endpointsMaxOf: () => 1 }), words: /tenant blue \(VNI 1001\) has 1 endpoint, and no more fit/ },
   { name: 'an exhausted range', node: nodeWith({ segments: [segmentOf('blue', 1001)], attachments: [testRecord(1, { conf: fullConf })], allocations: [testAllocation(1, '10.1.1.10')] }), words: /no free address in 10\.1\.1\.10: enlarge/ },

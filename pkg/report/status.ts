@@ -87,9 +87,9 @@ function findConfigurationFaults({ configuration }: NodeState): readonly string[
 function findDaemonFaults(daemon: DaemonState): readonly string[] {
   if (daemon.kind === 'absent') return [];
   if (daemon.kind === 'faulty') return [`the daemon: ${daemon.problem}`];
-  const { configError, reconciler } = daemon.status;
+  const { configError, reconciler, controlPlaneFaults = [] } = daemon.status;
   const refused = configError === undefined ? [] : [`the daemon has refused the node configuration and keeps the one before: ${configError}`];
-  return [...refused, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
+  return [...refused, ...controlPlaneFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
 }
 
 function findTenantFaults({ tenant, vni, endpoints, endpointsMax, pools }: TenantReport): readonly string[] {

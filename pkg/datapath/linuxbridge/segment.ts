@@ -1,4 +1,5 @@
 /** A tenant's bridge and VXLAN device: made with its first attachment on the node, removed with its last. */
+import { addressesEqual } from '../../netaddr/netaddr.ts';
 import { addBridge, addVxlan, decodeLink, delLink, getLink, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { NetlinkMessage } from '../../netlink/codec.ts';
@@ -17,7 +18,7 @@ import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, portElements, segmentElements } from '../guard/guard-elements.ts';
-import { setFloodList } from './flood-list.ts';
+import { completeFloodList, removeFromFloodList, setFloodList } from './flood-list.ts';
 import { neighbourSettings } from './local-neighbours.ts';
 import { requireKind } from '../require-kind.ts';
 import { linkFaults, tunnelPortOptionsOf, vxlanSettings } from './segment-faults.ts';
@@ -77,7 +78,8 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
     // Behind the port: a bridge takes its ports' MTU until it has been given one that is another (br_if.c, br_mtu_auto_adjust).
     setLink(names.bridge, { alias, mtu: segment.overlayMtu }),
   ]);
-  setFloodList(route, vxlan.index, segment.peers);
+  if (hasSpare(segment)) completeFloodList(route, vxlan.index, segment.peers);
+  else setFloodList(route, vxlan.index, segment.peers);
   const spare = hasSpare(segment) ? { spare: makeSpare(route, segment, bridge) } : {};
   // Of the others the kernel's defaults are what is wanted.
   if (hasSpare(segment)) route.request([setLink(names.vxlan, { port: tunnelPortOptionsOf(segment) })]);
@@ -115,7 +117,9 @@ export function updateSegment(kernel: Kernel, change: SegmentChange): void {
   const { bridge, vxlan } = makeSegment(kernel, segment);
   const kept = [segment, ...others].flatMap(segmentElements);
   removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), kept));
-  setFloodList(kernel.route, vxlan.index, segment.peers);
+  // What else is on a flood list that zebra writes too has just come there.
+  if (hasSpare(segment)) removeFromFloodList(kernel.route, vxlan.index, { peers: previous.peers.filter((peer) => !segment.peers.some((other) => addressesEqual(other, peer))) });
+  else setFloodList(kernel.route, vxlan.index, segment.peers);
   if (previous.gateway === undefined) return;
   if (segment.gateway === undefined) makeGateway(kernel, segment, bridge.index);
   // With its last IPv4 address a link loses all its IPv4 neighbours, those written down for good among them (devinet.c, inetdev_destroy).
