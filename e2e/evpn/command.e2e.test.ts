@@ -6,7 +6,7 @@ import { runWeft, type CommandOutcome } from '../command-line/run-weft.ts';
 import { Daemon } from '../harness/daemon.ts';
 import { createLab } from '../harness/lab.ts';
 import { blue } from '../harness/tenant.ts';
-import { addressesKnown, attachEvpnGuest, createEvpnScene, eventually, localAs, neighboursOf, nodeOf, remotesOf, skipWithoutEvpnLab, type EvpnGuest, type EvpnNode } from './scene.ts';
+import { addressesKnown, attachEvpnGuest, createEvpnScene, eventually, fdbOf, localAs, neighboursOf, nodeOf, remotesOf, skipWithoutEvpnLab, type EvpnGuest, type EvpnNode } from './scene.ts';
 
 const skip = skipWithoutEvpnLab();
 t.setTimeout(180_000);
@@ -80,7 +80,10 @@ t.test('a node whose FRR has stopped', { skip }, async (t) => {
   const table = await runWeft(one.node, ['evpn']);
   t.match(table, { exitCode: 1, stderr: '', stdout: words });
   t.match(table.stdout, /^no sessions$/m);
-  for (const { mac } of [own, other]) t.match(table.stdout, new RegExp(`^blue +${mac} .* no +yes$`, 'm'), 'what the kernel has is shown');
+  for (const { mac } of [own, other]) {
+    const row = new RegExp(`^blue +${mac} .* no +yes$`, 'm');
+    await eventually(`${mac} is shown, which the kernel has`, async () => row.test((await runWeft(one.node, ['evpn'])).stdout), () => one.daemon.describe());
+  }
   for (const program of ['zebra', 'bgpd'] as const) await one.frr.start(program);
   await well(one);
 });
@@ -98,6 +101,8 @@ async function createSite(t: Test): Promise<Site> {
   const one = nodeOf(scene, 1);
   const [own, other] = [await attachEvpnGuest(scene.lab, blue, { node: 1, label: 'own' }), await attachEvpnGuest(scene.lab, blue, { node: 2, label: 'other' })];
   await addressesKnown(one, blue.vni, [own, other].flatMap(({ participant: { ipv4, ipv6 } }) => [ipv4, ipv6]));
+  // What FRR takes away before it is held as well nobody puts back: frames for it go to all VTEPs then.
+  await eventually(`the spare tunnel of ${one.node.name} holds ${other.mac}`, () => fdbOf(one, `weft-sp${blue.vni}`).some(({ mac }) => mac === other.mac), () => one.daemon.describe());
   return { one, own, other };
 }
 
