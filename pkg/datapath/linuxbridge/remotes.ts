@@ -56,8 +56,11 @@ function observe({ route, bridge, vxlan, spare }: Tables): SeenRemotes {
   const atVxlan = readFdb(route, vxlan.index).filter(({ isExternal }) => isExternal === true);
   const bridged = new Set(atVxlan.filter(({ master }) => master !== undefined).map(({ mac }) => mac));
   const held = readFdb(route, spare.tunnel.index).filter(({ isExternal }) => isExternal === true);
+  // zebra leaves it behind where an endpoint comes here; it may have come before it was held.
+  const local = localMacs(route, { bridge, vxlan });
+  const stray = atVxlan.filter(({ mac }) => local.has(mac) && !held.some((entry) => entry.mac === mac));
   return {
-    held: asEndpoints(held, readNeighbours(route, spare.tunnel.index)),
+    held: asEndpoints([...held, ...stray], readNeighbours(route, spare.tunnel.index)),
     present: asEndpoints(atVxlan.filter(({ mac }) => bridged.has(mac)), readNeighbours(route, bridge.index)),
   };
 }
@@ -110,13 +113,15 @@ function localMacs(route: Netlink, { bridge, vxlan }: Pick<Tables, 'bridge' | 'v
  */
 function drop({ route, segment, bridge, vxlan, spare: { tunnel } }: Tables, endpoints: readonly RemoteEndpoint[]): void {
   const left = route.request(endpoints.flatMap(({ mac, vtep }) => [tolerating(delVxlanFdb(vxlan.index, { mac, vtep }), 'ENOENT'), tolerating(getVxlanFdb(vxlan.index, mac), 'ENOENT')]));
-  const places = [bridge.index, tunnel.index];
-  const asked = endpoints.flatMap(({ mac, addresses }) => addresses.flatMap((address) => places.map((index) => ({ mac, address, index }))));
+  const asked = endpoints.flatMap(({ mac, addresses }) => addresses.map((address) => ({ mac, address, index: bridge.index })));
+  const macs = new Set(endpoints.map(({ mac }) => mac));
+  const remembered = readNeighbours(route, tunnel.index).filter(({ mac }) => mac !== undefined && macs.has(mac));
   const neighbours = route.request(asked.map(({ index, address }) => tolerating(getNeighbour(index, address), 'ENOENT')));
   const gone = endpoints.filter((_endpoint, at) => left[2 * at + 1]?.length === 0);
   route.request([
     ...gone.map(({ mac }) => delPortFdb(vxlan.index, mac)),
     ...endpoints.map((endpoint) => delVxlanFdb(tunnel.index, heldAt(segment, endpoint))),
+    ...remembered.map(({ address }) => delNeighbour(tunnel.index, address)),
     ...asked.filter(({ mac }, at) => isExternalOf(neighbours[at]?.[0], mac)).map(({ index, address }) => delNeighbour(index, address)),
   ].map((request) => tolerating(request, 'ENOENT')));
 }
