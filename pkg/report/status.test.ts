@@ -1,4 +1,5 @@
 import t from 'tap';
+import { parseNodeConf } from '../config/node-conf.ts';
 import type { DaemonStatus } from './daemon-status.ts';
 import type { DaemonState, NodeState } from './node-state.ts';
 import { reportStatus, type StatusReport } from './status.ts';
@@ -61,6 +62,7 @@ const late = { path: '/var/lib/weft/pending-dels/1.json', del: { containerId: 'c
 const attentionRows: readonly AttentionRow[] = [
   { name: 'a damaged ledger', node: testNode({ ledger: { kind: 'unreadable', problem: 'the ledger is damaged. Drain the node' } }), words: /the ledger: the ledger is damaged\. Drain/ },
   { name: 'a wrong configuration', node: testNode({ configuration: { kind: 'invalid', problem: 'line 3: vni' } }), words: /the node configuration: line 3: vni/ },
+  { name: 'no daemon where one is needed', node: testNode({ configuration: { kind: 'valid', conf: parseNodeConf('controlPlane: {type: evpn, as: 65000, neighbors: [{address: 192.0.2.2}]}', 'weft.yaml') } }), daemon: { kind: 'absent' }, words: /the daemon does not run, and controlPlane\.type "evpn" needs it/ },
   { name: 'a daemon that hangs', daemon: { kind: 'faulty', problem: 'did not answer' }, words: /the daemon: did not answer/ },
   { name: 'a refused reload', daemon: { kind: 'running', status: { ...daemonStatus, configError: 'line 3: vni' } }, words: /refused the node configuration and keeps the one before: line 3: vni/ },
   { name: 'a control plane that hears nobody', daemon: { kind: 'running', status: { ...daemonStatus, controlPlaneFaults: ['zebra of FRR does not run'] } }, words: /^zebra of FRR does not run$/ },

@@ -60,7 +60,7 @@ export function reportStatus({ node, daemon, socket, version }: StatusQuestion):
   const tenants = reportTenants(node);
   const { attachments, segments } = contentOf(node);
   const attention = [
-    ...findLedgerFaults(node), ...findConfigurationFaults(node), ...findDaemonFaults(daemon),
+    ...findLedgerFaults(node), ...findConfigurationFaults(node), ...findDaemonFaults(daemon, node),
     ...tenants.flatMap(findTenantFaults), ...findInterrupted(node), ...findPendingFaults(node),
   ];
   return {
@@ -84,8 +84,9 @@ function findConfigurationFaults({ configuration }: NodeState): readonly string[
   return configuration.kind === 'invalid' ? [`the node configuration: ${configuration.problem}`] : [];
 }
 
-function findDaemonFaults(daemon: DaemonState): readonly string[] {
-  if (daemon.kind === 'absent') return [];
+function findDaemonFaults(daemon: DaemonState, { configuration }: NodeState): readonly string[] {
+  const isNeeded = configuration.kind === 'valid' && configuration.conf.controlPlane?.type === 'evpn';
+  if (daemon.kind === 'absent') return isNeeded ? ['the daemon does not run, and controlPlane.type "evpn" needs it: nobody listens to FRR'] : [];
   if (daemon.kind === 'faulty') return [`the daemon: ${daemon.problem}`];
   const { configError, reconciler, controlPlaneFaults = [] } = daemon.status;
   const refused = configError === undefined ? [] : [`the daemon has refused the node configuration and keeps the one before: ${configError}`];
