@@ -3,10 +3,15 @@
  * caller, and done when it is back; and an ADD that failed because it is gone has nothing on it that would have to be undone.
  */
 import { isWeftError } from '../../errors/weft-error.ts';
+import { pause } from '../../sys/timer.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Datapath, SegmentRemoval } from '../datapath.ts';
 import { detachPort, type Detachment, type OvsParts } from './port.ts';
 import { removeSegment } from './segment.ts';
+
+/** So long the last one waits for others' ports to go, which takes ovs-vswitchd some milliseconds each. */
+const emptyingMs = 1000;
+const emptyingPollMs = 20;
 
 /** The part of the datapath that removes. */
 export type DatapathRemoval = Pick<Datapath, 'prepareRemoval' | 'detach' | 'detachSoon' | 'removeSegment' | 'trimGuard'>;
@@ -38,10 +43,16 @@ export function removalOf(parts: OvsParts): DatapathRemoval {
   };
 }
 
-/** A bridge without ports that stays because the switch is gone is removed by a pass, or with the next tenant. Somebody else's stays. */
+/**
+ * A bridge without ports that stays because the switch is gone is removed by a pass, or with the next tenant. Somebody else's stays. The ledger
+ * has nobody any more: ports that are there are going by another process's hand, which did not find itself the last one, or have just come.
+ */
 async function removeUnusedBridge({ ovs }: OvsParts): Promise<void> {
   try {
-    await ovs.presence.during(ovs.removeUnusedBridge());
+    for (const deadline = performance.now() + emptyingMs; performance.now() < deadline; await pause(emptyingPollMs)) {
+      const isRemoved = await ovs.presence.during(ovs.removeUnusedBridge());
+      if (isRemoved || ![...ovs.ports().values()].some(({ role }) => role === 'port')) return;
+    }
   } catch (error) {
     if (!isWeftError(error, 'tryAgainLater', 'foreignObject')) throw error;
   }
