@@ -1,6 +1,6 @@
 /** `weft evpn`. */
 import type { EvpnConf } from '../../pkg/config/control-plane.ts';
-import { describeError } from '../../pkg/errors/weft-error.ts';
+import { describeWithAdvice } from '../../pkg/errors/weft-error.ts';
 import { reportEvpn, type FrrView, type TenantView } from '../../pkg/evpn/view.ts';
 import { readRoutes, readSessions } from '../../pkg/frr/tables.ts';
 import { openVty } from '../../pkg/frr/vty.ts';
@@ -51,7 +51,7 @@ async function askFrr({ runDirectory }: EvpnConf): Promise<{ readonly frr: FrrVi
       bgpd.close();
     }
   } catch (error) {
-    return { frr: undefined, problem: describeError(error) };
+    return { frr: undefined, problem: describeWithAdvice(error) };
   }
 }
 

@@ -8,7 +8,7 @@ import type { EngineParts } from './engine-parts.ts';
  *
  * @param plan from the segment as the ledger has it; undefined leaves it as it is
  * @returns whether it was changed; not where the tenant has no segment any more
- * @throws WeftError where the datapath refuses: then the ledger has it as it was
+ * @throws WeftError where the kernel refuses, and then the ledger has it as it was; or where a switch does, whose part is behind the transaction
  */
 export async function changeSegment(engine: EngineParts, vni: Vni, plan: (current: Segment) => Segment | undefined): Promise<boolean> {
   const applied = engine.ledger().write((tx) => {

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { entries, type ErrorName } from './catalogue.ts';
-import { describeError, isWeftError, WeftError } from './weft-error.ts';
+import { describeError, describeWithAdvice, isWeftError, WeftError } from './weft-error.ts';
 
 for (const name of Object.keys(entries) as ErrorName[]) t.equal(new WeftError(name, 'x').cniCode, entries[name].cniCode, `${name} has its code`);
 
@@ -23,3 +23,7 @@ t.equal(describeError(new TypeError('')), 'TypeError', 'an error without a messa
 t.equal(describeError('text'), 'text');
 t.equal(describeError(undefined), 'undefined');
 t.equal(describeError(new Error('a', { cause: null })), 'a: null', 'a cause that is no error');
+
+t.equal(describeWithAdvice(new WeftError('ioFailure', 'Cannot read it', { details: 'make it readable' })), 'Cannot read it: make it readable');
+t.equal(describeWithAdvice(new WeftError('ioFailure', 'Cannot read it', { cause: new Error('no disk') })), 'Cannot read it: no disk', 'without details its causes are said all the same');
+t.equal(describeWithAdvice('what'), 'what');

@@ -29,6 +29,12 @@ export function isWeftError(error: unknown, ...names: readonly ErrorName[]): err
   return error instanceof WeftError && (names.length === 0 || names.includes(error.code));
 }
 
+/** What is wrong and what to do about it, in one line. */
+export function describeWithAdvice(error: unknown): string {
+  const details = isWeftError(error) ? error.details : '';
+  return details === '' ? describeError(error) : `${describeError(error)}: ${details}`;
+}
+
 /** The text of anything that was thrown, with the causes underneath it. For logs and for `details`. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -7,7 +7,7 @@ import type { NodeRemotes } from '../datapath/remotes.ts';
 import type { Log } from '../log/log.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { KernelEvent } from '../netlink/monitor.ts';
-import { decodeFdb, floodMac } from '../netlink/neighbour.ts';
+import { decodeFdb, fdbChangeOf, floodMac } from '../netlink/neighbour.ts';
 import { isSegmentName, standInVxlanPrefix, vxlanPrefix } from '../overlay/names.ts';
 import { Keeper } from './keeper.ts';
 import { Listener } from './listener.ts';
@@ -24,10 +24,6 @@ export interface EvpnParts {
 
 /** How long an endpoint is kept that its VTEP no longer announces, although others are. Long enough for a session that has come back to tell all it knows. */
 const withdrawMs = 5000;
-
-// include/uapi/linux/rtnetlink.h, include/linux/socket.h
-const rtm = { newNeighbour: 28, delNeighbour: 29 } as const;
-const afBridge = 7;
 
 /** One for a daemon; it does nothing while the configuration has another control plane. */
 export class Evpn {
@@ -74,16 +70,16 @@ export class Evpn {
     if (this.#listener === undefined) return;
     const vnis = new Set<Vni>();
     for (const { protocol, nsid, message } of events) {
-      const { type, payload } = message;
-      if (protocol !== 'route' || nsid !== undefined || (type !== rtm.newNeighbour && type !== rtm.delNeighbour) || payload[0] !== afBridge) continue;
-      const name = this.#parts.nameOf(payload.readInt32LE(4));
+      const change = protocol === 'route' && nsid === undefined ? fdbChangeOf(message) : undefined;
+      if (change === undefined) continue;
+      const name = this.#parts.nameOf(change.index);
       // A link that has just been made is not known by name yet.
       if (name === undefined) return this.#keeper.lookAtAll();
       const prefix = [vxlanPrefix, standInVxlanPrefix].find((candidate) => isSegmentName(name, candidate));
       if (prefix === undefined) continue;
       const vni = Number(name.slice(prefix.length)) as Vni;
       vnis.add(vni);
-      const entry = type === rtm.newNeighbour ? decodeFdb(message) : undefined;
+      const entry = change.isGone ? undefined : decodeFdb(message);
       if (entry?.mac === floodMac && entry.vtep !== undefined) void this.#keeper.meet(vni, entry.vtep);
     }
     this.#keeper.look(vnis);

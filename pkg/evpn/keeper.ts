@@ -10,7 +10,7 @@ import type { EngineParts } from '../attachment/engine-parts.ts';
 import type { NodeRemotes, SeenRemotes } from '../datapath/remotes.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { Log } from '../log/log.ts';
-import { addressesEqual, formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
+import { addressesEqual, compareAddresses, formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
 import { startTimer } from '../sys/timer.ts';
 import { planRemotes, type RemotePlan } from './remote-plan.ts';
@@ -77,11 +77,13 @@ export class Keeper {
   async meet(vni: Vni, vtep: Address): Promise<void> {
     if (this.#isStopped) return;
     this.#tenants.get(vni)?.meet(vtep);
+    const isNew = ({ controlPlane, peers }: Segment): boolean => controlPlane === 'evpn' && !peers.some((peer) => addressesEqual(peer, vtep));
     try {
-      await changeSegment(this.#parts.engine, vni, (current) => {
-        const isKnown = current.controlPlane !== 'evpn' || current.peers.some((peer) => addressesEqual(peer, vtep));
-        return isKnown ? undefined : { ...current, peers: [...current.peers, vtep].toSorted((one, other) => (formatAddress(one) < formatAddress(other) ? -1 : 1)) };
-      });
+      const { engine } = this.#parts;
+      // Most are weft's own doing, and a look costs no more than that.
+      const present = engine.ledger().read((tx) => tx.findSegment(vni))?.segment;
+      if (present === undefined || !isNew(present)) return;
+      await changeSegment(engine, vni, (current) => (isNew(current) ? { ...current, peers: [...current.peers, vtep].toSorted(compareAddresses) } : undefined));
     } catch (error) {
       this.#parts.log.warn({ vni, vtep: formatAddress(vtep), error: describeError(error) }, 'a new VTEP could not be taken for a peer at once');
       this.#lookIn(vni, againMs);

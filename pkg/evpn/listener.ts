@@ -3,11 +3,11 @@
  * what they know.
  */
 import type { EvpnConf } from '../config/control-plane.ts';
-import { describeError, isWeftError } from '../errors/weft-error.ts';
+import { describeWithAdvice } from '../errors/weft-error.ts';
 import type { BgpSession } from '../frr/bgp-tables.ts';
 import { describeGaps } from '../frr/gaps.ts';
 import { planChanges, planRemoval } from '../frr/plan.ts';
-import { parseRunningConfig, type RunningConfig } from '../frr/running-config.ts';
+import { isAdvertising, parseRunningConfig, type RunningConfig } from '../frr/running-config.ts';
 import type { Speaker } from '../frr/speaker.ts';
 import { readMacs, readNeighbours, readSessions, readVnis } from '../frr/tables.ts';
 import type { AskOptions, Vty } from '../frr/vty.ts';
@@ -29,9 +29,6 @@ const attendEveryMs = 5000;
 const attendAgainMs = 1000;
 /** A session that has just come up has not told everything yet. */
 const settledMs = 5000;
-
-/** Without it bgpd tells zebra nothing, and zebra bgpd. */
-const advertising = 'advertise-all-vni';
 
 /** What a listener works with. */
 export interface ListenerParts {
@@ -85,7 +82,7 @@ export class Listener implements Ear {
     try {
       if (conf.managed && bgpd !== undefined) await bgpd.configure(planRemoval(await readRunning(bgpd)), asking);
     } catch (error) {
-      log.warn({ error: inWords(error) }, 'what weft has configured in FRR could not be taken back');
+      log.warn({ error: describeWithAdvice(error) }, 'what weft has configured in FRR could not be taken back');
     }
     this.close();
   }
@@ -127,7 +124,7 @@ export class Listener implements Ear {
   }
 
   get #problems(): readonly string[] {
-    return [this.#zebra.problem, this.#bgpd.problem].filter((problem) => problem !== undefined).map(inWords);
+    return [this.#zebra.problem, this.#bgpd.problem].filter((problem) => problem !== undefined).map(describeWithAdvice);
   }
 
   async listen(vnis: readonly Vni[]): Promise<readonly Announced[]> {
@@ -144,7 +141,7 @@ export class Listener implements Ear {
       // Of a tenant that zebra has not found (yet) it says nothing, whoever announces it.
       return vnis.map((vni) => ({ isHearing: isHearing && vteps.has(vni), vteps: vteps.get(vni) ?? [], endpoints: endpoints.get(vni) ?? [] }));
     } catch (error) {
-      this.#parts.log.warn({ error: inWords(error) }, 'FRR could not be asked what it knows');
+      this.#parts.log.warn({ error: describeWithAdvice(error) }, 'FRR could not be asked what it knows');
       return vnis.map(() => unheard);
     }
   }
@@ -180,7 +177,7 @@ export class Listener implements Ear {
     try {
       return await this.#check.look(programs, { vnis: vnis(), ...(conf.managed ? { speaker: speakerOf(conf, vtep()) } : {}) }, asking);
     } catch (error) {
-      return { isComplete: false, fault: inWords(error) };
+      return { isComplete: false, fault: describeWithAdvice(error) };
     }
   }
 
@@ -194,7 +191,7 @@ export class Listener implements Ear {
     try {
       const speaker = speakerOf(conf, vtep());
       const running = await readRunning(bgpd);
-      this.#isAdvertising = running.lines.evpn.includes(advertising);
+      this.#isAdvertising = isAdvertising(running);
       if (!conf.managed) return describeGaps(speaker, running);
       const changes = planChanges(speaker, running);
       await bgpd.configure(changes, asking);
@@ -202,7 +199,7 @@ export class Listener implements Ear {
       if (changes.length > 0) log.info({ lines: changes.length }, 'configured bgpd of FRR');
       return [];
     } catch (error) {
-      return [inWords(error)];
+      return [describeWithAdvice(error)];
     }
   }
 
@@ -218,12 +215,6 @@ export class Listener implements Ear {
     for (const fault of this.#said) if (!faults.has(fault)) this.#parts.log.info({ fault }, 'no longer wrong');
     this.#said = faults;
   }
-}
-
-/** What is wrong and what to do about it. */
-function inWords(error: unknown): string {
-  const details = isWeftError(error) ? error.details : '';
-  return details === '' ? describeError(error) : `${describeError(error)}: ${details}`;
 }
 
 async function readRunning(bgpd: Vty): Promise<RunningConfig> {

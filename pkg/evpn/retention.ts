@@ -8,7 +8,7 @@
  * - The VTEP is announced, the endpoint is not: it was withdrawn. It goes after `withdrawMs`, since of a session that ends FRR
  *   takes back one route after the other.
  */
-import { formatAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
+import { compareAddresses, formatAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
 import type { RemoteEndpoint } from '../overlay/model.ts';
 
 /** What BGP says of one tenant at one moment. */
@@ -26,7 +26,7 @@ export const unheard: Announced = { isHearing: false, vteps: [], endpoints: [] }
 
 /** What the node should have of the tenant's other nodes. */
 export interface Retained {
-  /** In the order of their text: the same set is the same list. */
+  /** In order: the same set is the same list. */
   readonly vteps: readonly Address[];
   readonly endpoints: readonly RemoteEndpoint[];
   /** Those of `vteps` that are not announced. */
@@ -91,7 +91,7 @@ export class Retention {
       if (isGone) this.#endpoints.delete(mac);
     }
     return {
-      vteps: [...this.#vteps].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, { value }]) => value),
+      vteps: [...this.#vteps.values()].map(({ value }) => value).toSorted(compareAddresses),
       endpoints: [...this.#endpoints.values()].map(({ value }) => value),
       lost: [...lost].flatMap((text) => this.#vteps.get(text)?.value ?? []),
       ...(due.length === 0 ? {} : { dueMs: Math.min(...due) }),

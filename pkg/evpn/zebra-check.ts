@@ -6,7 +6,7 @@
  */
 import type { EvpnRoute } from '../frr/bgp-tables.ts';
 import { planReplay } from '../frr/plan.ts';
-import type { Speaker } from '../frr/speaker.ts';
+import { evpnLines, type Speaker } from '../frr/speaker.ts';
 import { isBgpdConnected, readVnis, readVtepRoutes } from '../frr/tables.ts';
 import type { AskOptions, Vty } from '../frr/vty.ts';
 import type { ZebraMac, ZebraVni } from '../frr/zebra-tables.ts';
@@ -120,7 +120,7 @@ export class ZebraCheck {
   }
 }
 
-const remedy = 'bgpd has to begin again, by "no advertise-all-vni" and "advertise-all-vni"';
+const remedy = `bgpd has to begin again, by "no ${evpnLines.advertise}" and "${evpnLines.advertise}"`;
 
 function describeStale(stale: ZebraMac | undefined): string | undefined {
   return stale && `zebra of FRR takes ${stale.mac} in VNI ${stale.vni} for an endpoint of this node, which it is no more: ${remedy}`;

@@ -1,8 +1,8 @@
 /** What bgpd lacks for EVPN where the operator configures it, in words. Pure. */
 import { formatAddress, parsePrefix, prefixContains, type Address, type Prefix } from '../netaddr/netaddr.ts';
 import type { Place } from './render.ts';
-import { attributesOf, type RunningConfig } from './running-config.ts';
-import type { Speaker, SpeakerNeighbor } from './speaker.ts';
+import { attributesOf, isAdvertising, type RunningConfig } from './running-config.ts';
+import { evpnLines, type Speaker, type SpeakerNeighbor } from './speaker.ts';
 
 /**
  * What is missing or different, a sentence each; empty where bgpd fits. Timers, peer-groups and where sessions come from are the
@@ -16,8 +16,8 @@ export function describeGaps(speaker: Speaker, running: RunningConfig): readonly
   const id = speaker.routerId && formatAddress(speaker.routerId);
   return [
     ...(id === undefined || id === own ? [] : [`bgpd of FRR must have the router id ${id} of controlPlane.routerId: it has ${own ?? 'none of its own'}`]),
-    ...(lines.evpn.includes('advertise-all-vni') ? [] : ['bgpd of FRR has no "advertise-all-vni" under "address-family l2vpn evpn": add it']),
-    ...(lines.evpn.includes('no dup-addr-detection') ? [] : ['bgpd of FRR takes an address that moves often for a duplicate: add "no dup-addr-detection" under "address-family l2vpn evpn"']),
+    ...(isAdvertising(running) ? [] : ['bgpd of FRR has no "advertise-all-vni" under "address-family l2vpn evpn": add it']),
+    ...(lines.evpn.includes(evpnLines.noDuplicates) ? [] : ['bgpd of FRR takes an address that moves often for a duplicate: add "no dup-addr-detection" under "address-family l2vpn evpn"']),
     ...speaker.neighbors.flatMap((neighbor) => neighborGaps(neighbor, { speaker, running })),
   ];
 }

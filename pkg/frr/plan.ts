@@ -2,8 +2,8 @@
 import { formatAddress } from '../netaddr/netaddr.ts';
 import { FrrError } from './frr-error.ts';
 import { renderCommands, statementsOf, type Place, type Statement } from './render.ts';
-import { attributesOf, linesAbout, membersOf, type RunningConfig } from './running-config.ts';
-import { groupOf, peerGroups, routeMap, type Speaker, type SpeakerNeighbor } from './speaker.ts';
+import { attributesOf, isAdvertising, linesAbout, membersOf, type RunningConfig } from './running-config.ts';
+import { evpnLines, groupOf, peerGroups, routeMap, type Speaker, type SpeakerNeighbor } from './speaker.ts';
 
 const ipv4DefaultOff = 'no bgp default ipv4-unicast';
 
@@ -30,11 +30,11 @@ export function planRemoval(running: RunningConfig): readonly string[] {
   const { as, lines } = running;
   const topLine = `route-map ${routeMap} permit 10`;
   // In this order: bgpd takes the first only from whoever has what the second one takes away (bgpd/bgp_evpn_vty.c).
-  const evpn = [...(lines.evpn.includes('no dup-addr-detection') ? ['dup-addr-detection'] : []), 'no advertise-all-vni'];
+  const evpn = [...(lines.evpn.includes(evpnLines.noDuplicates) ? ['dup-addr-detection'] : []), `no ${evpnLines.advertise}`];
   const groups = Object.values(peerGroups).filter((group) => lines.router.includes(`neighbor ${group} peer-group`));
   if (as === undefined) return [];
   return renderCommands(as, [
-    ...(lines.evpn.includes('advertise-all-vni') ? evpn : []).map((line): Statement => ({ place: 'evpn', line })),
+    ...(isAdvertising(running) ? evpn : []).map((line): Statement => ({ place: 'evpn', line })),
     ...[...membersOf(running).keys()].map((name): Statement => ({ place: 'router', line: `no neighbor ${name}` })),
     ...groups.map((group): Statement => ({ place: 'router', line: `no neighbor ${group} peer-group` })),
     ...(lines.top.includes(topLine) ? [{ place: 'top', line: `no ${topLine}` } as const] : []),
@@ -47,7 +47,7 @@ export function planRemoval(running: RunningConfig): readonly string[] {
  * session ends; the other nodes were seen to notice nothing. What zebra did know leaves the kernel for about 10 ms.
  */
 export function planReplay(speaker: Speaker): readonly string[] {
-  return renderCommands(speaker.as, ['no advertise-all-vni', 'advertise-all-vni', 'no dup-addr-detection'].map((line) => ({ place: 'evpn', line })));
+  return renderCommands(speaker.as, [`no ${evpnLines.advertise}`, evpnLines.advertise, evpnLines.noDuplicates].map((line) => ({ place: 'evpn', line })));
 }
 
 function requireNoConflict(speaker: Speaker, running: RunningConfig): void {

@@ -1,6 +1,6 @@
 /** bgpd's configuration as lines, in the words in which `show running-config` repeats them. Pure. */
 import { formatAddress } from '../netaddr/netaddr.ts';
-import { groupOf, peerGroups, routeMap, type Speaker, type SpeakerNeighbor } from './speaker.ts';
+import { evpnLines, groupOf, peerGroups, routeMap, type Speaker, type SpeakerNeighbor } from './speaker.ts';
 
 /** Where a line stands: outside of all blocks, in `router bgp`, or in one of its address families. */
 export type Place = 'top' | 'router' | 'ipv4' | 'evpn';
@@ -44,7 +44,7 @@ export function statementsOf(speaker: Speaker, options: RenderOptions): readonly
     ...at('router', [...routerLines(speaker, options), ...groups.flatMap((group) => groupLines(group, speaker))]),
     ...at('ipv4', options.hasIpv4Default ? groups.map((group) => `no neighbor ${group} activate`) : []),
     // bgpd takes the last only from whoever has the one before (bgpd/bgp_evpn_vty.c).
-    ...at('evpn', [...groups.flatMap(groupEvpnLines), 'advertise-all-vni', 'no dup-addr-detection']),
+    ...at('evpn', [...groups.flatMap(groupEvpnLines), evpnLines.advertise, evpnLines.noDuplicates]),
     ...at('router', speaker.neighbors.flatMap((neighbor) => neighborLines(neighbor, speaker))),
     ...at('evpn', speaker.neighbors.filter(({ routeReflectorClient }) => routeReflectorClient).map(({ address }) => `neighbor ${formatAddress(address)} route-reflector-client`)),
   ];

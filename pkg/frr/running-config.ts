@@ -1,6 +1,6 @@
 /** bgpd's configuration as `show running-config` tells it, read as far as weft is concerned. Pure. */
 import type { Place } from './render.ts';
-import { peerGroups } from './speaker.ts';
+import { evpnLines, peerGroups } from './speaker.ts';
 
 /** What is said of a neighbour or of a peer-group in one place: attributes, such as `timers connect`, with their lines. */
 export type Attributes = ReadonlyMap<string, string>;
@@ -49,6 +49,11 @@ export function parseRunningConfig(text: string): RunningConfig {
   }
   const profile = lines.top.find((line) => line.startsWith(profilePrefix))?.slice(profilePrefix.length) ?? 'traditional';
   return { ...(as === undefined ? {} : { as }), profile, lines };
+}
+
+/** Whether bgpd tells of the kernel's VNIs: without it bgpd tells zebra nothing, and zebra bgpd. */
+export function isAdvertising({ lines }: RunningConfig): boolean {
+  return lines.evpn.includes(evpnLines.advertise);
 }
 
 /** What the lines of a place say of a neighbour or group, as far as weft knows it. */

@@ -34,6 +34,9 @@ export const peerGroups = { internal: 'weft', external: 'weft-ebgp' } as const;
 /** The route-map that lets pass all, which bgpd wants to see before it exchanges anything with an external neighbour (RFC 8212). */
 export const routeMap = 'weft';
 
+/** What is said of EVPN as a whole (bgpd/bgp_evpn_vty.c): that the kernel's VNIs are told of, and that an endpoint may move as often as it will. */
+export const evpnLines = { advertise: 'advertise-all-vni', noDuplicates: 'no dup-addr-detection' } as const;
+
 /** The peer-group a neighbour belongs to. */
 export function groupOf({ as }: SpeakerNeighbor, speaker: Speaker): string {
   return as === speaker.as ? peerGroups.internal : peerGroups.external;

@@ -133,6 +133,12 @@ export function listBridgeFdb(bridge: number): NetlinkRequest {
   return { type: rtmGetNeigh, flags: 0, payload: Buffer.concat([neighbourHeader({ index: 0 }), attributeU32(nda.master, bridge)]), what: 'list FDB entries of a bridge' };
 }
 
+/** Whether the message says that an entry of a forwarding database has come or changed, or has gone; undefined where it is about something else. */
+export function fdbChangeOf({ type, payload }: NetlinkMessage): { readonly index: number; readonly isGone: boolean } | undefined {
+  if ((type !== rtmNewNeigh && type !== rtmDelNeigh) || payload[0] !== afBridge) return undefined;
+  return { index: payload.readInt32LE(4), isGone: type === rtmDelNeigh };
+}
+
 /** The entry a RTM_NEWNEIGH message of the bridge family describes. */
 export function decodeFdb(message: NetlinkMessage): FdbEntry | undefined {
   const { payload } = message;

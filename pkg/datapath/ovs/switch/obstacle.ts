@@ -1,5 +1,5 @@
 /** Why an ADD cannot work with this Open vSwitch, found without changing anything of it. */
-import { describeError, isWeftError, WeftError } from '../../../errors/weft-error.ts';
+import { describeError, describeWithAdvice, isWeftError, WeftError } from '../../../errors/weft-error.ts';
 import { isOvsdbError } from '../../../ovsdb/ovsdb-error.ts';
 import type { BridgeKeeper } from './bridge-keeper.ts';
 import type { SwitchConfiguration } from './configuration.ts';
@@ -23,7 +23,7 @@ export async function findObstacle({ place, configuration, keeper, probe, patien
   try {
     const rows = await configuration.read(new Deadline(patienceMs));
     const obstacle = keeper.findObstacle();
-    if (obstacle !== undefined) return inWords(obstacle);
+    if (obstacle !== undefined) return describeWithAdvice(obstacle);
     // The bridge's own socket answers without anything being changed.
     const isThere = findBridge(rows, place.bridge).kind === 'own';
     const silence = isThere ? await reasonOf(probe(patienceMs)) : undefined;
@@ -54,10 +54,6 @@ function describeFailure(error: unknown, { database }: SwitchPlace): string {
   if (isOvsdbError(error, 'notRealised')) return 'ovs-vswitchd does not do what the database says: look whether it runs, and start it (systemctl start openvswitch-switch)';
   if (isOvsdbError(error, 'refused', 'waitFailed')) return `what listens on ${database} has no database of Open vSwitch (${describeError(error)}): set ovs.database to the socket of its ovsdb-server`;
   if (isOvsdbError(error)) return `Open vSwitch's database cannot be reached on ${database} (${describeError(error)}): start Open vSwitch (systemctl start openvswitch-switch), or set ovs.database to where its ovsdb-server listens`;
-  if (isWeftError(error)) return inWords(error);
+  if (isWeftError(error)) return describeWithAdvice(error);
   throw error;
-}
-
-function inWords({ message, details }: WeftError): string {
-  return details === '' ? message : `${message}: ${details}`;
 }
