@@ -19,6 +19,8 @@ t.test('a zebra that has started anew is told all again', { skip }, async (t) =>
   const isRemote = ({ origin }: { readonly origin: { readonly kind: string } }): boolean => origin.kind === 'remote';
   const remotes = async (zebra: LabNode['zebra']): Promise<number> => (await readNeighbours(zebra, soon)).filter(isRemote).length;
   await eventually('the address of the other', async () => ((await remotes(first.zebra)) > 0 ? true : undefined));
+  // Two daemons that call each other at once may have established twice by now: what counts is that no session falls after this.
+  const before = await counts(first, second);
   await first.frr.restart('zebra');
   const zebra = await connectTo(t, first.frr, 'zebra');
   await eventually('bgpd at the new zebra', async () => (await readVnis(zebra, soon))[0]);
@@ -28,6 +30,11 @@ t.test('a zebra that has started anew is told all again', { skip }, async (t) =>
   await eventually('the address again', async () => ((await remotes(zebra)) > 0 ? true : undefined));
   t.same((await readVnis(zebra, soon)).map(({ remoteVteps }) => remoteVteps.map(formatAddress)), [['192.0.2.2']]);
   t.same(planChanges(speaker, await readConfig(first.bgpd)), [], 'the configuration is as it was');
-  t.match(await readSessions(first.bgpd, soon), [{ isUp: true, establishedCount: 1 }]);
-  t.equal((await readSessions(second.bgpd, soon))[0]?.establishedCount, 1);
+  t.match(await readSessions(first.bgpd, soon), [{ isUp: true }]);
+  t.same(await counts(first, second), before, 'and no session has fallen');
 });
+
+/** How often each node's session was established. */
+async function counts(...nodes: readonly LabNode[]): Promise<readonly (number | undefined)[]> {
+  return Promise.all(nodes.map(async ({ bgpd }) => (await readSessions(bgpd, soon))[0]?.establishedCount));
+}

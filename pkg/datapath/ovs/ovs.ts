@@ -14,6 +14,8 @@
  * The switch is asked by its database for ports and by OpenFlow for flows; both are other processes and may be gone for a while. What a
  * restart of ovs-vswitchd loses the reconciler sends again; until then ports are closed, not open.
  */
+import type { Segment } from '../../overlay/model.ts';
+import { pause } from '../../sys/timer.ts';
 import type { NodeDatapath } from '../datapath.ts';
 import { faultsInWords } from '../fault.ts';
 import { containerFaults } from '../container-faults.ts';
@@ -33,7 +35,7 @@ import { ovsRemotes } from './remotes.ts';
 import { removalOf } from './removal.ts';
 import { ovsRepair } from './repair.ts';
 import { updateSegment } from './segment.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
 import { endpointFaults, standInFaults } from './stand-in-faults.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 import { Tenants } from './tenants.ts';
@@ -64,9 +66,24 @@ export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): NodeDatapath {
   };
 }
 
+/** So long, in milliseconds, a check waits for another call about the tenant to have sent all of the flows that they share. */
+const settlingMs = 2000;
+const settlingPollMs = 50;
+
+/**
+ * The switch when the tenant's part of it is whole, or after a while. Whoever attaches or detaches another container of the tenant changes flows
+ * one behind the other; and where it is killed in between, a daemon that starts puts them right.
+ */
+async function takeSettledSnapshot(ovs: OvsSwitch, segment: Segment): Promise<SwitchSnapshot | string> {
+  for (const deadline = performance.now() + settlingMs; ; await pause(settlingPollMs)) {
+    const snapshot = await takeSnapshot(ovs);
+    if (typeof snapshot === 'string' || describeSegment(segment, snapshot).length === 0 || performance.now() > deadline) return snapshot;
+  }
+}
+
 /** What is wrong, in words; empty when the attachment is whole. */
 async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, netnsFd }: PortRequest): Promise<string[]> {
-  const snapshot = await takeSnapshot(ovs);
+  const snapshot = await takeSettledSnapshot(ovs, segment);
   const seen = observeNow(kernel);
   // Of a port without its interface that is what there is to say.
   const isPlugged = seen.findLink(port.hostIf) !== undefined;
