@@ -132,8 +132,9 @@ export class Tenants {
     const { vni } = network.segment;
     for (let attempt = 0; attempt < floodsMax; attempt += 1) {
       const ports = this.#portsOf(vni);
-      // A tenant that was removed meanwhile has no flows; one that another process has sent is there while it has ports.
-      if ('tunnel' in network ? !this.#sent.has(vni) : ports.length === 0) return;
+      // Another process may have removed the tenant with its last port, and does not know of what was sent behind that.
+      if (ports.length === 0) return this.#switch.send(floodFlows(network, []).map((flow) => ({ kind: 'deleteStrict', flow })));
+      if ('tunnel' in network && !this.#sent.has(vni)) return;
       await this.#switch.send(floodFlows(network, ports).map(added));
       if (ports.map(({ ofport }) => ofport).join() === this.#portsOf(vni).map(({ ofport }) => ofport).join()) return;
     }
