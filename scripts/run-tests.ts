@@ -8,6 +8,7 @@
  */
 import { resolve } from 'node:path';
 import { endRunningFiles, runTestFile, type FileRun } from './test-runner/run-file.ts';
+import { filesToRunAgain } from './test-runner/second-run.ts';
 import { planTests } from './test-runner/test-plan.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -25,13 +26,24 @@ await main(process.argv.slice(2));
 
 async function main(selections: readonly string[]): Promise<void> {
   const plan = planTests(root, selections);
-  const runs = [...(await runAll(plan.parallel, concurrency)), ...(await runAll(plan.serial, 1))];
+  const first = [...(await runAll(plan.parallel, concurrency)), ...(await runAll(plan.serial, 1))];
+  const second = await runAgain(first);
+  const runs = first.map((run) => second.find(({ path }) => path === run.path) ?? run);
 
+  const unsteady = second.filter(({ failures }) => failures.length === 0);
+  if (unsteady.length > 0) print(`\nUnsteady, failed beside others and passed alone:\n${unsteady.map(({ path }) => `  ${path}`).join('\n')}`);
   const failed = runs.filter(({ failures }) => failures.length > 0);
   if (runs.length === 0) print(`No test file is called ${selections.join(' or ')}`);
   if (failed.length > 0) print(`\nFailed:\n${failed.map(({ path }) => `  ${path}`).join('\n')}`);
   print(`\n${renderCounts(runs)}`);
   if (failed.length > 0 || runs.length === 0) process.exitCode = 1;
+}
+
+/** @returns the second runs of those that get one */
+async function runAgain(runs: readonly FileRun[]): Promise<readonly FileRun[]> {
+  const paths = filesToRunAgain(runs);
+  if (paths.length > 0) print('\nOnce more, alone:');
+  return runAll(paths, 1);
 }
 
 async function runAll(paths: readonly string[], workers: number): Promise<readonly FileRun[]> {
