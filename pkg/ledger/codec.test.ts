@@ -48,6 +48,18 @@ t.test('datapath, encapsulation and control plane are kept, and what is written 
   t.strictSame(decodeAttachment({ ...encodeAttachment(testAttachment(1, { port: { ...port, datapath: 'ovs' } })), seq: 1 }).port, { ...port, datapath: 'ovs' });
 });
 
+t.test("an attachment's part in a migration is kept", async (t) => {
+  const { port } = testAttachment(1);
+  for (const phase of ['relaying', 'departed', 'left', 'waiting', 'arrived'] as const) {
+    const moving = { ...port, migration: { id: 'a1', phase, other: parseAddress('2001:db8::2'), since: 1_700_000_000_000 } };
+    t.strictSame(decodeAttachment({ ...encodeAttachment(testAttachment(1, { port: moving })), seq: 1 }).port, moving);
+  }
+  t.notMatch(encodeAttachment(testAttachment(1)).port, /migration/);
+  const migration = { id: 'a1', phase: 'beaming', other: '192.0.2.2', since: 1 };
+  t.throws(() => decodeAttachment(attachmentRow({ migration })), { name: 'SyntaxError', message: 'phase must be one of relaying, departed, left, waiting, arrived: current value is beaming' });
+  t.throws(() => decodeAttachment(attachmentRow({ migration: { ...migration, phase: 'left', other: 'b' } })), Error, 'and so is no address');
+});
+
 t.test('a datapath, an encapsulation or a control plane of a newer version is refused', async (t) => {
   t.throws(() => decodeSegment(segmentRow({ datapath: 'ebpf' })), { name: 'SyntaxError', message: 'datapath must be ovs or absent: current value is ebpf' });
   t.throws(() => decodeSegment(segmentRow({ encapsulation: 'gre' })), { name: 'SyntaxError', message: 'encapsulation must be geneve or absent: current value is gre' });

@@ -4,7 +4,7 @@ import {
   addressBytes, addressFromBytes, formatAddress, formatInterfaceAddress, formatPrefix, parseAddress, parseInterfaceAddress,
   parseMac, parsePrefix, parseVni, type Address, type InterfaceAddress,
 } from '../netaddr/netaddr.ts';
-import type { AttachmentPort, Bandwidth, Gateway, RateLimit, Route, Segment } from '../overlay/model.ts';
+import type { AttachmentPort, Bandwidth, Gateway, MigrationPhase, PortMigration, RateLimit, Route, Segment } from '../overlay/model.ts';
 import {
   bytes, flag, integer, jsonObject, objects, optionalIntegers, optionalObject, optionalText, text, texts, type Fields,
 } from './fields.ts';
@@ -75,12 +75,14 @@ function encodePort(port: AttachmentPort): string {
       dst: formatPrefix(route.dst),
       ...(route.gateway === undefined ? {} : { gateway: formatAddress(route.gateway) }),
     })),
+    ...(port.migration === undefined ? {} : { migration: { ...port.migration, other: formatAddress(port.migration.other) } }),
   });
 }
 
 function decodePort(port: Fields): AttachmentPort {
   const datapath = optionalWord(port, 'datapath', 'ovs');
   const bandwidth = optionalObject(port, 'bandwidth', decodeBandwidth);
+  const migration = optionalObject(port, 'migration', decodeMigration);
   return {
     vni: parseVni(port['vni']),
     ...(datapath === undefined ? {} : { datapath }),
@@ -92,7 +94,17 @@ function decodePort(port: Fields): AttachmentPort {
     mtu: integer(port, 'mtu'),
     alias: text(port, 'alias'),
     ...(bandwidth === undefined ? {} : { bandwidth }),
+    ...(migration === undefined ? {} : { migration }),
   };
+}
+
+const phases: readonly MigrationPhase[] = ['relaying', 'departed', 'left', 'waiting', 'arrived'];
+
+function decodeMigration(fields: Fields): PortMigration {
+  const word = text(fields, 'phase');
+  const phase = phases.find((known) => known === word);
+  if (phase === undefined) throw new SyntaxError(`phase must be one of ${phases.join(', ')}: current value is ${word}`);
+  return { id: text(fields, 'id'), phase, other: parseAddress(text(fields, 'other')), since: integer(fields, 'since') };
 }
 
 /** A field that is left out for the default: any other word is a newer version's, and to take it for the default would be wrong. */

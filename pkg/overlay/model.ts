@@ -75,6 +75,32 @@ export interface Bandwidth {
   readonly egress?: RateLimit;
 }
 
+/**
+ * How far an attachment is while its endpoint moves between two nodes, with its MAC and its addresses:
+ * ```
+ *   at the source   (none) ──▶ relaying ──▶ departed ──▶ left ──DEL──▶
+ *                      ▲           └───────────┴─ it does not move after all ─▶ (none)
+ *   at the target   ──ADD──▶ waiting ──▶ arrived ──▶ (none)
+ * ```
+ * - `relaying`: as ever, and a copy of each frame for it goes to the target, where nobody gets it yet.
+ * - `departed`: the port is closed; whoever on this node sends to it sends to the target, and so does what still comes from others.
+ * - `left`: the port is closed, and the others send to the target by themselves.
+ * - `waiting`: closed both ways, until the machine behind it says where it is (RARP, gratuitous ARP, unsolicited neighbour advertisement).
+ * - `arrived`: as ever, and what the source relays is let in.
+ */
+export type MigrationPhase = 'relaying' | 'departed' | 'left' | 'waiting' | 'arrived';
+
+/** An attachment's part in a migration. */
+export interface PortMigration {
+  /** Names the migration; the same on both nodes. */
+  readonly id: string;
+  readonly phase: MigrationPhase;
+  /** The other node's VTEP, of the family of the tenant's own. */
+  readonly other: Address;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
 /** An attached interface as the datapath makes it. */
 export interface AttachmentPort {
   readonly vni: Vni;
@@ -93,6 +119,8 @@ export interface AttachmentPort {
   /** What a person reads in `ip link`. At most 255 bytes (IFALIASZ, include/uapi/linux/if.h). */
   readonly alias: string;
   readonly bandwidth?: Bandwidth;
+  /** Absent: the endpoint is not on its way. */
+  readonly migration?: PortMigration;
 }
 
 /** An endpoint on another node, known from a control plane. */
