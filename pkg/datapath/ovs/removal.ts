@@ -8,6 +8,7 @@ import { shapersOf } from '../bandwidth.ts';
 import type { Datapath, SegmentRemoval } from '../datapath.ts';
 import { detachPort, type Detachment, type OvsParts } from './port.ts';
 import { removeSegment } from './segment.ts';
+import type { OvsSwitch } from './switch/switch.ts';
 
 /** So long the last one waits for others' ports to go, which takes ovs-vswitchd some milliseconds each. */
 const emptyingMs = 1000;
@@ -50,10 +51,22 @@ export function removalOf(parts: OvsParts): DatapathRemoval {
 async function removeUnusedBridge({ ovs }: OvsParts): Promise<void> {
   try {
     for (const deadline = performance.now() + emptyingMs; performance.now() < deadline; await pause(emptyingPollMs)) {
+      // The last one may go between the attempt and a look behind it.
+      const hadPorts = mayHavePorts(ovs);
       const isRemoved = await ovs.presence.during(ovs.removeUnusedBridge());
-      if (isRemoved || ![...ovs.ports().values()].some(({ role }) => role === 'port')) return;
+      if (isRemoved || !hadPorts) return;
     }
   } catch (error) {
     if (!isWeftError(error, 'tryAgainLater', 'foreignObject')) throw error;
+  }
+}
+
+/** Whether there is a port that is no tunnel, or nobody knows yet. */
+function mayHavePorts(ovs: OvsSwitch): boolean {
+  try {
+    return [...ovs.ports().values()].some(({ role }) => role === 'port');
+  } catch (error) {
+    if (isWeftError(error, 'tryAgainLater')) return true;
+    throw error;
   }
 }
