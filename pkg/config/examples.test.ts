@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { formatSpan } from '../ipam/ranges.ts';
-import { formatAddress } from '../netaddr/netaddr.ts';
+import { formatAddress, parseAddress } from '../netaddr/netaddr.ts';
 import { isJsonObject } from '../cni/json-value.ts';
 import { noEndpointArgs, parseEndpointArgs } from './endpoint-args.ts';
 import { emptyNodeConf, parseNodeConf } from './node-conf.ts';
@@ -37,12 +37,26 @@ t.test('10-weft.conflist', (t) => {
 t.test('weft.yaml', (t) => {
   const node = parseNodeConf(read('weft.yaml'), '/etc/weft/weft.yaml');
   t.same(node.tenants.map(({ name }) => name), ['blue', 'green']);
+  t.notOk('migration' in node, 'who copies it has no key yet');
   const blue = parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft', tenant: 'blue' }, { node, args: parseEndpointArgs(new Map()) });
   t.match(blue, { network: 'pods', tenant: 'blue', vni: 1001, mtu: 1450, isGateway: true, ipMasq: true, vtep: { interface: 'eth0', port: 4789 } });
   t.equal(blue.peers.length, 2);
   const green = parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft' }, { node, args: parseEndpointArgs(new Map([['K8S_POD_NAMESPACE', 'green']])) });
   t.match(green, { tenant: 'green', vni: 1002, isGateway: false });
   t.same(describeRanges(green), ['10.1.1.10-10.1.1.99']);
+  t.end();
+});
+
+t.test('weft.yaml, what it says of migration in comments', (t) => {
+  const section = /^# migration:\n(#.*\n)+/m.exec(read('weft.yaml'))?.[0].replace(/^# /gm, '') ?? '';
+  const conf = (text: string): unknown => parseNodeConf(text, '/etc/weft/weft.yaml').migration;
+  t.throws(() => conf(section), { message: /line 7: migration must have only one of keyFile, tls$/ });
+  const withKey = section.replace(/^  tls:\n(    .*\n)+/m, '');
+  t.match(conf(withKey), { authentication: { by: 'keyFile', path: '/etc/weft/migration.key' }, port: 24790, listen: parseAddress('192.0.2.1'), timeoutSeconds: 3600 });
+  t.match(conf(section.replace(/^  keyFile:.*$/m, '')), { authentication: { by: 'tls', files: { certificate: '/etc/weft/node.pem', key: '/etc/weft/node.key', ca: '/etc/weft/ca.pem' } } });
+  const { listen, ...rest } = parseNodeConf(withKey, '/etc/weft/weft.yaml').migration ?? {};
+  t.ok(listen);
+  t.same(conf(withKey.replace(/^  (port|timeout|listen):.*$/gm, '')), rest, 'what it calls defaults are the defaults');
   t.end();
 });
 

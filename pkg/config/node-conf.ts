@@ -6,6 +6,7 @@ import { controlPlane } from './control-plane.ts';
 import { ovs } from './datapath-conf.ts';
 import { findUnfitForEvpn } from './evpn-fit.ts';
 import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
+import { migration } from './migration-conf.ts';
 import { isNamespacePattern } from './namespaces.ts';
 import type { NodeConf, TenantConf } from './node-model.ts';
 import { listOf, malformed, objectOf, text, type Reader } from './readers.ts';
@@ -22,9 +23,10 @@ export { emptyNodeConf, type NodeConf, type TenantConf } from './node-model.ts';
 export function parseNodeConf(yamlText: string, path: string): NodeConf {
   const lines = new LineCounter();
   const document = parseDocument(yamlText, { lineCounter: lines, prettyErrors: false });
+  const texts = yamlText.split('\n');
   const flaws = [...document.errors, ...document.warnings].map(({ message, pos }) => {
     const { line } = lines.linePos(pos[0]);
-    return `${path} line ${line}: ${withoutSecret(message, yamlText.split('\n')[line - 1] ?? '')}`;
+    return `${path} line ${line}: ${withoutSecret(message, { line: texts[line - 1] ?? '', above: texts[line - 2] ?? '' })}`;
   });
   if (flaws.length > 0) throw new WeftError('invalidConfiguration', flaws.join('; '));
   const site: Site = { path: [], faults: [] };
@@ -37,9 +39,13 @@ export function parseNodeConf(yamlText: string, path: string): NodeConf {
   return { path, ...settings, tenants };
 }
 
-/** The library's messages may hold a piece of the text, which on such a line may be a password. */
-function withoutSecret(message: string, line: string): string {
-  return line.includes('password') ? 'a password must be text: put it into quotes' : message;
+/** A key whose value is secret. */
+const secretKey = /password|\bkey(?=["']?\s*:)/;
+
+/** The library's messages may hold a piece of the text, which on such a line, or below one that ends with the key, may be a secret. */
+function withoutSecret(message: string, { line, above }: { readonly line: string; readonly above: string }): string {
+  const secret = secretKey.exec(line)?.[0] ?? (/:\s*[|>]?[-+\d]*\s*$/.test(above) ? secretKey.exec(above)?.[0] : undefined);
+  return secret === undefined ? message : `a ${secret} must be text: put it into quotes`;
 }
 
 /** What the library says of an alias whose anchor is missing; it goes on with the alias, which may be a password without quotes. */
@@ -71,6 +77,7 @@ const readNode = objectOf<Required<Omit<NodeConf, 'path'>>>({
   node: identifier,
   ovs,
   controlPlane,
+  migration,
   tenants: listOf('tenants', tenant),
 });
 

@@ -1,6 +1,7 @@
 /** The node configuration as values. Apart from its parser, so that a node without the file does not load YAML. */
 import type { ControlPlaneConf, ControlPlaneName } from './control-plane.ts';
 import type { OvsConf } from './datapath-conf.ts';
+import type { MigrationConf } from './migration-conf.ts';
 import type { NodeSettings, TenantSettings } from './settings.ts';
 
 /** A tenant of the node configuration. */
@@ -20,6 +21,8 @@ export interface NodeConf extends NodeSettings {
   readonly ovs?: Partial<OvsConf>;
   /** How the nodes learn of each other; absent: static. */
   readonly controlPlane?: ControlPlaneConf;
+  /** How endpoints move to other nodes; absent: they do not. */
+  readonly migration?: MigrationConf;
   readonly tenants: readonly TenantConf[];
 }
 
