@@ -14,6 +14,7 @@ import { openNetns } from '../sys/netns.ts';
 import { requireFreeSubnets } from './conflicts.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { askDelegate, delegateConf, ipamName, releaseDelegate } from './ipam.ts';
+import type { FoundEndpoint } from './moves.ts';
 import { finishPendingDels } from './pending.ts';
 import { clearWay } from './predecessor.ts';
 import { removeAttachment, removeOrphan } from './remove.ts';
@@ -28,7 +29,9 @@ export async function add(parts: EngineParts, request: CniRequest): Promise<CniR
   try {
     // An address of another plugin is not taken for an ADD that cannot work. Of weft's own the kernel's refusal comes early enough.
     if (conf.ipam.type === 'delegate') requireFreeName(parts, request, netnsFd);
-    const own = await attach(parts, planAdd(parts, { request, conf, netnsFd }));
+    const plan = planAdd(parts, { request, conf, netnsFd });
+    const found = await findElsewhere(parts, plan);
+    const own = await attach(parts, found === undefined ? plan : { ...plan, found });
     return request.prevResult === undefined ? own : appendResult(request.prevResult, own);
   } finally {
     closeSync(netnsFd);
@@ -50,6 +53,11 @@ function planAdd(parts: EngineParts, { request, conf, netnsFd }: Pick<AddPlan, '
   if (conf.ipam.type === 'weft' && !isGatewayInPlace(parts, segment)) requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   const key = { network: conf.network, containerId: request.containerId, ifName: request.ifName };
   return { request, conf, key, segment, netnsFd };
+}
+
+/** An endpoint without a name is nobody else's. The addresses that another plugin gives are not weft's to take along. */
+async function findElsewhere(parts: EngineParts, { conf: { endpoint, ipam }, segment }: AddPlan): Promise<FoundEndpoint | undefined> {
+  return endpoint === undefined || ipam.type === 'delegate' ? undefined : parts.moves?.find({ segment, endpoint });
 }
 
 /** Looking for conflicts reads all links and routes: the tenant's first ADD does it, the others find the gateway in the ledger. */
@@ -121,6 +129,8 @@ async function connect(parts: EngineParts, { request, netnsFd }: AddPlan, reserv
   if (previous !== undefined) await followChange(parts, segment, previous);
   const { hostMac } = await parts.datapath.attach({ segment, port: record.port, netnsFd });
   await confirm(parts, record);
+  // Behind it: what the source answers may come back here at once, and concerns an attachment that is there.
+  if (record.port.migration !== undefined) await parts.moves?.begin(record);
   return attachmentResult({ segment, port: record.port, assignment, netns: request.netns, hostMac });
 }
 

@@ -6,7 +6,7 @@
 import { WeftError } from '../errors/weft-error.ts';
 import { checkRequested, chooseAddress, placeRequested, type Placement } from '../ipam/allocator.ts';
 import type { AddressRange, Pool, RangeSet } from '../ipam/pool.ts';
-import type { Identity, LedgerTransaction } from '../ledger/ledger.ts';
+import type { Identity, LedgerReader, LedgerTransaction } from '../ledger/ledger.ts';
 import { addressesEqual, formatAddress, formatPrefix, macFromAddress, type Address, type InterfaceAddress, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import { gatewayMac } from '../overlay/gateway-mac.ts';
 
@@ -58,7 +58,7 @@ function keptAddresses(pool: Pool, identity: Identity | undefined): PoolAddress[
 }
 
 /** Who has an address, in words; undefined when nobody but the endpoint itself does. */
-function describeHolder(tx: LedgerTransaction, { vni, endpoint }: AddressQuestion, address: Address): string | undefined {
+export function describeHolder(tx: LedgerReader, { vni, endpoint }: Pick<AddressQuestion, 'vni' | 'endpoint'>, address: Address): string | undefined {
   const allocation = tx.findAllocation(vni, address);
   if (allocation !== undefined) {
     const holder = tx.findAttachmentBySeq(allocation.seq)?.key;

@@ -8,6 +8,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { Background } from './background.ts';
 import type { Claims } from './claims.ts';
+import type { EndpointMoves } from './moves.ts';
 
 /** What the engine works with; the composition root builds it. */
 export interface EngineParts {
@@ -21,6 +22,8 @@ export interface EngineParts {
   readonly nodeConf: () => Promise<NodeConf>;
   /** Why this node hears of no other that has the tenant, where the control plane is to tell of them, in words; undefined while it does. Absent: nobody listens. */
   readonly findDeafness?: (vni: Vni) => string | undefined;
+  /** Follows endpoints that move between nodes; absent: none does. */
+  readonly moves?: EndpointMoves;
   readonly executor: DelegateExecutor;
   /** This process, as the ledger names it. */
   readonly worker: Worker;

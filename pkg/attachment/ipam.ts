@@ -80,8 +80,12 @@ export function assignFromPool(tx: LedgerTransaction, conf: NetConf): Assignment
     requested: conf.requestedAddresses,
     ...(conf.endpoint === undefined ? {} : { endpoint: conf.endpoint }),
   });
-  const addresses = chosen.map(assigned);
-  return { addresses, routes: completeRoutes(pool.routes, addresses), dns: conf.dns ?? {} };
+  return assignedFrom(pool.routes, chosen.map(assigned), conf);
+}
+
+/** The addresses with the pool's routes through their gateways. */
+export function assignedFrom(routes: readonly Route[], addresses: readonly AssignedAddress[], { dns = {} }: Pick<NetConf, 'dns'>): Assignment {
+  return { addresses, routes: completeRoutes(routes, addresses), dns };
 }
 
 function assigned({ address, setIndex, range }: PoolAddress): AssignedAddress {

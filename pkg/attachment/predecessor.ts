@@ -26,10 +26,15 @@ export async function clearWay(parts: EngineParts, caller: Caller, newcomer: New
     if (isBeingWorkedOn(parts, record)) {
       throw new WeftError('tryAgainLater', `Another call (process ${record.worker.pid}) is working on container ${record.key.containerId}, ${record.key.ifName}`);
     }
-    if (record.state === 'attached' && isInUse(parts, record)) throw inUse(record, newcomer);
+    if (record.state === 'attached' && !isLeft(record, newcomer) && isInUse(parts, record)) throw inUse(record, newcomer);
     const isRemoved = await removeUnchanged(parts, record, caller);
     if (!isRemoved && isThere(parts, record)) throw new WeftError('tryAgainLater', `Another call has just worked on container ${record.key.containerId}, ${record.key.ifName}`);
   }
+}
+
+/** An endpoint that comes back finds the container that it has left: closed for good, whether or not its DEL has come. */
+function isLeft({ key, port }: AttachmentRecord, newcomer: Newcomer): boolean {
+  return port.migration?.phase === 'left' && key.containerId !== newcomer.key.containerId;
 }
 
 function isThere(parts: EngineParts, { seq }: AttachmentRecord): boolean {

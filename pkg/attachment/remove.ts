@@ -66,6 +66,7 @@ export async function claimAttachments(parts: EngineParts, find: (tx: LedgerRead
 /** As removeAttachment(), of one that is claimed. */
 export async function removeClaimed(parts: EngineParts, { record, segment, isLast }: Claim, caller: Caller): Promise<void> {
   try {
+    if (record.port.migration !== undefined) await parts.moves?.remove(record);
     // The last one goes together with its segment, unless a delegated plugin must be told in between.
     const goesWithSegment = isLast && !isDelegated(record.ipam);
     await parts.datapath.prepareRemoval(record.port);

@@ -12,6 +12,7 @@ import { netnsId } from '../sys/netns.ts';
 import { chooseMac, identityMatches } from './addressing.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { assignFromPool, delegateConf, ipamName, type Assignment } from './ipam.ts';
+import { assignFound, type FoundEndpoint } from './moves.ts';
 import { findPredecessors, type Newcomer } from './predecessor.ts';
 import { describeConflict, describeGatewayConflict, keepFoundPeers, requireFreePort } from './segment-plan.ts';
 
@@ -22,6 +23,8 @@ export interface AddPlan {
   readonly key: AttachmentKey;
   readonly segment: Segment;
   readonly netnsFd: number;
+  /** What other nodes have of its endpoint. */
+  readonly found?: FoundEndpoint;
 }
 
 /** What the ledger has reserved for an ADD. */
@@ -62,7 +65,7 @@ export async function reserve(parts: EngineParts, plan: AddPlan, delegated?: Ass
 
 function reserveIn(tx: LedgerTransaction, parts: EngineParts, { plan, delegated }: { plan: AddPlan; delegated: Assignment | undefined }): Reservation {
   const { segment, previous } = reserveSegment(parts, tx, plan.segment);
-  const assignment = delegated ?? assignFromPool(tx, plan.conf);
+  const assignment = delegated ?? (plan.found === undefined ? assignFromPool(tx, plan.conf) : assignFound(tx, plan.conf, plan.found));
   requireIpv6Mtu(plan.segment, assignment);
   const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment) }));
   for (const { address, rangeSet } of assignment.addresses) tx.insertAllocation({ vni: record.vni, address: address.address, seq: record.seq, rangeSet });
@@ -101,13 +104,14 @@ function bigintText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-function reserveMac(tx: LedgerTransaction, { conf, key }: AddPlan, assignment: Assignment): Mac {
+function reserveMac(tx: LedgerTransaction, { conf, key, found }: AddPlan, assignment: Assignment): Mac {
+  const requested = conf.requestedMac ?? found?.mac;
   return chooseMac(tx, {
     vni: conf.vni,
     tenant: conf.tenant,
     addresses: assignment.addresses.map(({ address }) => address),
     fallback: (attempt) => macFromDigest(keyDigest(key) + BigInt(attempt)),
-    ...(conf.requestedMac === undefined ? {} : { requested: conf.requestedMac }),
+    ...(requested === undefined ? {} : { requested }),
     ...(conf.endpoint === undefined ? {} : { endpoint: conf.endpoint }),
   });
 }
@@ -117,7 +121,7 @@ function macFromDigest(digest: bigint): Mac {
   return macFromBytes(Uint8Array.of(0x06, 0x77, ...[24n, 16n, 8n, 0n].map((shift) => Number((digest >> shift) & 0xffn))));
 }
 
-function describeAttachment(parts: EngineParts, { request, conf, key, segment }: AddPlan, given: { assignment: Assignment; mac: Mac }): Omit<AttachmentRecord, 'seq'> {
+function describeAttachment(parts: EngineParts, { request, conf, key, segment, found }: AddPlan, given: { assignment: Assignment; mac: Mac }): Omit<AttachmentRecord, 'seq'> {
   const pod = conf.pod?.name === undefined ? undefined : `${conf.pod.namespace ?? ''}/${conf.pod.name}`;
   const hostIf = portName(key);
   const port: AttachmentPort = {
@@ -131,6 +135,7 @@ function describeAttachment(parts: EngineParts, { request, conf, key, segment }:
     mtu: segment.overlayMtu,
     alias: portAlias(key, conf.tenant, pod),
     ...(conf.bandwidth === undefined ? {} : { bandwidth: conf.bandwidth }),
+    ...(found?.migration === undefined ? {} : { migration: { ...found.migration, phase: 'waiting', since: parts.now() } }),
   };
   const { prevResult: _, ...written } = delegateConf(request.conf, conf);
   return {

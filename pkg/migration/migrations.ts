@@ -1,0 +1,310 @@
+/**
+ * The migrations of a node. What is on its way, and how far, is in the ledger, with the attachment itself: a daemon that starts knows what one
+ * before it knew, and asks the other nodes for the rest.
+ *
+ * Packets come first: what the datapath does is done before the other node is told, and it is told before anything is written down. What is not
+ * written down when the daemon dies is found out again by asking.
+ */
+import type { EngineParts } from '../attachment/engine-parts.ts';
+import { findEndpoint, type EndpointMoves, type EndpointQuestion, type FoundEndpoint } from '../attachment/moves.ts';
+import type { DatapathMigration } from '../datapath/migration.ts';
+import { describeError, WeftError } from '../errors/weft-error.ts';
+import type { AttachmentRecord } from '../ledger/ledger.ts';
+import type { Log } from '../log/log.ts';
+import { formatAddress, type Address, type Vni } from '../netaddr/netaddr.ts';
+import type { PortMigration } from '../overlay/model.ts';
+import { pause, startTimer } from '../sys/timer.ts';
+import { Attention, type Traveller } from './attention.ts';
+import { isSource, stepFrom, type MigrationEvent, type Phase, type Step } from './course.ts';
+import { findElsewhere, type Correspondent } from './elsewhere.ts';
+import { decodeFound, decodeMessage, decodePhase, encodeBody, type EndpointName, type FindAnswer, type Message, type PhaseAnswer, type Saying } from './messages.ts';
+import { answerFind } from './here.ts';
+import { Turns } from './turns.ts';
+
+export interface MigrationParts {
+  readonly engine: EngineParts;
+  readonly datapath: DatapathMigration;
+  /** Speaks with the daemons of other nodes; undefined while the configuration has no `migration`. */
+  readonly correspondent: () => Correspondent | undefined;
+  /** How long a migration may be prepared without being activated, in milliseconds. */
+  readonly timeoutMs: () => number;
+  /** VTEPs that have a tenant, which the control plane knows beside those in the tenant's segment. */
+  readonly vtepsOf: (vni: Vni) => Promise<readonly Address[]>;
+  readonly log: Log;
+}
+
+/** How long the other node may take to answer. It is on the same network, and what it does takes milliseconds. */
+const answerMs = 1000;
+/** How often it is told the same, when it does not answer, and after which pauses. */
+const tellPausesMs = [100, 300, 1000] as const;
+/** After the first announcement, as QEMU repeats its own: a frame may be lost. */
+const announcementsMs = [50, 250] as const;
+/** A DEL at the source waits so long for the others to send to the target by themselves. */
+const leavingMs = 1500;
+const leavingLookMs = 50;
+/** Between `weft migrate prepare` and the ADD. */
+const expectMs = 600_000;
+
+/** What came of telling the other node: how far it is, or why that is not known. */
+export type Told = { readonly phase: PhaseAnswer['phase'] } | { readonly words: string };
+
+/** What came of an event. */
+export interface Outcome {
+  readonly phase: Phase;
+  /** Undefined where nothing followed from it. */
+  readonly step: Step | undefined;
+  /** Where the other node was to be told. */
+  readonly told?: Promise<Told>;
+}
+
+/** One for a daemon. */
+export class Migrations implements EndpointMoves {
+  readonly #parts: MigrationParts;
+  readonly #attention: Attention;
+  readonly #turns = new Turns();
+  /** Attachments that are known to be at the target by now. */
+  readonly #there = new Set<number>();
+  readonly #expected = new Map<string, { readonly vtep: Address; readonly until: number }>();
+  #isStopped = false;
+
+  constructor(parts: MigrationParts) {
+    this.#parts = parts;
+    const { datapath, timeoutMs, engine: { now } } = parts;
+    this.#attention = new Attention({ datapath, timeoutMs, now, happen: (seq, event) => this.happen(seq, event).catch((error: unknown) => this.#warn(seq, event, error)), probe: (seq) => this.isThere(seq) });
+  }
+
+  /** Goes on with what a daemon before this one has begun. */
+  resume(): void {
+    for (const record of this.#list()) this.#attend(record.seq);
+  }
+
+  /** Waits for nothing any more. What is under way is the next daemon's. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#attention.stop();
+  }
+
+  find(question: EndpointQuestion): Promise<FoundEndpoint | undefined> {
+    const { engine, correspondent, vtepsOf, log } = this.#parts;
+    const expected = this.#expected.get(keyOf({ vni: question.segment.vni, endpoint: question.endpoint }));
+    return findElsewhere({ engine, correspondent: correspondent(), vtepsOf, log, expected: expected !== undefined && expected.until > engine.now() ? [expected.vtep] : [] }, question);
+  }
+
+  /**
+   * Asks a VTEP for an endpoint, and remembers it as the place that the endpoint's next ADD asks, whatever the control plane knows.
+   * @throws WeftError where it is not there
+   */
+  async expect(name: EndpointName, vtep: Address): Promise<void> {
+    const { engine, log } = this.#parts;
+    const correspondent = this.#parts.correspondent();
+    if (correspondent === undefined) throw unconfigured();
+    const answer = decodeFound(await correspondent.ask(vtep, encodeBody({ kind: 'find', ...name }), { deadlineMs: answerMs }));
+    if (answer.kind === 'moving') throw new WeftError('tryAgainLater', `The endpoint ${name.endpoint} at VTEP ${formatAddress(vtep)} cannot come here now: ${answer.words}`);
+    if (answer.kind !== 'attached') throw new WeftError('unknownContainer', `No container of VTEP ${formatAddress(vtep)} is the endpoint ${name.endpoint} of VNI ${name.vni}`);
+    this.#expected.set(keyOf(name), { vtep, until: engine.now() + expectMs });
+    log.info({ ...name, other: formatAddress(vtep) }, 'the next container of this endpoint is taken for one that comes from there');
+  }
+
+  async begin(record: AttachmentRecord): Promise<void> {
+    const { migration } = record.port;
+    if (migration === undefined) return;
+    const told = await this.#say(record, migration, 'begin');
+    if (!('phase' in told) || told.phase !== 'relaying') {
+      const why = 'phase' in told ? `the endpoint is ${told.phase} there` : told.words;
+      throw new WeftError('tryAgainLater', `VTEP ${formatAddress(migration.other)} does not let the endpoint ${record.endpoint} go: ${why}`);
+    }
+    this.#parts.log.info(describe(record), 'an endpoint is expected from another node');
+    this.#attend(record.seq);
+  }
+
+  async remove(record: AttachmentRecord): Promise<void> {
+    const { migration } = record.port;
+    if (migration === undefined) return;
+    if (migration.phase === 'departed') await this.#awaitQuiet(record);
+    this.#attention.forget(record.seq);
+    this.#there.delete(record.seq);
+    if (migration.phase === 'left' || migration.phase === 'arrived') return;
+    const told = await this.#say(record, migration, isSource(migration.phase) ? 'gone' : 'abandoned');
+    if (!('phase' in told)) this.#parts.log.warn({ ...describe(record), error: told.words }, 'the other node of a migration could not be told that the container goes');
+  }
+
+  /** Answers another node's daemon. @throws WeftError, whose words the other node gets */
+  async handle(body: unknown): Promise<unknown> {
+    return encodeBody(await this.#answer(decodeMessage(body)));
+  }
+
+  async #answer(message: Message): Promise<FindAnswer | PhaseAnswer> {
+    const record = this.#read((tx) => findEndpoint(tx, message.vni, message.endpoint));
+    if (message.kind === 'find') return answerFind(record, this.#read((tx) => tx.findIdentity(message.vni, message.endpoint)));
+    const present = record?.port.migration;
+    if (record === undefined || (present !== undefined && present.id !== message.id && present.phase !== 'left')) return { phase: 'unknown' };
+    if (message.kind === 'ask') return { phase: present?.phase ?? 'none' };
+    const about = { id: message.id, other: message.vtep };
+    const { phase } = await this.happen(record.seq, message.saying, about);
+    return { phase };
+  }
+
+  /**
+   * Lets something happen to an attachment. `about` names a migration that is new to it. What the datapath does is done when this is fulfilled.
+   * @throws WeftError where the datapath refuses; then the phase is as it was
+   */
+  happen(seq: number, event: MigrationEvent, about?: Pick<PortMigration, 'id' | 'other'>): Promise<Outcome> {
+    return this.#turns.run(seq, async () => {
+      const found = this.#isStopped ? undefined : this.#find(seq);
+      if (found === undefined) return { phase: 'none', step: undefined };
+      const { record, traveller } = found;
+      const present = record.port.migration;
+      const phase = present?.phase ?? 'none';
+      const step = stepFrom(phase, event);
+      const names = about ?? present;
+      if (step === undefined || names === undefined) return { phase, step: undefined };
+      const migration = { id: names.id, other: names.other, since: this.#parts.engine.now() };
+      const next: PortMigration | undefined = step.to === 'none' ? undefined : { ...migration, phase: step.to };
+      if (step.work !== undefined) await this.#parts.datapath[step.work]({ ...traveller, port: withMigration(record, next) });
+      const told = step.tell === undefined ? undefined : this.#tell(record, { ...migration, phase: step.to === 'none' ? phase as PortMigration['phase'] : step.to }, step.tell);
+      if (step.to !== phase) this.#write(record, next);
+      this.#noteStep(record, { event, phase, step });
+      return { phase: step.to, step, ...(told === undefined ? {} : { told }) };
+    });
+  }
+
+  #noteStep(record: AttachmentRecord, { event, phase, step }: { readonly event: MigrationEvent; readonly phase: Phase; readonly step: Step }): void {
+    if (event === 'opened') this.#there.add(record.seq);
+    if (step.to === phase) return;
+    if (step.to !== 'departed') this.#there.delete(record.seq);
+    this.#parts.log.info({ ...describe(record), from: phase, to: step.to, event }, 'a migration has come further');
+    this.#attend(record.seq);
+    if (step.announces === true) this.#announce(record.seq);
+  }
+
+  /** Whether the endpoint of a source is known to be at the target; asks where that is not known. */
+  async #probe(seq: number): Promise<boolean> {
+    const record = this.#read((tx) => tx.findAttachmentBySeq(seq));
+    const migration = record?.port.migration;
+    const correspondent = this.#parts.correspondent();
+    if (record === undefined || migration === undefined || correspondent === undefined) return false;
+    if (this.#there.has(seq)) return true;
+    const answer = await this.#ask(correspondent, migration.other, { kind: 'ask', id: migration.id, ...nameOf(record) });
+    if (!('phase' in answer)) return false;
+    if (answer.phase === 'arrived' || answer.phase === 'none') await this.happen(seq, 'opened');
+    else if (answer.phase === 'unknown') await this.happen(seq, 'abandoned');
+    else if (migration.phase === 'departed') await this.#say(record, migration, 'open').then((told) => ('phase' in told && told.phase === 'arrived' ? this.happen(seq, 'opened') : undefined));
+    return this.#there.has(seq);
+  }
+
+  /** Asks the target of a source whether the endpoint is there, and does what follows from the answer; before something is taken back. */
+  async isThere(seq: number): Promise<boolean> {
+    return this.#probe(seq).catch((error: unknown) => {
+      this.#warn(seq, 'opened', error);
+      return false;
+    });
+  }
+
+  async #tell(record: AttachmentRecord, migration: PortMigration, saying: Saying): Promise<Told> {
+    let told = await this.#say(record, migration, saying);
+    for (const ms of tellPausesMs) {
+      if ('phase' in told) break;
+      await pause(ms);
+      if (this.#isStopped) return told;
+      told = await this.#say(record, migration, saying);
+    }
+    if (this.#isStopped) return told;
+    if (!('phase' in told)) this.#parts.log.warn({ ...describe(record), error: told.words, said: saying }, 'the other node of a migration does not answer');
+    // The answer to `open` is that it is open.
+    else if (saying === 'open' && told.phase === 'arrived') await this.happen(record.seq, 'opened').catch((error: unknown) => this.#warn(record.seq, 'opened', error));
+    return told;
+  }
+
+  async #say(record: AttachmentRecord, { id, other }: Pick<PortMigration, 'id' | 'other'>, saying: Saying): Promise<Told> {
+    const correspondent = this.#parts.correspondent();
+    if (correspondent === undefined) return { words: describeError(unconfigured()) };
+    const vtep = this.#read((tx) => tx.findSegment(record.vni))?.segment.vtepAddress;
+    if (vtep === undefined) return { words: 'the tenant is gone from this node' };
+    return this.#ask(correspondent, other, { kind: 'say', id, saying, vtep, ...nameOf(record) });
+  }
+
+  async #ask(correspondent: Correspondent, other: Address, message: Message): Promise<Told> {
+    try {
+      return decodePhase(await correspondent.ask(other, encodeBody(message), { deadlineMs: answerMs }));
+    } catch (error) {
+      return { words: describeError(error) };
+    }
+  }
+
+  async #awaitQuiet({ seq }: AttachmentRecord): Promise<void> {
+    const isGone = (): boolean => this.#find(seq)?.record.port.migration?.phase !== 'departed';
+    for (const deadline = performance.now() + leavingMs; performance.now() < deadline && !isGone(); await pause(leavingLookMs));
+  }
+
+  #announce(seq: number): void {
+    const announce = (): void => {
+      const found = this.#isStopped ? undefined : this.#find(seq);
+      // It may have gone on meanwhile.
+      if (found === undefined || !isHere(found.record)) return;
+      void Promise.resolve(this.#parts.datapath.announce(found.traveller)).catch((error: unknown) => this.#warn(seq, 'opened', error));
+    };
+    announce();
+    for (const ms of announcementsMs) startTimer(ms, announce);
+  }
+
+  #attend(seq: number): void {
+    const found = this.#isStopped ? undefined : this.#find(seq);
+    if (found?.record.port.migration === undefined) this.#attention.forget(seq);
+    else this.#attention.attend(found.traveller);
+  }
+
+  #write(record: AttachmentRecord, migration: PortMigration | undefined): void {
+    this.#parts.engine.ledger().write((tx) => {
+      // A DEL may have come in between.
+      const present = tx.findAttachmentBySeq(record.seq);
+      if (present !== undefined) tx.updateAttachment(record.seq, { port: withMigration(present, migration) });
+    });
+  }
+
+  #list(): readonly AttachmentRecord[] {
+    return this.#read((tx) => tx.listAttachments({ state: 'attached' })).filter(({ port }) => port.migration !== undefined);
+  }
+
+  #find(seq: number): { readonly record: AttachmentRecord; readonly traveller: Traveller } | undefined {
+    return this.#read((tx) => {
+      const record = tx.findAttachmentBySeq(seq);
+      const segment = record === undefined ? undefined : tx.findSegment(record.vni)?.segment;
+      if (record?.state !== 'attached' || segment === undefined) return undefined;
+      const others = tx.listAttachments({ vni: record.vni }).filter((other) => other.seq !== seq).map(({ port }) => port);
+      return { record, traveller: { seq, segment, port: record.port, others } };
+    });
+  }
+
+  #read<T>(look: Parameters<ReturnType<EngineParts['ledger']>['read']>[0] extends (reader: infer Reader) => unknown ? (reader: Reader) => T : never): T {
+    return this.#parts.engine.ledger().read(look);
+  }
+
+  #warn(seq: number, event: MigrationEvent, error: unknown): void {
+    this.#parts.log.warn({ attachment: seq, event, error: describeError(error) }, 'a migration cannot go on');
+  }
+}
+
+function withMigration({ port: { migration: _, ...port } }: AttachmentRecord, migration: PortMigration | undefined): AttachmentRecord['port'] {
+  return migration === undefined ? port : { ...port, migration };
+}
+
+function nameOf({ vni, endpoint = '' }: AttachmentRecord): { readonly vni: Vni; readonly endpoint: string } {
+  return { vni, endpoint };
+}
+
+function keyOf({ vni, endpoint }: EndpointName): string {
+  return `${vni} ${endpoint}`;
+}
+
+/** What whoever has no `migration` in his configuration is told. */
+export function unconfigured(): WeftError {
+  return new WeftError('invalidConfiguration', 'the node configuration must have a migration section: without one no endpoint comes or goes', { details: 'add it on every node of the tenant, with the same key' });
+}
+
+function isHere({ port: { migration } }: AttachmentRecord): boolean {
+  return migration === undefined || migration.phase === 'arrived';
+}
+
+function describe({ tenant, endpoint, key: { containerId }, port: { migration } }: AttachmentRecord): Record<string, unknown> {
+  return { tenant, endpoint, containerId, ...(migration === undefined ? {} : { migration: migration.id, other: formatAddress(migration.other) }) };
+}
