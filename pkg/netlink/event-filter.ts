@@ -52,6 +52,12 @@ export const routeEventRules: readonly EventRule[] = [
   { type: rtm.delQdisc }, { type: rtm.delFilter },
 ];
 
+/** Entries of a forwarding database that come to the link of that number, or change there. struct ndmsg: the number (32 bits, in the machine's order) is at 4. */
+export function fdbEventRules(index: number): readonly EventRule[] {
+  const isAtLink = Array.from(new Uint8Array(Uint32Array.of(index).buffer), (value, at): ByteCondition => ({ offset: 4 + at, mask: 0xff, value }));
+  return [{ type: rtm.newNeighbour, where: [isOfBridge, ...isAtLink] }];
+}
+
 // include/uapi/linux/bpf_common.h: class, size or operation, and addressing in one number.
 const loadHalf = 0x28; // BPF_LD | BPF_H | BPF_ABS
 const loadByte = 0x30; // BPF_LD | BPF_B | BPF_ABS

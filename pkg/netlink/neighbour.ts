@@ -29,6 +29,8 @@ export interface FdbEntry {
   readonly mac: Mac;
   /** The remote VTEP, of a VXLAN device's own entries. */
   readonly vtep?: Address;
+  /** The VNI by which it is sent there, where that is not the device's own. */
+  readonly vni?: number;
   /** Index of the bridge, of a bridge's entries. */
   readonly master?: number;
   /** Neither learned nor ageing. */
@@ -71,6 +73,24 @@ export interface VxlanDestination {
 export function delVxlanFdb(index: number, destination: VxlanDestination): NetlinkRequest {
   const payload = Buffer.concat([neighbourHeader({ index, flags: flagSelf }), ...destinationAttributes(destination)]);
   return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${inWords(destination)}` };
+}
+
+/** Equivalent to: `bridge fdb del MAC dev VXLAN self`, wherever it leads; ENOENT where the MAC is not there. */
+export function forgetVxlanFdb(index: number, mac: Mac): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, flags: flagSelf }), attribute(nda.linkAddress, macBytes(mac))]);
+  return { type: rtmDelNeigh, flags: 0, payload, what: `delete FDB entry ${mac}` };
+}
+
+/** Equivalent to: `bridge fdb replace MAC dev VXLAN dst VTEP self dynamic`: as if it had been learned. */
+export function putLearnedVxlanFdb(index: number, destination: Omit<VxlanDestination, 'other'>): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, state: stateReachable, flags: flagSelf }), ...destinationAttributes(destination)]);
+  return { type: rtmNewNeigh, flags: createReplace, payload, what: `add FDB entry ${inWords(destination)}` };
+}
+
+/** Equivalent to: `bridge fdb replace MAC dev PORT master dynamic`: as if it had been learned; takes the MAC away from any other port of the bridge. */
+export function putLearnedPortFdb(index: number, mac: Mac): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, state: stateReachable, flags: flagMaster }), attribute(nda.linkAddress, macBytes(mac))]);
+  return { type: rtmNewNeigh, flags: createReplace, payload, what: `add FDB entry ${mac}` };
 }
 
 /**
@@ -147,11 +167,13 @@ export function decodeFdb(message: NetlinkMessage): FdbEntry | undefined {
   if (mac?.length !== 6) return undefined;
   const vtep = attributes.get(nda.dst);
   const master = attributes.get(nda.master)?.readUInt32LE(0);
+  const vni = attributes.get(nda.vni)?.readUInt32LE(0);
   return {
     index: payload.readInt32LE(4),
     mac: macFromBytes(mac),
     isStatic: (payload.readUInt16LE(8) & (stateNoArp | statePermanent)) !== 0,
     ...(vtep === undefined ? {} : { vtep: addressFromBytes(vtep) }),
+    ...(vni === undefined ? {} : { vni }),
     ...(master === undefined ? {} : { master }),
     ...((payload.readUInt8(10) & flagExternal) === 0 ? {} : { isExternal: true }),
   };

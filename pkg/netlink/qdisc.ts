@@ -95,21 +95,33 @@ export function delClsact(index: number): NetlinkRequest {
   return { type: rtmDelQdisc, flags: 0, payload: trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), what: 'look at packets no longer (tc qdisc clsact)' };
 }
 
-/** Equivalent to: `tc filter add dev LINK ingress|egress protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`. */
+/** Equivalent to: `tc filter add dev LINK ingress|egress protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`: as if the other link sent it. */
 export function addRedirect(index: number, to: number, point: FilterPoint = 'ingress'): NetlinkRequest {
+  return redirectFilter({ index, to, point, action: mirredActions.sent });
+}
+
+/** Equivalent to: `tc filter add dev LINK ingress protocol all prio 1 u32 match u32 0 0 action mirred ingress redirect dev TO`: as if the other link had received it. */
+export function addRedirectAsReceived(index: number, to: number): NetlinkRequest {
+  return redirectFilter({ index, to, point: 'ingress', action: mirredActions.received });
+}
+
+/** TCA_EGRESS_REDIR, TCA_INGRESS_REDIR. */
+const mirredActions = { sent: 1, received: 3 } as const;
+
+function redirectFilter({ index, to, point, action }: { readonly index: number; readonly to: number; readonly point: FilterPoint; readonly action: number }): NetlinkRequest {
   const priority = 1;
   const everyProtocol = 0x0300;
   // struct tc_u32_sel, terminal, with one struct tc_u32_key that matches everything.
   const selector = Buffer.alloc(32);
   selector.writeUInt8(1, 0);
   selector.writeUInt8(1, 2);
-  // struct tc_mirred: index, capabilities, action TC_ACT_STOLEN, two counters, TCA_EGRESS_REDIR, the link.
+  // struct tc_mirred: index, capabilities, action TC_ACT_STOLEN, two counters, what is done, the link.
   const redirect = Buffer.alloc(mirredBytes);
   redirect.writeInt32LE(4, 8);
-  redirect.writeInt32LE(1, 20);
+  redirect.writeInt32LE(action, 20);
   redirect.writeUInt32LE(to, 24);
-  const action = attributeNested(1, [attributeString(1, 'mirred'), attributeNested(2, [attribute(mirredParms, redirect)])]);
-  const options = [attribute(u32.sel, selector), attributeNested(u32.act, [action])];
+  const mirred = attributeNested(1, [attributeString(1, 'mirred'), attributeNested(2, [attribute(mirredParms, redirect)])]);
+  const options = [attribute(u32.sel, selector), attributeNested(u32.act, [mirred])];
   const header = trafficHeader({ index, parent: filterParents[point], info: (priority << 16) | everyProtocol });
   const payload = Buffer.concat([header, attributeString(tca.kind, 'u32'), attributeNested(tca.options, options)]);
   return { type: rtmNewFilter, flags: createExclusive, payload, what: `redirect ${point === 'ingress' ? 'received' : 'sent'} packets (tc filter u32, action mirred)` };

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { compare, counter, loadConnectionState, loadMeta, loadPayload, lookup, mask, masquerade, noTrack, toHostOrder, verdict, type Expression } from './expression.ts';
+import { addToSet, compare, counter, duplicateTo, loadConnectionState, loadMeta, loadPayload, lookup, mask, masquerade, noTrack, setMark, toHostOrder, verdict, type Expression } from './expression.ts';
 
 // Golden bytes after include/uapi/linux/netfilter/nf_tables.h: NFTA_EXPR_NAME, then NFTA_EXPR_DATA with the expression's own
 // attributes; numbers in network byte order; values wrapped in NFTA_DATA_VALUE. What they mean to the kernel is shown by
@@ -16,6 +16,10 @@ const rows: readonly (readonly [what: string, expression: Expression, expected: 
   ['network to host order', toHostOrder({ word: 1 }), ['0e000100627974656f72646572000000', '2c000280', '0800010000000009', '0800020000000009', '0800030000000000', '0800040000000004', '0800050000000004']],
   ['in a set', lookup('ports', { isIn: true }), ['0b0001006c6f6f6b75700000', '20000280', '0a000100706f727473000000', '0800020000000008', '0800050000000000']],
   ['in no set', lookup('ports', { isIn: false }), ['0b0001006c6f6f6b75700000', '20000280', '0a000100706f727473000000', '0800020000000008', '0800050000000001']],
+  ['add to a set', addToSet('ports'), ['0b00010064796e7365740000', '20000280', '0a000100706f727473000000', '0800030000000000', '0800040000000008']],
+  ['meta mark', loadMeta('mark'), ['090001006d65746100000000', '14000280', register8, '0800020000000003']],
+  ['meta mark set', Buffer.concat(setMark(Uint8Array.of(0x77, 0, 0, 0))), ['0e000100696d6d656469617465000000', '18000280', register8, '0c0002800800010077000000', '090001006d65746100000000', '14000280', '0800020000000003', '0800030000000008']],
+  ['dup to', Buffer.concat(duplicateTo(258)), ['0e000100696d6d656469617465000000', '18000280', register8, '0c0002800800010002010000', '0800010064757000', '0c000280', '0800020000000008']],
   ['counter', counter(), ['0c000100636f756e74657200', '04000280']],
   ['notrack', noTrack(), ['0c0001006e6f747261636b00', '04000280']],
   ['masquerade', masquerade(), ['090001006d61737100000000', '04000280']],

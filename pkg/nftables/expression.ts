@@ -35,9 +35,9 @@ function registerAt(options: At): number {
   return register32 + (options.word ?? 0);
 }
 
-const metaKeys = { inputInterface: 6, outputInterface: 7, networkFamily: 15, l4Protocol: 16 } as const;
+const metaKeys = { mark: 3, inputInterface: 6, outputInterface: 7, networkFamily: 15, l4Protocol: 16 } as const;
 
-/** Loads metadata: interface names (16 bytes), the transport protocol (1 byte). */
+/** Loads metadata: interface names (16 bytes), the packet's mark (4 bytes in the machine's order), the transport protocol (1 byte). */
 export function loadMeta(key: keyof typeof metaKeys, options: At = {}): Expression {
   return expression('meta', [attributeBe32(1, registerAt(options)), attributeBe32(2, metaKeys[key])]);
 }
@@ -105,6 +105,26 @@ export function toHostOrder(options: At = {}): Expression {
 export function lookup(set: string, options: { isIn: boolean }): Expression {
   const flagInverted = 1;
   return expression('lookup', [attributeString(1, set), attributeBe32(2, register32), attributeBe32(5, options.isIn ? 0 : flagInverted)]);
+}
+
+/** Adds what was loaded to a set that rules may add to; where it is there already nothing happens. A set that is full ends the rule. */
+export function addToSet(set: string): Expression {
+  const operationAdd = 0;
+  return expression('dynset', [attributeString(1, set), attributeBe32(3, operationAdd), attributeBe32(4, register32)]);
+}
+
+/** Sets the packet's mark, of four bytes in the machine's byte order. */
+export function setMark(mark: Uint8Array): Expression[] {
+  return [loadConstant(mark), expression('meta', [attributeBe32(2, metaKeys.mark), attributeBe32(3, register32)])];
+}
+
+/** Sends a copy of the frame out of the link of that number, as the frame is at this moment; only in tables of family netdev. */
+export function duplicateTo(index: number): Expression[] {
+  return [loadConstant(new Uint8Array(Uint32Array.of(index).buffer)), expression('dup', [attributeBe32(2, register32)])];
+}
+
+function loadConstant(bytes: Uint8Array): Expression {
+  return expression('immediate', [attributeBe32(1, register32), attributeNested(2, [value(bytes)])]);
 }
 
 /** Counts packets and bytes; `nft list` shows them. */

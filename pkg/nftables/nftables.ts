@@ -1,5 +1,5 @@
 /** Tables, chains, sets, rules and elements as nf_tables messages, and batches of them: all of a batch happens, or nothing. */
-import { attribute, attributeBe32, attributeNested, attributeString, type NetlinkMessage, type NetlinkRequest, decodeAttributes, decodeString } from '../netlink/codec.ts';
+import { attribute, attributeBe32, attributeNested, attributeString, type NetlinkMessage, type NetlinkRequest, decodeAttributeList, decodeAttributes, decodeString } from '../netlink/codec.ts';
 import { fnv1a32 } from '../digest/fnv.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 import type { Expression } from './expression.ts';
@@ -14,9 +14,9 @@ const create = 0x400;
 const exclusive = 0x200;
 const append = 0x800;
 
-/** nf_tables' families: `inet` is IPv4 and IPv6 together. */
-export type TableFamily = 'inet' | 'bridge';
-const familyNumbers: Readonly<Record<TableFamily, number>> = { inet: 1, bridge: 7 };
+/** nf_tables' families: `inet` is IPv4 and IPv6 together; `netdev` sees what single links receive and send. */
+export type TableFamily = 'inet' | 'netdev' | 'bridge';
+const familyNumbers: Readonly<Record<TableFamily, number>> = { inet: 1, netdev: 5, bridge: 7 };
 
 /** A table: names are unique within a family. */
 export interface TableName {
@@ -40,10 +40,16 @@ const keyTypeBits = 6;
 export interface ChainSettings {
   readonly name: string;
   /** Absent: reached by jump or goto only. */
-  readonly hook?: { readonly point: 'prerouting' | 'input' | 'forward' | 'postrouting'; readonly priority: number; readonly type: 'filter' | 'nat' };
+  readonly hook?: ChainHook;
 }
 
-const hookNumbers = { prerouting: 0, input: 1, forward: 2, postrouting: 4 } as const;
+/** Where a chain sees packets; `ingress` and `egress` are the hooks of family netdev, at the link that is named. */
+export type ChainHook =
+  | { readonly point: 'prerouting' | 'input' | 'forward' | 'postrouting'; readonly priority: number; readonly type: 'filter' | 'nat' }
+  | { readonly point: 'ingress' | 'egress'; readonly priority: number; readonly type: 'filter'; readonly link: string };
+
+/** enum nf_inet_hooks, enum nf_dev_hooks. */
+const hookNumbers = { prerouting: 0, input: 1, forward: 2, postrouting: 4, ingress: 0, egress: 1 } as const;
 
 /** struct nfgenmsg. */
 const nfgenmsgBytes = 4;
@@ -90,19 +96,24 @@ export function addChain(table: TableName, chain: ChainSettings): NetlinkRequest
   if (chain.hook !== undefined) {
     const { point, priority, type } = chain.hook;
     const policyAccept = 1;
-    parts.push(attributeNested(4, [attributeBe32(1, hookNumbers[point]), attributeBe32(2, priority)]), attributeBe32(5, policyAccept), attributeString(7, type));
+    const hook = [attributeBe32(1, hookNumbers[point]), attributeBe32(2, priority), ...('link' in chain.hook ? [attributeString(3, chain.hook.link)] : [])];
+    parts.push(attributeNested(4, hook), attributeBe32(5, policyAccept), attributeString(7, type));
   }
   return message(table, messages.newChain, { flags: create, parts, what: `add nft chain ${chain.name}` });
 }
 
-/** Equivalent to: `nft add set FAMILY TABLE NAME { type A . B; }`. `id` is unique within the batch. */
-export function addSet(table: TableName, set: { name: string; key: readonly KeyType[]; id: number }): NetlinkRequest {
+/** Equivalent to: `nft add set FAMILY TABLE NAME { type A . B; [flags dynamic;] }`. `id` is unique within the batch. `isDynamic`: rules may add to it. */
+export function addSet(table: TableName, set: { name: string; key: readonly KeyType[]; id: number; isDynamic?: boolean }): NetlinkRequest {
+  const flags = set.isDynamic === true ? flagEvaluated : 0;
   const type = set.key.reduce((packed, key) => (packed << keyTypeBits) | keyTypes[key].id, 0);
   // A part of a concatenation is padded to whole registers; a key that stands alone is not.
   const bytes = set.key.length === 1 ? keyTypes[set.key[0] as KeyType].bytes : set.key.reduce((sum, key) => sum + padded(keyTypes[key].bytes), 0);
-  const parts = [attributeString(2, set.name), attributeBe32(3, 0), attributeBe32(4, type), attributeBe32(5, bytes), attributeBe32(10, set.id), attribute(13, keyOrderNote(set.key))];
+  const parts = [attributeString(2, set.name), attributeBe32(3, flags), attributeBe32(4, type), attributeBe32(5, bytes), attributeBe32(10, set.id), attribute(13, keyOrderNote(set.key))];
   return message(table, messages.newSet, { flags: create, parts, what: `add nft set ${set.name}` });
 }
+
+/** NFT_SET_EVAL. */
+const flagEvaluated = 0x20;
 
 /** A note for nft(8), which the kernel only keeps: the byte order of a key, without which it prints interface names empty. */
 function keyOrderNote(key: readonly KeyType[]): Uint8Array {
@@ -155,9 +166,24 @@ export function deleteElement(table: TableName, element: SetElement): NetlinkReq
   return elementMessage(table, element, { number: messages.delElement, flags: 0, verb: 'delete from' });
 }
 
+/** Asks for one element; ENOENT where it, its set or its table is not there. */
+export function getElement(table: TableName, element: SetElement): NetlinkRequest {
+  return elementMessage(table, element, { number: messages.getElements, flags: 0, verb: 'look into' });
+}
+
 /** Every element of a set. A dump. */
 export function listElements(table: TableName, set: string): NetlinkRequest {
   return message(table, messages.getElements, { flags: 0, parts: [attributeString(2, set)], what: `list nft set ${set}` });
+}
+
+/** Asks for a chain; ENOENT where it or its table is not there. */
+export function getChain(table: TableName, name: string): NetlinkRequest {
+  return message(table, messages.getChain, { flags: 0, parts: [attributeString(3, name)], what: `read nft chain ${name}` });
+}
+
+/** Every table of the family. A dump. */
+export function listTables(family: TableFamily): NetlinkRequest {
+  return { type: (subsystem << 8) | messages.getTable, flags: 0, payload: header(familyNumbers[family]), what: `list the nft tables of family ${family}` };
 }
 
 /** Every rule of a table; none where the table is missing. A dump. */
@@ -192,6 +218,19 @@ export function describedChain({ type, payload }: Pick<NetlinkRequest, 'type' | 
   const hook = attributes.get(4) === undefined ? undefined : decodeAttributes(attributes.get(4) as Buffer);
   const parts = [decodeString(attributes.get(7)), hook?.get(1)?.toString('hex'), hook?.get(2)?.toString('hex'), attributes.get(5)?.toString('hex')];
   return { chain: `${familyName(payload)} ${decodeString(attributes.get(1))} ${decodeString(attributes.get(3))}`, mark: parts.join(' ').trim() };
+}
+
+/** The name of the table a message describes; undefined for other messages. */
+export function describedTable({ type, payload }: Pick<NetlinkRequest, 'type' | 'payload'>): string | undefined {
+  return type === (subsystem << 8) ? decodeString(decodeAttributes(Buffer.from(payload), nfgenmsgBytes).get(1)) : undefined;
+}
+
+/** How many packets the first counter of the rule that a message describes has counted; 0 where it has none. */
+export function countedPackets({ payload }: Pick<NetlinkMessage, 'payload'>): number {
+  const expressions = decodeAttributes(payload, nfgenmsgBytes).get(4);
+  const parts = expressions === undefined ? [] : decodeAttributeList(expressions).map(({ value }) => decodeAttributes(value));
+  const data = parts.find((part) => decodeString(part.get(1)) === 'counter')?.get(2);
+  return Number((data === undefined ? undefined : decodeAttributes(data).get(2))?.readBigUInt64BE() ?? 0n);
 }
 
 /** Whether a table's chains are out of force (`flags dormant`); false for other messages. */

@@ -10,10 +10,12 @@ import type { AttachmentKey, Segment } from './model.ts';
 export const portPrefix = 'weft-p';
 export const bridgePrefix = 'weft-br';
 export const vxlanPrefix = 'weft-vx';
-/** What the names of links begin with out of which nothing may come: of spare tunnels and stand-ins (spare.ts), and of nothing else. */
+/** What the names of links begin with out of which nothing may come into the host: of spare tunnels and stand-ins (spare.ts) and of relays, and of nothing else. */
 export const sparesPrefix = 'weft-s';
 export const sparePrefix = 'weft-sp';
 export const sparePortPrefix = 'weft-sf';
+/** The VXLAN device of frames that are relayed for endpoints on their way to another node. */
+export const relayPrefix = 'weft-sr';
 export const standInBridgePrefix = 'weft-sb';
 export const standInVxlanPrefix = 'weft-sx';
 export const standInPortPrefix = 'weft-se';
@@ -44,6 +46,11 @@ export function spareName(vni: Vni): string {
 /** The bridge's port in front of the spare tunnel. */
 export function sparePortName(vni: Vni): string {
   return `${sparePortPrefix}${vni}`;
+}
+
+/** The VXLAN device by which a tenant's relayed frames go and come; it is in no bridge. */
+export function relayName(vni: Vni): string {
+  return `${relayPrefix}${vni}`;
 }
 
 /** The bridge that stands in for a tenant on Open vSwitch where BGP looks. */
@@ -85,7 +92,7 @@ export function isPortName(name: string, prefix: string = portPrefix): boolean {
   return name.length === prefix.length + digitCount && name.startsWith(prefix) && [...name.slice(prefix.length)].every((digit) => digits.includes(digit));
 }
 
-/** Whether a name is one that bridgeName(), vxlanName(), spareName() or sparePortName() makes, or one of a stand-in's, with their prefix. */
+/** Whether a name is one that bridgeName(), vxlanName(), spareName(), sparePortName() or relayName() makes, or one of a stand-in's, with their prefix. */
 export function isSegmentName(name: string, prefix: string): boolean {
   return name.startsWith(prefix) && /^[1-9][0-9]{0,7}$/.test(name.slice(prefix.length));
 }

@@ -35,6 +35,17 @@ export function hasStandIn({ controlPlane, datapath }: Pick<SpareParty, 'control
   return controlPlane === 'evpn' && datapath === 'ovs';
 }
 
+/**
+ * Why none of a tenant's endpoints can move to or from a node with these tenants, in words: `vni must be …`; undefined when they can. What is relayed
+ * has the spare VNI in the place of the tenant's, on the tenant's UDP port. `others` may contain the tenant itself.
+ */
+export function describeRelayConflict(wanted: Pick<SpareParty, 'vni'>, others: readonly Pick<SpareParty, 'tenant' | 'vni'>[]): string | undefined {
+  const vni = spareVni(wanted.vni);
+  if (vni === 0) return `vni must not be ${vniMax}: frames could not be relayed while an endpoint moves`;
+  const opposite = others.find((other) => other.vni === vni);
+  return opposite === undefined ? undefined : `vni must not be ${wanted.vni}: while an endpoint moves, frames are relayed with VNI ${vni}, which is tenant ${opposite.tenant}'s`;
+}
+
 /** Whether the kernel has a VXLAN device of the tenant's VNI. */
 function hasDevice(party: SpareParty): boolean {
   return party.datapath !== 'ovs' || hasStandIn(party);
