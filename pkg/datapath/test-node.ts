@@ -72,7 +72,7 @@ function useLink(_scope: TeardownScope, { netns, addresses }: { readonly netns: 
 }
 
 /** Whatever is asked of the kernel, asked with the thread inside the namespace: sockets and sysctls are the node's. */
-function insideEveryCall(fd: number, kernel: Kernel): Kernel {
+export function insideEveryCall(fd: number, kernel: Kernel): Kernel {
   return new Proxy(kernel, {
     get(target, key): unknown {
       const member: unknown = insideNetns(fd, () => Reflect.get(target, key, target));

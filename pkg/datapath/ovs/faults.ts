@@ -1,10 +1,10 @@
 /** What can be wrong with the switch's part of a tenant's network and of a port. Pure, but for the network's numbers, which it is given. */
-import { flowKey, type Flow } from '../../openflow/flow.ts';
+import { flowKey, type Flow, type FlowName } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
 import { hasStandIn } from '../../overlay/spare.ts';
-import { baseFlows, cookieOf, floodFlows, portFlows, remoteFlows, remotesIn, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
-import { localPorts, tunnelOf, type OpenPort } from './rows.ts';
+import { baseFlows, cookieOf, floodFlows, flowsOfPort, openedFlows, remoteFlows, remotesIn, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
+import { gateKey, gateMarkOf, receivingPorts, tunnelOf, type OpenPort } from './rows.ts';
 import { missingFlows, surplusFlows, type SwitchSnapshot } from './snapshot.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './switch/tunnel.ts';
@@ -38,12 +38,29 @@ function tunnelFaults(settings: TunnelSettings, { type, options }: SwitchPort): 
 }
 
 /** What is wrong with the switch's part of a port, in words. */
-export function describePort(port: AttachmentPort, snapshot: SwitchSnapshot): string[] {
+export function describePort(segment: Segment, port: AttachmentPort, snapshot: SwitchSnapshot): string[] {
   const row = snapshot.ports.get(port.hostIf);
   const faults = rowFaults(`the host interface ${port.hostIf}`, row);
   if (row?.ofport === undefined || faults.length > 0) return faults;
   if (snapshot.bridgeFault !== undefined) return [snapshot.bridgeFault];
-  return flowFaults(snapshot, { wanted: portFlows({ ofport: row.ofport, port }), owner: { kind: 'port', vni: port.vni, ofport: row.ofport }, what: port.hostIf });
+  const network = findNetwork(segment, snapshot);
+  // What a port without a part in a migration has does not depend on it.
+  if (!('segment' in network) && port.migration !== undefined) return [];
+  const local = { ofport: row.ofport, port };
+  const wanted = flowsOfPort('segment' in network ? network : { segment, tunnel: 0 }, local);
+  // What the switch has learned from the machine may stay a little, and may come back.
+  const tolerated = port.migration !== undefined && isTarget(port) ? openedFlows(local) : [];
+  return [...gateFaults(port, row), ...flowFaults(snapshot, { wanted, tolerated, owner: { kind: 'port', vni: port.vni, ofport: row.ofport }, what: port.hostIf })];
+}
+
+function isTarget({ migration }: AttachmentPort): boolean {
+  return migration?.phase === 'waiting' || migration?.phase === 'arrived';
+}
+
+function gateFaults(port: AttachmentPort, { externalIds }: SwitchPort): string[] {
+  const [found, wanted] = [externalIds.get(gateKey), gateMarkOf(port)];
+  if (found === wanted) return [];
+  return [wanted === undefined ? `${port.hostIf} gets no broadcast: Open vSwitch has it as a port that waits` : `Open vSwitch does not have ${port.hostIf} as a port that waits`];
 }
 
 /** What is wrong with the switch's part of a tenant's network, in words. */
@@ -79,17 +96,19 @@ function floodedPorts(network: TenantNetwork, { ports, flows }: SwitchSnapshot):
   const [flood] = floodFlows(network, []);
   const present = flood === undefined ? [] : flows.get(flowKey(flood))?.instructions.apply ?? [];
   const outputs = new Set(present.map((action) => (action.kind === 'output' ? action.port : undefined)));
-  return localPorts(ports, vni).filter(({ ofport }) => outputs.has(ofport) || owners.has(cookieOf({ kind: 'port', vni, ofport })));
+  return receivingPorts(ports, vni).filter(({ ofport }) => outputs.has(ofport) || owners.has(cookieOf({ kind: 'port', vni, ofport })));
 }
 
 interface WantedFlows {
   readonly wanted: readonly Flow[];
+  /** What may be there too. */
+  readonly tolerated?: readonly FlowName[];
   readonly owner: FlowOwner;
   readonly what: string;
 }
 
-function flowFaults(snapshot: SwitchSnapshot, { wanted, owner, what }: WantedFlows): string[] {
-  const [missing, surplus] = [missingFlows(snapshot, wanted).length, surplusFlows(snapshot, { wanted, cookie: cookieOf(owner) }).length];
+function flowFaults(snapshot: SwitchSnapshot, { wanted, tolerated = [], owner, what }: WantedFlows): string[] {
+  const [missing, surplus] = [missingFlows(snapshot, wanted).length, surplusFlows(snapshot, { wanted: [...wanted, ...tolerated], cookie: cookieOf(owner) }).length];
   return [
     ...(missing === 0 ? [] : [`the switch lacks ${countOf(missing)} of ${what}`]),
     ...(surplus === 0 ? [] : [`the switch has ${countOf(surplus)} of ${what} that weft did not send`]),

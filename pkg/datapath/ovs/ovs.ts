@@ -17,6 +17,7 @@
 import type { Segment } from '../../overlay/model.ts';
 import { pause } from '../../sys/timer.ts';
 import type { NodeDatapath } from '../datapath.ts';
+import type { DatapathMigration } from '../migration.ts';
 import { faultsInWords } from '../fault.ts';
 import { containerFaults } from '../container-faults.ts';
 import { describeGuardDamage } from '../guard/guard-damage.ts';
@@ -30,6 +31,7 @@ import { collectGarbage } from './collect.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gatewayPortFaults } from './gateway-port.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
+import { ovsMigration } from './migration.ts';
 import { attachPort, type OvsParts } from './port.ts';
 import { ovsRemotes } from './remotes.ts';
 import { removalOf } from './removal.ts';
@@ -44,11 +46,12 @@ import { Tenants } from './tenants.ts';
 export const portsMax = 3000;
 
 /** The datapath over a kernel and a switch. The caller closes both. */
-export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): NodeDatapath {
+export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): NodeDatapath & DatapathMigration {
   const parts: OvsParts = { kernel, ovs, tenants: new Tenants(ovs, kernel), untouched: new Set() };
   return {
     ...ovsRepair(parts),
     ...ovsRemotes(parts),
+    ...ovsMigration(parts),
     portsMaxOf: () => portsMax,
     attach: (request) => attachPort(parts, request),
     ...removalOf(parts),
@@ -89,7 +92,7 @@ async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, ne
   const isPlugged = seen.findLink(port.hostIf) !== undefined;
   const way = typeof snapshot === 'string' ? undefined : await tenants.describeWay(segment, tenants.isUserspace ? 'netdev' : 'system');
   return [
-    ...(typeof snapshot === 'string' ? [snapshot] : [...describeSegment(segment, snapshot), ...(isPlugged ? describePort(port, snapshot) : [])]),
+    ...(typeof snapshot === 'string' ? [snapshot] : [...describeSegment(segment, snapshot), ...(isPlugged ? describePort(segment, port, snapshot) : [])]),
     ...(way === undefined ? [] : [way]),
     ...faultsInWords(gatewayPortFaults(segment, seen)),
     ...faultsInWords(standInFaults(segment, seen)),

@@ -1,7 +1,7 @@
 /** A container's port: a veth pair whose host end is a port of the integration bridge, and the flows that let its frames in and out. */
 import { setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
-import { isWeftError, WeftError } from '../../errors/weft-error.ts';
-import type { FlowMod } from '../../openflow/flow.ts';
+import { WeftError } from '../../errors/weft-error.ts';
+import type { Flow } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { hasStandIn } from '../../overlay/spare.ts';
 import { nextTurn } from '../../sys/timer.ts';
@@ -12,12 +12,15 @@ import { findLinks } from '../find-links.ts';
 import { baseTables, ensureTables, missingTables } from '../guard/guard.ts';
 import type { Kernel } from '../kernel.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
-import { announcementPackets, flowsOf, portFlows, type LocalPort, type TenantNetwork } from './flows/flows.ts';
+import { announcementPackets, flowsOf, flowsOfPort, type LocalPort, type TenantNetwork } from './flows/flows.ts';
 import { limitedOnHost, limitInside } from './limits.ts';
-import { externalIdsOf } from './rows.ts';
+import { isHere, isWaiting } from './phase.ts';
+import { planPortFlows } from './port-flows.ts';
+import { externalIdsOf, gateKey, gateMarkOf } from './rows.ts';
 import { ensureStandIn } from './stand-in.ts';
 import { endpointSettings, forgetEndpoint } from './stand-in-endpoints.ts';
 import type { OvsSwitch } from './switch/switch.ts';
+import { requireSpareVni } from './spare-vni.ts';
 import { added, type Tenants } from './tenants.ts';
 
 /** What the datapath works with. */
@@ -38,6 +41,7 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   untouched.add(request.port.hostIf);
   await tenants.ensure(request.segment);
   untouched.delete(request.port.hostIf);
+  if (isWaiting(request.port)) requireSpareVni(request.segment, ovs.ports());
   const host = await exchangeAside(kernel, plug(parts, request));
   const [plugged, set] = await Promise.allSettled([
     ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) }),
@@ -51,9 +55,9 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   return { hostMac: host.mac };
 }
 
-/** Writes the endpoint where BGP looks, if it does. */
-async function tellBgp(kernel: Kernel, { segment, port }: Pick<PortRequest, 'segment' | 'port'>): Promise<void> {
-  if (hasStandIn(segment)) await kernel.requestAside(endpointSettings(ensureStandIn(kernel, segment), port));
+/** Writes the endpoint where BGP looks, if it does and the endpoint is here. */
+export async function tellBgp(kernel: Kernel, { segment, port }: Pick<PortRequest, 'segment' | 'port'>): Promise<void> {
+  if (hasStandIn(segment) && isHere(port)) await kernel.requestAside(endpointSettings(ensureStandIn(kernel, segment), port));
 }
 
 /** The pair, with its host's end up; the container's still is down. */
@@ -93,23 +97,23 @@ function requireLink(kernel: Kernel, name: string): Link {
 
 interface Opening {
   readonly local: LocalPort;
-  readonly send?: (mods: readonly FlowMod[]) => Promise<void>;
+  readonly send?: (flows: readonly Flow[]) => Promise<void>;
 }
 
 /** How often what another process has removed meanwhile is made again. */
 const openingsMax = 4;
 
 /** Sends the port's flows, by `send` together with what else that sends, and tells the others where it is. */
-async function openPort({ ovs, tenants }: OvsParts, segment: Segment, { local, send = (mods) => ovs.send(mods) }: Opening): Promise<void> {
+async function openPort({ ovs, tenants }: OvsParts, segment: Segment, { local, send = (flows) => ovs.send(flows.map(added)) }: Opening): Promise<void> {
   let network = await tenants.ensure(segment);
   for (let attempt = 1; ; attempt += 1) {
-    await sendInOrder(tenants, network, () => send(portFlows(local).map(added)));
+    await sendInOrder(tenants, network, () => send(flowsOfPort(network, local)));
     // The last container of another tenant may have taken the bridge along until this port was on it.
     const present = await tenants.ensure(segment);
     if (present === network || attempt === openingsMax) break;
     network = present;
   }
-  await announce(ovs, network, local);
+  if (isHere(local.port)) await announce(ovs, network, local);
 }
 
 /** Whoever looks and finds the port's flows finds it among the tenant's ports as well. */
@@ -143,7 +147,7 @@ async function unplug({ kernel, ovs, tenants }: OvsParts, { port, segment }: Det
   const { hostIf, vni } = port;
   await tenants.whileLeaving(hostIf, async () => {
     // Where the switch is at hand this is on its way when the call returns.
-    if (!isKnown(ovs)) await ovs.ready();
+    if (!ovs.isKnown) await ovs.ready();
     forgetEndpoint(kernel, port, { segment, ports: ovs.ports() });
     const ofport = ovs.ports().get(hostIf)?.ofport;
     if (ofport !== undefined) {
@@ -154,17 +158,6 @@ async function unplug({ kernel, ovs, tenants }: OvsParts, { port, segment }: Det
     // Another process that was sending the list of receivers may have found the row, and is not told that it went.
     if (ofport !== undefined) await tenants.flood(await tenants.receivers(vni));
   });
-}
-
-/** Whether the switch's ports are at hand. */
-function isKnown(ovs: OvsSwitch): boolean {
-  try {
-    ovs.ports();
-    return true;
-  } catch (error) {
-    if (isWeftError(error)) return false;
-    throw error;
-  }
 }
 
 /** Makes the port anew where its links are missing: the pair within the call, the switch's part behind it. @throws WeftError */
@@ -191,6 +184,20 @@ export async function replugPort(parts: OvsParts, segment: Segment, port: Attach
   const ofport = isAlive ? row.ofport : await ovs.addPort({ name: port.hostIf, externalIds: externalIdsOf(port) });
   const { index } = requireLink(kernel, port.hostIf);
   limitHost(parts, port, index);
-  const replaced: FlowMod = { kind: 'delete', filter: flowsOf({ kind: 'port', vni: port.vni, ofport }) };
-  await openPort(parts, segment, { local: { ofport, port }, send: (mods) => ovs.apply([replaced, ...mods]) });
+  await markGate(ovs, port);
+  const local = { ofport, port };
+  // Flows that were not lost stay, and that the machine has opened the port among them.
+  const send = async (wanted: readonly Flow[]): Promise<void> => ovs.apply(planPortFlows(local, { wanted, present: await ovs.listFlows(flowsOf({ kind: 'port', vni: port.vni, ofport })) }));
+  await openPort(parts, segment, { local, send });
+}
+
+/** Has the port's row say whether it waits, and whoever sends to all of the tenant send to it or not. @throws as OvsSwitch.markPort() */
+export async function showOnSwitch({ ovs, tenants }: OvsParts, port: AttachmentPort): Promise<void> {
+  await markGate(ovs, port);
+  await tenants.flood(await tenants.receivers(port.vni));
+}
+
+async function markGate(ovs: OvsSwitch, port: AttachmentPort): Promise<void> {
+  const mark = gateMarkOf(port);
+  if (ovs.ports().get(port.hostIf)?.externalIds.get(gateKey) !== mark) await ovs.markPort(port.hostIf, { key: gateKey, value: mark });
 }

@@ -79,7 +79,7 @@ function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: 
   const remade = rest;
   if (remade !== undefined) return { ...host, rest: mended([], 'plugged in again', () => remade) };
   if (snapshot === undefined || typeof snapshot === 'string') return host;
-  const faults = describePort(port, snapshot);
+  const faults = describePort(segment, port, snapshot);
   return faults.length === 0 ? host : { ...host, rest: mended(faults, 'plugged in again', () => replugPort(parts, segment, port)) };
 }
 

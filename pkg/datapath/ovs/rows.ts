@@ -1,6 +1,7 @@
 /** Weft's ports on the switch, as tenants have them. Pure. */
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import type { Vni } from '../../netaddr/netaddr.ts';
+import { isWaiting } from './phase.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import type { TunnelSettings } from './switch/tunnel.ts';
 
@@ -8,10 +9,19 @@ import type { TunnelSettings } from './switch/tunnel.ts';
 const vniKey = 'vni';
 /** What other tools look for (Open vSwitch's INTEGRATION.rst). */
 const macKey = 'attached-mac';
+/** Of a port that waits for its machine: nothing is flooded to it. */
+export const gateKey = 'gate';
+const gateClosed = 'closed';
 
 /** What a container's port is known by. */
-export function externalIdsOf({ vni, mac, alias }: AttachmentPort): Readonly<Record<string, string>> {
-  return { [vniKey]: String(vni), [macKey]: mac, description: alias };
+export function externalIdsOf(port: AttachmentPort): Readonly<Record<string, string>> {
+  const gate = gateMarkOf(port);
+  return { [vniKey]: String(port.vni), [macKey]: port.mac, description: port.alias, ...(gate === undefined ? {} : { [gateKey]: gate }) };
+}
+
+/** What its row says of the gate; undefined for ports without one. */
+export function gateMarkOf(port: Pick<AttachmentPort, 'migration'>): string | undefined {
+  return isWaiting(port) ? gateClosed : undefined;
 }
 
 /** A port that ovs-vswitchd has opened. */
@@ -37,6 +47,11 @@ export function localPorts(ports: ReadonlyMap<string, SwitchPort>, vni: Vni): re
     .filter(([, port]) => vniOf(port) === vni)
     .flatMap(([name, { ofport }]) => (ofport === undefined ? [] : [{ name, ofport }]))
     .sort((one, other) => one.ofport - other.ofport);
+}
+
+/** Those of the tenant's containers that receive broadcast. */
+export function receivingPorts(ports: ReadonlyMap<string, SwitchPort>, vni: Vni): readonly OpenPort[] {
+  return localPorts(ports, vni).filter(({ name }) => ports.get(name)?.externalIds.has(gateKey) !== true);
 }
 
 /** The tunnel that a segment's frames travel through. */

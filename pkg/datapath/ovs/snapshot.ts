@@ -44,7 +44,7 @@ export function missingFlows({ flows }: SwitchSnapshot, wanted: readonly Flow[])
 }
 
 /** Flows with this cookie that are none of the wanted: somebody has sent them under weft's name. */
-export function surplusFlows({ flows }: SwitchSnapshot, { wanted, cookie }: { readonly wanted: readonly Flow[]; readonly cookie: bigint }): readonly FlowName[] {
+export function surplusFlows({ flows }: SwitchSnapshot, { wanted, cookie }: { readonly wanted: readonly FlowName[]; readonly cookie: bigint }): readonly FlowName[] {
   const keys = new Set(wanted.map(flowKey));
   return [...flows].filter(([key, flow]) => flow.cookie === cookie && !keys.has(key)).map(([, { name }]) => name);
 }

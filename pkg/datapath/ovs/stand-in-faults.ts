@@ -12,6 +12,7 @@ import { changed, linkLocalFaults, portOptionFaults } from '../link-faults.ts';
 import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
 import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
+import { isHere } from './phase.ts';
 import { asStandIn, standInLinks, standInPortOptions, type StandIn } from './stand-in-links.ts';
 
 /** What a stand-in is repaired with. */
@@ -79,8 +80,9 @@ function isEndpointIn(entries: readonly FdbEntry[], mac: Mac, bridge: number): b
 }
 
 /** What BGP would not tell of a port. */
-export function endpointFaults(segment: Segment, { mac, addresses }: AttachmentPort, seen: Observation): Fault<RouteHands>[] {
-  if (!hasStandIn(segment)) return [];
+export function endpointFaults(segment: Segment, endpoint: AttachmentPort, seen: Observation): Fault<RouteHands>[] {
+  if (!hasStandIn(segment) || !isHere(endpoint)) return [];
+  const { mac, addresses } = endpoint;
   const standIn = asStandIn(standInLinks(segment.vni).map(({ name }) => seen.findLink(name)));
   // What is missing the segment says; here it has to be looked at again when that is mended.
   if (standIn === undefined) return [minor({ what: `BGP is not told of ${mac}, since links of the tenant's stand-in are missing` })];

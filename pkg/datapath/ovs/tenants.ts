@@ -14,9 +14,9 @@ import { bridgeName } from '../../overlay/names.ts';
 import type { Vni } from '../../netaddr/netaddr.ts';
 import { nextTurn } from '../../sys/timer.ts';
 import type { Kernel } from '../kernel.ts';
-import { baseFlows, floodFlows, flowsOf, flowsOfTenant, portFlows, segmentFlows, type Receivers, type TenantNetwork } from './flows/flows.ts';
+import { baseFlows, floodFlows, flowsOf, flowsOfPort, flowsOfTenant, segmentFlows, type Receivers, type TenantNetwork } from './flows/flows.ts';
 import { ensureGateway } from './gateway-port.ts';
-import { localPorts, tunnelOf, type OpenPort } from './rows.ts';
+import { localPorts, receivingPorts, tunnelOf, type OpenPort } from './rows.ts';
 import type { DatapathType } from './switch/settings.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 import { tunnelName } from './switch/tunnel.ts';
@@ -85,12 +85,12 @@ export class Tenants {
   }
 
   #flows(network: TenantNetwork, ports: readonly AttachmentPort[]): readonly Flow[] {
-    const present = this.#portsOf(network.segment.vni);
+    const { vni } = network.segment;
     return [
-      ...segmentFlows(network), ...floodFlows(network, present),
-      ...present.flatMap(({ name, ofport }) => {
+      ...segmentFlows(network), ...floodFlows(network, this.#present(receivingPorts, vni)),
+      ...this.#present(localPorts, vni).flatMap(({ name, ofport }) => {
         const port = ports.find(({ hostIf }) => hostIf === name);
-        return port === undefined ? [] : portFlows({ ofport, port });
+        return port === undefined ? [] : flowsOfPort(network, { ofport, port });
       }),
     ];
   }
@@ -131,17 +131,17 @@ export class Tenants {
   async #sendFlood(network: Receivers): Promise<void> {
     const { vni } = network.segment;
     for (let attempt = 0; attempt < floodsMax; attempt += 1) {
-      const ports = this.#portsOf(vni);
+      const ports = this.#present(receivingPorts, vni);
       // Another process may have removed the tenant with its last port, and does not know of what was sent behind that.
-      if (ports.length === 0) return this.#switch.send(floodFlows(network, []).map((flow) => ({ kind: 'deleteStrict', flow })));
+      if (this.#present(localPorts, vni).length === 0) return this.#switch.send(floodFlows(network, []).map((flow) => ({ kind: 'deleteStrict', flow })));
       if ('tunnel' in network && !this.#sent.has(vni)) return;
       await this.#switch.send(floodFlows(network, ports).map(added));
-      if (ports.map(({ ofport }) => ofport).join() === this.#portsOf(vni).map(({ ofport }) => ofport).join()) return;
+      if (ports.map(({ ofport }) => ofport).join() === this.#present(receivingPorts, vni).map(({ ofport }) => ofport).join()) return;
     }
   }
 
-  #portsOf(vni: Vni): readonly OpenPort[] {
-    return localPorts(this.#switch.ports(), vni).filter(({ name }) => !this.#leaving.has(name));
+  #present(select: typeof localPorts, vni: Vni): readonly OpenPort[] {
+    return select(this.#switch.ports(), vni).filter(({ name }) => !this.#leaving.has(name));
   }
 
   /** What of the tenant receives broadcast beside its containers, by the switch's rows where another process has sent it. */

@@ -9,11 +9,18 @@ import { toPeers, type LocalPort, type TenantNetwork } from './network.ts';
  * What to send when the flows of the port and of the tenant are in place: to each peer the MAC's new location; and to all of the tenant,
  * here and elsewhere, the addresses, where neighbours may remember another MAC. These go the way of the container's own frames.
  */
-export function announcementPackets(network: TenantNetwork, { ofport, port }: LocalPort): PacketOut[] {
-  const { peers } = network.segment;
-  const addresses = hasChosenMac(port) ? port.addresses : [];
+export function announcementPackets(network: TenantNetwork, local: LocalPort): PacketOut[] {
+  return tellAll(network, local, hasChosenMac(local.port) ? local.port.addresses : []);
+}
+
+/** As announcementPackets(), of an endpoint that has come from another node: with all of its addresses. */
+export function movePackets(network: TenantNetwork, local: LocalPort): PacketOut[] {
+  return tellAll(network, local, local.port.addresses);
+}
+
+function tellAll(network: TenantNetwork, { ofport, port }: LocalPort, addresses: LocalPort['port']['addresses']): PacketOut[] {
   return [
-    ...(peers.length === 0 ? [] : [locationPacket(network, port)]),
+    ...(network.segment.peers.length === 0 ? [] : [locationPacket(network, port)]),
     ...addresses.map(({ address }): PacketOut => ({ data: neighbourFrame(port.mac, address), inPort: ofport, actions: [output(ports.table)] })),
   ];
 }

@@ -3,19 +3,28 @@ import { output } from '../../../openflow/action.ts';
 import type { Flow } from '../../../openflow/flow.ts';
 import { cookieOf } from './cookies.ts';
 import { guardFlows } from './guard.ts';
-import { localNeighbourFlows, remoteNeighbourFlows } from './neighbours.ts';
+import { localNeighbourFlows, remoteNeighbourFlows, type Relays } from './neighbours.ts';
 import type { RemoteEndpoint } from '../../../overlay/model.ts';
 import { ofTenant, toVtep, type LocalPort, type TenantNetwork } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
 /** A container's: the guard at the source, what is for its MAC, and questions for its addresses. @throws RangeError when the port is none that an interface can have */
 export function portFlows(local: LocalPort): Flow[] {
-  const { ofport, port: { vni, mac, addresses } } = local;
+  return [...guardFlows(local), ...localFlows(local)];
+}
+
+/** What is done for an endpoint of this node beside giving it what is its own. */
+export interface Copies {
+  readonly fromHere: Relays['fromHere'];
+  readonly questions: Relays;
+}
+
+/** What is for a container: for its MAC, and questions for its addresses. @throws RangeError as portFlows() */
+export function localFlows({ ofport, port: { vni, mac, addresses } }: LocalPort, copies?: Copies): Flow[] {
   const cookie = cookieOf({ kind: 'port', vni, ofport });
   return [
-    ...guardFlows(local),
-    ...localNeighbourFlows({ vni, ofport, mac, addresses: addresses.map(({ address }) => address), cookie }),
-    { table: tables.local, priority: priorities.local.known, match: { ...ofTenant(vni), ethDst: mac }, instructions: { apply: [output(ofport)] }, cookie },
+    ...localNeighbourFlows({ vni, ofport, mac, addresses: addresses.map(({ address }) => address), cookie, ...(copies === undefined ? {} : { also: copies.questions }) }),
+    { table: tables.local, priority: priorities.local.known, match: { ...ofTenant(vni), ethDst: mac }, instructions: { apply: [output(ofport), ...(copies?.fromHere ?? [])] }, cookie },
   ];
 }
 

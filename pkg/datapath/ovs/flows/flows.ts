@@ -7,7 +7,8 @@
  *                            └──▶ 5 learning ──▶ 15 arrivals ───────┘      └──▶ container
  *
  * Table 0 says whose a frame is, and writes the VNI into metadata; every later flow matches it, and so no frame leaves its tenant. What
- * no flow takes is dropped in the tables 0, 1, 25 and 30: a port without flows is closed, and so is a VTEP that is nobody's peer.
+ * no flow takes is dropped in the tables 0, 1, 25 and 30: a port without flows is closed, and so is a VTEP that is nobody's peer. Ports whose
+ * machine is yet to come have the VNI from the table 2, where it is written when the machine has come (migration.ts).
  *
  * The flows of an endpoint do not depend on other endpoints, and those of a tenant not on other tenants; only the flow that replicates
  * broadcast lists a tenant's ports. NORMAL is not used: its learning takes half a second to notice a move, or never does, and it floods.
@@ -19,9 +20,10 @@ import { cookieOf } from './cookies.ts';
 import { discovery, icmp6, icmp6Types, unspecified6 } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
-export { announcementPackets, locationPacket } from './announcement-packets.ts';
+export { announcementPackets, locationPacket, movePackets } from './announcement-packets.ts';
 export { cookieOf, flowsOf, flowsOfTenant, flowsOfWeft, ownerOf, type FlowOwner, type FlowSelector } from './cookies.ts';
 export { portFlows, remoteFlows } from './endpoints.ts';
+export { countsRelayed, earlierFlows, flowsOfPort, openedFlows } from './migration.ts';
 export type { LocalPort, Receivers, TenantNetwork } from './network.ts';
 export { flowsByMac, remotesIn, type RemoteFlow } from './remotes.ts';
 export { floodFlows, segmentFlows } from './segment.ts';

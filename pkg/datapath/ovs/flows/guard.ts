@@ -17,12 +17,15 @@ import { priorities, tables } from './tables.ts';
 
 const unspecified4: Address = { family: 4, value: 0n };
 
-/** What lets the container's own frames into its tenant. Everything else of the port meets no flow, and is dropped. */
-export function guardFlows(local: LocalPort): Flow[] {
+/**
+ * What lets the container's own frames into its tenant. Everything else of the port meets no flow, and is dropped.
+ * @param letIn what makes a frame the tenant's
+ */
+export function guardFlows(local: LocalPort, letIn: typeof admit = admit): Flow[] {
   const { ofport, port } = local;
   const cookie = cookieOf({ kind: 'port', vni: port.vni, ofport });
   const own: Match = { inPort: ofport, ethSrc: port.mac, vlanVid: untagged };
-  const lets = (priority: number, match: Match, instructions: Instructions = admit(port.vni, tables.neighbours)): Flow =>
+  const lets = (priority: number, match: Match, instructions: Instructions = letIn(port.vni, tables.neighbours)): Flow =>
     ({ table: tables.source, priority, match: { ...own, ...match }, instructions, cookie });
   // A virtual machine announces its move with RARP: it names its MAC, and no address.
   const rarp = lets(priorities.source.own, { ethType: etherTypes.rarp, arpSha: port.mac });
@@ -31,7 +34,7 @@ export function guardFlows(local: LocalPort): Flow[] {
     rarp,
     ...ownMatches(local).map((match) => lets(priorities.source.own, match)),
     ...ownSolicitations(local).map((match) => lets(priorities.source.discovery, match)),
-    ...addresses6(local).flatMap((address) => discoveryTypes.map((type) => lets(priorities.source.discovery, { ...discovery(type), ipv6Src: address }, admit(port.vni, tables.discovery)))),
+    ...addresses6(local).flatMap((address) => discoveryTypes.map((type) => lets(priorities.source.discovery, { ...discovery(type), ipv6Src: address }, letIn(port.vni, tables.discovery)))),
     ...discoveryFlows(local, cookie),
   ];
 }
@@ -71,11 +74,12 @@ function discoveryFlows(local: LocalPort, cookie: bigint): Flow[] {
   ]);
 }
 
-function addresses4({ port }: LocalPort): Address[] {
+/** The container's addresses of IPv4. */
+export function addresses4({ port }: LocalPort): Address[] {
   return port.addresses.map(({ address }) => address).filter(({ family }) => family === 4);
 }
 
-/** Global addresses, and the link-local one made from the MAC, which every container has. */
-function addresses6({ port }: LocalPort): Address[] {
+/** Global addresses of IPv6, and the link-local one made from the MAC, which every container has. */
+export function addresses6({ port }: LocalPort): Address[] {
   return [...port.addresses.map(({ address }) => address).filter(({ family }) => family === 6), eui64LinkLocal(port.mac)];
 }

@@ -18,6 +18,14 @@ export interface LocalOwner {
   readonly addresses: readonly Address[];
   /** Of its flows. */
   readonly cookie: bigint;
+  /** What is done with a question beside giving it to the owner. */
+  readonly also?: Relays;
+}
+
+/** Sends a copy to an endpoint's next node: of what this node sends, and of what came through the tunnel. */
+export interface Relays {
+  readonly fromHere: readonly Action[];
+  readonly fromTunnel: readonly Action[];
 }
 
 /** Operations of ARP (RFC 826). */
@@ -29,14 +37,14 @@ const arpOperations = { request: 1, reply: 2 } as const;
  * for the whole tenant.
  */
 export function localNeighbourFlows(owner: LocalOwner): Flow[] {
-  const { vni, ofport, mac, cookie } = owner;
+  const { vni, ofport, mac, cookie, also = { fromHere: [], fromTunnel: [] } } = owner;
   const toOwner = [output(ofport)];
   return askedAddresses(owner).flatMap((address) => {
     const question = questionFor(vni, address);
     return [
       { table: tables.neighbours, priority: priorities.neighbours.owner, match: { ...question, inPort: ofport }, instructions: { gotoTable: tables.local }, cookie },
-      { table: tables.neighbours, priority: priorities.neighbours.local, match: question, instructions: { apply: address.family === 4 ? arpAnswer(mac, address) : toOwner }, cookie },
-      { table: tables.arrivals, priority: priorities.arrivals.local, match: question, instructions: { apply: toOwner }, cookie },
+      { table: tables.neighbours, priority: priorities.neighbours.local, match: question, instructions: { apply: address.family === 4 ? arpAnswer(mac, address) : [...toOwner, ...also.fromHere] }, cookie },
+      { table: tables.arrivals, priority: priorities.arrivals.local, match: question, instructions: { apply: [...toOwner, ...also.fromTunnel] }, cookie },
     ];
   });
 }
@@ -54,6 +62,11 @@ export function remoteNeighbourFlows({ segment, tunnel }: TenantNetwork, endpoin
     instructions: { apply: address.family === 4 ? arpAnswer(endpoint.mac, address) : toOwner },
     cookie,
   }));
+}
+
+/** Questions from the tunnel for an endpoint that has just gone elsewhere, and is asked there. */
+export function departedNeighbourFlows({ vni, cookie, ...endpoint }: Pick<LocalOwner, 'vni' | 'mac' | 'addresses' | 'cookie'>, fromTunnel: readonly Action[]): Flow[] {
+  return askedAddresses(endpoint).map((address) => ({ table: tables.arrivals, priority: priorities.arrivals.local, match: questionFor(vni, address), instructions: { apply: fromTunnel }, cookie }));
 }
 
 /** Whoever has addresses has the link-local one made from its MAC too. */

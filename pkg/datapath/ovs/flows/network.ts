@@ -26,7 +26,7 @@ export interface LocalPort {
   /** From 1 to 0xfeff. */
   readonly ofport: number;
   /** Addresses empty: a layer 2 attachment, any address, but only its own MAC. */
-  readonly port: Pick<AttachmentPort, 'vni' | 'mac' | 'addresses'>;
+  readonly port: Pick<AttachmentPort, 'vni' | 'mac' | 'addresses' | 'migration'>;
 }
 
 /** Multicast and broadcast, by their I/G bit (IEEE 802 §8.2). */

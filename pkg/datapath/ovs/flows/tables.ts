@@ -5,6 +5,8 @@ export const tables = {
   source: 0,
   /** Neighbour discovery of a container, whose source address has been found to be its own. */
   discovery: 1,
+  /** Whether a port that waits for its machine has been opened by it: looked into from the tables above. Empty for all others. */
+  gate: 2,
   /** From the tunnel: which VTEP a MAC is at. */
   learning: 5,
   /** From this node: questions for known addresses. */
@@ -21,12 +23,13 @@ export const tables = {
 
 /** Priorities, by table; the higher wins. */
 export const priorities = {
-  source: { reserved: 300, gatewayLie: 210, trusted: 200, open: 140, discovery: 130, otherDiscovery: 120, own: 100 },
-  discovery: { malformed: 20, own: 10 },
+  source: { reserved: 300, gatewayLie: 210, trusted: 200, opening: 150, open: 140, discovery: 130, otherDiscovery: 120, own: 100 },
+  discovery: { malformed: 20, opening: 15, own: 10 },
+  gate: { opened: 10 },
   learning: { learned: 10, other: 0 },
   neighbours: { owner: 70, local: 60, remote: 50, other: 0 },
   arrivals: { local: 60, other: 0 },
-  local: { known: 50, group: 40, other: 0 },
+  local: { relayed: 55, known: 50, opened: 45, group: 40, other: 0 },
   host: { tunnelInTunnel: 20, deliver: 10 },
   remote: { splitHorizon: 100, programmed: 60, learned: 50, unknown: 10 },
 } as const;

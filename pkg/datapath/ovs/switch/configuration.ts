@@ -43,6 +43,11 @@ export class SwitchConfiguration {
     });
   }
 
+  /** Whether `rows` can be asked for. */
+  get isKnown(): boolean {
+    return this.#opened?.monitor.isCurrent === true;
+  }
+
   /** Why the database cannot be reached; undefined where it can be, or nobody has tried. */
   get outage(): string | undefined {
     const state = this.#session?.state;

@@ -27,7 +27,7 @@ export interface SwitchOptions {
   readonly backOffMaxMs?: number;
   /** How long ovsdb-server may be silent before it is asked for a sign of life, and how long it has for that. @default 5000 */
   readonly probeMs?: number;
-  /** Called with what the switch says unasked: packets for the controller among it. Without it none is sent. It must not throw. */
+  /** Called with what the switch says unasked: packets for the controller among it. It must not throw. */
   readonly onEvent?: (event: SwitchEvent) => void;
 }
 

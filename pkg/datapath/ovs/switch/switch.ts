@@ -7,7 +7,7 @@
 import { WeftError } from '../../../errors/weft-error.ts';
 import type { ChangeBatch } from '../../../ovsdb/monitor.ts';
 import type { Mac } from '../../../netaddr/netaddr.ts';
-import type { PacketOut } from '../../../openflow/event.ts';
+import type { PacketIn, PacketOut, SwitchEvent } from '../../../openflow/event.ts';
 import type { FlowFilter, ListedFlow } from '../../../openflow/flow.ts';
 import type { Group } from '../../../openflow/group.ts';
 import { applyMods, listFlows, listGroups, probe, sendMods, sendPacket, type Mod } from '../../../openflow/openflow.ts';
@@ -23,7 +23,7 @@ import { PortQueue } from './port-queue.ts';
 import { Presence } from './presence.ts';
 import { describeSettings, findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
-import { removeUnreferenced, setOptions } from './transactions.ts';
+import { removeUnreferenced, setExternalId, setOptions } from './transactions.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
 import { checkVtep, type EgressRoute } from './vtep.ts';
 
@@ -69,6 +69,7 @@ export class OvsSwitch {
   readonly #channel: FlowChannel;
   readonly #changes: PortChanges;
   readonly #flowListeners = new Set<() => void>();
+  readonly #packetListeners = new Set<(packet: PacketIn) => void>();
   #connecting: Promise<void> | undefined;
   #wasAsWanted = true;
   /** How many removeBridge() are under way. */
@@ -87,7 +88,11 @@ export class OvsSwitch {
     this.#queue = new PortQueue({ configuration: this.#configuration, requireBridge: (deadline) => this.#requireBridge(deadline), bridge: place.bridge, deadlineMs });
     const onRegained = (): void => this.#tellFlowsLost();
     const onNeeded = (): void => this.#connectFlows();
-    this.#channel = new FlowChannel({ path: place.managementSocket, deadlineMs, backOffMaxMs, onEvent, onNeeded, onRegained });
+    const onAnyEvent = (event: SwitchEvent): void => {
+      onEvent?.(event);
+      if (event.kind === 'packetIn') for (const listener of [...this.#packetListeners]) listener(event);
+    };
+    this.#channel = new FlowChannel({ path: place.managementSocket, deadlineMs, backOffMaxMs, onEvent: onAnyEvent, onNeeded, onRegained });
     const describeOutage = (): string | undefined => this.#configuration.outage ?? this.#channel.outage;
     this.presence = new Presence({ ask: () => this.ready(), describeOutage, patienceMs: Math.min(patienceMs, deadlineMs) });
   }
@@ -171,6 +176,23 @@ export class OvsSwitch {
     return bridge.kind === 'own' ? portsOf(this.#configuration.rows, bridge) : new Map();
   }
 
+  /** Whether ports() can say. */
+  get isKnown(): boolean {
+    return this.#configuration.isKnown;
+  }
+
+  /**
+   * Gives a port of weft's a value of external_ids, or none; nothing where there is no such port.
+   * @throws WeftError as ready() does; OvsdbError
+   */
+  markPort(name: string, mark: { readonly key: string; readonly value: string | undefined }): Promise<void> {
+    return this.#queue.inTurn(name, async () => {
+      const deadline = new Deadline(this.#deadlineMs);
+      const occupant = findOccupant(this.#configuration.rows, await this.#requireBridge(deadline), name);
+      if (occupant.kind === 'own') await this.#configuration.transact(setExternalId(occupant.interface, mark), deadline);
+    });
+  }
+
   /**
    * How the bridge is set otherwise than weft needs it, in words; undefined where it is not. ready() puts it right. A change of its fail
    * mode takes all flows, and without `secure` every port is open to every other. @throws as ports()
@@ -217,6 +239,12 @@ export class OvsSwitch {
   onFlowsLost(listener: () => void): () => void {
     this.#flowListeners.add(listener);
     return () => this.#flowListeners.delete(listener);
+  }
+
+  /** Calls the function with packets that flows send to the controller, while there is a connection. It must not throw. @returns a function that ends it */
+  onPacketIn(listener: (packet: PacketIn) => void): () => void {
+    this.#packetListeners.add(listener);
+    return () => this.#packetListeners.delete(listener);
   }
 
   /**

@@ -88,6 +88,13 @@ export function setOptions(port: Uuid, options: Readonly<Record<string, string>>
   return [updateRows('Interface', identity(port), { options: mapOf(options) })];
 }
 
+/** Gives a port's interface a value of external_ids; undefined: none. */
+export function setExternalId(port: Uuid, { key, value }: { readonly key: string; readonly value: string | undefined }): readonly Operation[] {
+  // Inserting keeps a value that the key has.
+  const insertion = value === undefined ? [] : [['external_ids', 'insert', mapOf({ [key]: value })] as const];
+  return [mutateRows('Interface', identity(port), [['external_ids', 'delete', setOf([key])], ...insertion])];
+}
+
 /** Removes rows that stand for themselves. */
 export function removeUnreferenced(table: 'QoS' | 'Queue', rows: readonly Uuid[]): readonly Operation[] {
   return rows.map((row) => deleteRows(table, identity(row)));
