@@ -65,7 +65,8 @@ function findUnknown(args: ReadonlyMap<string, string>): string[] {
     .map((key) => `unknown key ${showValue(key)} in CNI_ARGS: the nearest known key is ${showValue(nearestOf(key, knownKeys))} (IgnoreUnknown=1 lets others pass)`);
 }
 
-function parseEndpoint(value: string, name: string): string {
+/** An endpoint's name. @throws SyntaxError naming what is wrong */
+export function parseEndpoint(value: string, name: string): string {
   if (value.length <= endpointCharactersMax && /^[A-Za-z0-9._/-]+$/.test(value)) return value;
   throw malformed(name, `1 to ${endpointCharactersMax} letters, digits, ".", "_", "/" and "-"`, value);
 }

@@ -127,6 +127,10 @@ t.test('requested addresses and MAC: the first place that asks counts', (t) => {
     t.same(conf.requestedAddresses.map(formatAddress), addresses, JSON.stringify(keys));
     t.equal(conf.requestedMac, mac);
   }
+  const inConf = { args: { cni: { endpoint: 'vm-2' } } };
+  t.equal(readWith(inConf).endpoint, 'vm-2', "as Multus's cni-args name it");
+  t.equal(readWith(inConf, { args: { WEFT_ENDPOINT: 'vm-1' } }).endpoint, 'vm-1', 'the call comes first');
+  t.equal(readWith({ runtimeConfig: { endpoint: 'vm-2' } }).endpoint, undefined);
   const named = readWith({}, { args: { WEFT_ENDPOINT: 'vm-1', K8S_POD_NAMESPACE: 'blue', K8S_POD_NAME: 'web-0' } });
   t.match(named, { endpoint: 'vm-1', pod: { namespace: 'blue', name: 'web-0' } });
   t.end();
@@ -201,6 +205,7 @@ const refused: readonly (readonly [Json, number, string | RegExp])[] = [
   [{ runtimeConfig: { bandwidth: { ingressRate: -1 } } }, 7, /^runtimeConfig\.bandwidth\.ingressrate must be a whole number from 0/],
   [{ runtimeConfig: { bandwidth: { egressBurst: '1M' } } }, 7, /^runtimeConfig\.bandwidth\.egressburst must be a whole number from 0/],
   [{ runtimeConfig: { mac: 7 } }, 7, 'runtimeConfig.mac must be a MAC address: current value is 7'],
+  [{ args: { cni: { endpoint: 'a b' } } }, 7, /^args\.cni\.endpoint must be 1 to 253 letters/],
   [{ args: { cni: { ips: ['x'] } } }, 7, /^args\.cni\.ips\[0\] must be an IPv4 address/],
   [{ ipam: { type: 'weft', ranges }, runtimeConfig: { ips: ['10.1.1.7', '10.1.1.7/24'] } }, 7, 'the requested addresses must differ: 10.1.1.7 is there twice'],
   [{ runtimeConfig: { ips: ['10.1.1.7'] } }, 7, 'an address can be requested only where ipam is configured: configure ipam, or request none'],

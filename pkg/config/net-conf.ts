@@ -120,7 +120,7 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
     ipMasq,
     ipam,
     requestedAddresses: addresses,
-    ...withoutAbsent({ mtu, requestedMac: mac, endpoint: args.endpoint, pod: args.pod, dns: plugin.dns, bandwidth: plugin.runtimeConfig?.bandwidth }),
+    ...withoutAbsent({ mtu, requestedMac: mac, endpoint: args.endpoint ?? plugin.args?.cni?.endpoint, pod: args.pod, dns: plugin.dns, bandwidth: plugin.runtimeConfig?.bandwidth }),
   };
   const faults = [...findVniFaults(conf.vni, { plugin, choice, node }), ...findContradictions(conf)];
   if (faults.length > 0) throw new WeftError('invalidConfiguration', faults.join('; '));

@@ -5,7 +5,7 @@ import { formatAddress } from '../netaddr/netaddr.ts';
 import { address } from './addresses.ts';
 import { throwFaults, type Site } from './faults.ts';
 import { anything, listOf, objectOf, text, type Reader } from './readers.ts';
-import { configuredArgs, runtimeConfig, type Request, type RuntimeRequest } from './requests.ts';
+import { configuredArgs, runtimeConfig, type ConfiguredRequest, type RuntimeRequest } from './requests.ts';
 import { identifier, tenantReaders, type TenantSettings } from './settings.ts';
 
 export interface PluginConf extends TenantSettings {
@@ -14,7 +14,7 @@ export interface PluginConf extends TenantSettings {
   readonly tenant?: string;
   readonly dns?: CniDns;
   readonly runtimeConfig?: RuntimeRequest;
-  readonly args?: { readonly cni?: Request };
+  readonly args?: { readonly cni?: ConfiguredRequest };
 }
 
 /**

@@ -2,7 +2,7 @@
 import { isJsonObject } from '../cni/json-value.ts';
 import { formatAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
 import { parseInterfaceMac, parseRequestedAddress } from './addresses.ts';
-import type { EndpointArgs } from './endpoint-args.ts';
+import { parseEndpoint, type EndpointArgs } from './endpoint-args.ts';
 import type { Bandwidth, RateLimit } from '../overlay/model.ts';
 import { listOf, objectOf, text, wholeNumber, withoutAbsent, type Reader } from './readers.ts';
 
@@ -22,7 +22,6 @@ const requestReaders = {
   // Go's zero value: no request.
   mac: text<Mac | ''>('a MAC address', (value, name) => (value === '' ? value : parseInterfaceMac(value, name))),
 };
-const readRequest = objectOf<RequestFields>(requestReaders, { isIgnored: () => true });
 
 /**
  * `runtimeConfig` (CNI CONVENTIONS.md, "Dynamic Plugin specific fields"). Its other keys are left alone: a runtime sends
@@ -62,8 +61,15 @@ function limitOf(rateBits = 0, burstBits = 0): RateLimit | undefined {
 
 const readRuntimeRequest = objectOf<RequestFields & { readonly bandwidth: Bandwidth }>({ ...requestReaders, bandwidth }, { isIgnored: () => true });
 
+/** A request that stands in the configuration, where whoever cannot set CNI_ARGS names the endpoint; Multus puts its `cni-args` there. */
+export interface ConfiguredRequest extends Request {
+  readonly endpoint?: string;
+}
+
+const readConfiguredRequest = objectOf<RequestFields & { readonly endpoint: string }>({ ...requestReaders, endpoint: text("an endpoint's name", parseEndpoint) }, { isIgnored: () => true });
+
 /** `args` (CNI CONVENTIONS.md, "args in network config"), which may hold keys of any plugin; ours are those of `cni`. */
-export const configuredArgs: Reader<{ readonly cni?: Request }> = objectOf<{ readonly cni: Request }>({ cni: readRequest }, { isIgnored: () => true });
+export const configuredArgs: Reader<{ readonly cni?: ConfiguredRequest }> = objectOf<{ readonly cni: ConfiguredRequest }>({ cni: readConfiguredRequest }, { isIgnored: () => true });
 
 /** The request that counts: the first place that asks for addresses, and the first that asks for a MAC. */
 export function mergeRequests(places: readonly Request[]): { readonly addresses: readonly Address[]; readonly mac?: Mac } {
