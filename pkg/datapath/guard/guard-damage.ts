@@ -56,8 +56,8 @@ function readsAs(outcome: NetlinkMessage[] | NetlinkError | undefined, is: (mess
   return Array.isArray(outcome) && outcome.some(is);
 }
 
-/** Chains of the tables that are there whose hook, policy or rules are not those they were made with, in that order. */
-function damagedChains(netfilter: Netlink, { present, made }: { present: readonly TableName[]; made: readonly NetlinkRequest[] }): string[] {
+/** Chains of the tables that are there, as they are listed, whose hook, policy or rules are not those they were made with, in that order. */
+export function damagedChains(netfilter: Netlink, { present, made }: { present: readonly TableName[]; made: readonly NetlinkRequest[] }): string[] {
   const families = [...new Set(present.map(({ family }) => family))];
   const listed = [...families.flatMap((family) => netfilter.dump(listChains(family))), ...present.flatMap((table) => netfilter.dump(listRules(table)))];
   const [wanted, found] = [marksOf(made), marksOf(listed)];

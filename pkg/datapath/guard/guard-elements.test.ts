@@ -1,9 +1,9 @@
 import t from 'tap';
 import { parseAddress, parseInterfaceAddress, parseMac, parseVni, vniMax } from '../../netaddr/netaddr.ts';
 import { keyOf } from '../../nftables/nftables.ts';
-import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import type { AttachmentPort, MigrationPhase, Segment } from '../../overlay/model.ts';
 import { gatewaySets, gatewayTable } from './gateway-rules.ts';
-import { portElements, segmentElements, type GuardElement } from './guard-elements.ts';
+import { knownElements, openedElements, portElements, relayElements, segmentElements, type GuardElement } from './guard-elements.ts';
 import { bridgeSets, bridgeTable, inetSets, inetTable } from './guard-rules.ts';
 
 /** Elements as text: the set, then the key's parts in hexadecimal. */
@@ -56,11 +56,27 @@ const gated = [
 t.same(describe(segmentElements({ ...segment, gateway })), gated);
 t.same(describe(segmentElements({ ...segment, gateway: { ...gateway, masquerade: true } })), [...gated, `inet weft-gateway masqueraded ${bridge}`]);
 
+const moving = (phase: MigrationPhase, other = '192.0.2.2'): AttachmentPort => ({ ...port, migration: { id: 'm', phase, other: parseAddress(other), since: 0 } });
+const waiting = [`bridge weft waiting ${hostIf} 02770a010105`, ...guarded.slice(1)];
+const phases: Readonly<Record<MigrationPhase, readonly string[]>> = { relaying: guarded, departed: guarded.slice(1), left: guarded.slice(1), waiting, arrived: guarded };
+for (const [phase, expected] of Object.entries(phases) as [MigrationPhase, readonly string[]][]) t.same(describe(portElements(moving(phase), { hasGateway: false })), expected, phase);
+const small = { vni: parseVni(0x010203), vtepPort: 4789 };
+/** The highest VNI less the tenant's. */
+const [closed, opened] = ['inet weft segments 12b5 00fcfdfe', 'inet weft vteps4 c0000202 12b5 00fcfdfe'];
+const relays: Readonly<Record<MigrationPhase, readonly string[]>> = { relaying: [closed], departed: [closed], left: [], waiting: [closed, opened], arrived: [closed, opened] };
+for (const [phase, expected] of Object.entries(relays) as [MigrationPhase, readonly string[]][]) t.same(describe(relayElements(small, moving(phase))), expected, phase);
+t.same(describe(relayElements(small, moving('arrived', '2001:db8::2'))), [closed, 'inet weft vteps6 20010db8000000000000000000000002 12b5 00fcfdfe']);
+t.same(relayElements(small, port), [], 'that does not move');
+t.same(relayElements(small, { ...moving('waiting'), datapath: 'ovs' }), []);
+const known = { segments: [{ ...segment, ...small }], ports: [moving('waiting')] };
+t.same(describe(knownElements(known)).filter((text) => [closed, opened, ...waiting].includes(text)).length, waiting.length + 2);
+t.same(describe(openedElements({ ...known, ports: [moving('waiting'), moving('arrived'), port] })), guarded.slice(0, 1));
+
 const bytes = { interfaceName: 16, etherAddress: 6, ipv4Address: 4, ipv6Address: 16, port: 2, mark: 4 } as const;
 const sets = new Map([[bridgeTable, bridgeSets], [inetTable, inetSets], [gatewayTable, gatewaySets]]);
 t.test('every element fits its set', async (t) => {
   const elements = [
-    ...portElements(port, { hasGateway: true }), ...portElements({ ...port, addresses: [] }, { hasGateway: true }), ...segmentElements({ ...segment, gateway: { ...gateway, masquerade: true } }),
+    ...portElements(port, { hasGateway: true }), ...portElements({ ...port, addresses: [] }, { hasGateway: true }), ...segmentElements({ ...segment, gateway: { ...gateway, masquerade: true } }), ...portElements(moving('waiting'), { hasGateway: false }),
   ];
   for (const element of elements) {
     const types = sets.get(element.table)?.[element.set] ?? [];

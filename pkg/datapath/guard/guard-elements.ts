@@ -3,10 +3,11 @@ import { addressBytes, eui64LinkLocal, macBytes, type Address } from '../../neta
 import { ifNameBytes } from '../../nftables/expression.ts';
 import type { SetElement, TableName } from '../../nftables/nftables.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
-import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import type { AttachmentPort, PortMigration, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { hasSpare, hasStandIn, sparePort, spareVni } from '../../overlay/spare.ts';
 import type { KnownState } from '../datapath.ts';
+import { isClosed, isRelayed, isRelayedTo, isWaiting } from '../phases.ts';
 import { gatewayTable } from './gateway-rules.ts';
 import { bigEndian16, bridgeTable, inetTable } from './guard-rules.ts';
 
@@ -29,18 +30,42 @@ function vniKey(vni: number): Uint8Array {
   return bytes;
 }
 
-/** The elements of an attachment. A layer 2 attachment, without addresses, is open: any address, but only its own MAC. */
+/** The elements of an attachment. A layer 2 attachment, without addresses, is open: any address, but only its own MAC. One that is closed has the others. */
 export function portElements(port: AttachmentPort, options: { hasGateway: boolean }): GuardElement[] {
   // Open vSwitch guards its ports by itself; of the host they are kept by their names.
   if (port.datapath === 'ovs') return [];
   const name = interfaceKey(port.hostIf);
   const table = bridgeTable;
-  const elements: GuardElement[] = [{ table, set: 'ports', key: [name, macBytes(port.mac)] }];
+  const elements: GuardElement[] = isWaiting(port) ? [waitingElement(port)] : isClosed(port) ? [] : [openElement(port)];
   for (const { address } of port.addresses) elements.push(addressElement(name, address));
   if (port.addresses.length === 0) elements.push({ table, set: 'open', key: [name] });
   else elements.push(addressElement(name, eui64LinkLocal(port.mac)));
   if (options.hasGateway) elements.push({ table, set: 'gateway_ports', key: [name] });
   return elements;
+}
+
+/** The element without which a port is closed. */
+export function openElement({ hostIf, mac }: Pick<AttachmentPort, 'hostIf' | 'mac'>): GuardElement {
+  return { table: bridgeTable, set: 'ports', key: [interfaceKey(hostIf), macBytes(mac)] };
+}
+
+/** The element by which a port's machine may open it. */
+export function waitingElement({ hostIf, mac }: Pick<AttachmentPort, 'hostIf' | 'mac'>): GuardElement {
+  return { table: bridgeTable, set: 'waiting', key: [interfaceKey(hostIf), macBytes(mac)] };
+}
+
+/** What of an attachment says whether anything is relayed for it. */
+export interface RelayedState extends Pick<AttachmentPort, 'datapath'> {
+  readonly migration?: Pick<PortMigration, 'phase' | 'other'>;
+}
+
+/** What lets in what is relayed to an attachment, from the other node alone, or at the source keeps everybody's out. */
+export function relayElements({ vni, vtepPort }: Pick<Segment, 'vni' | 'vtepPort'>, port: RelayedState): GuardElement[] {
+  if (port.datapath === 'ovs' || port.migration === undefined || !(isRelayed(port) || isRelayedTo(port))) return [];
+  const { other } = port.migration;
+  const [udpPort, key] = [bigEndian16(vtepPort), vniKey(spareVni(vni))];
+  const closed: GuardElement = { table: inetTable, set: 'segments', key: [udpPort, key] };
+  return isRelayedTo(port) ? [closed, { table: inetTable, set: other.family === 4 ? 'vteps4' : 'vteps6', key: [addressBytes(other), udpPort, key] }] : [closed];
 }
 
 function addressElement(name: Uint8Array, address: Address): GuardElement {
@@ -90,8 +115,17 @@ function hostElements(segment: Segment, masquerade: boolean): GuardElement[] {
 
 /** The elements of everything that is known to be on the node. */
 export function knownElements({ segments, ports }: KnownState): GuardElement[] {
-  const gateways = new Set(segments.filter((segment) => segment.gateway !== undefined).map((segment) => segment.vni));
-  return [...segments.flatMap(segmentElements), ...ports.flatMap((port) => portElements(port, { hasGateway: gateways.has(port.vni) }))];
+  const byVni = new Map(segments.map((segment) => [segment.vni, segment]));
+  const elements = ports.flatMap((port) => {
+    const segment = byVni.get(port.vni);
+    return [...portElements(port, { hasGateway: segment?.gateway !== undefined }), ...(segment === undefined ? [] : relayElements(segment, port))];
+  });
+  return [...segments.flatMap(segmentElements), ...elements];
+}
+
+/** What may be in the guard beside them: ports that their machines have opened. */
+export function openedElements({ ports }: KnownState): GuardElement[] {
+  return ports.filter(isWaiting).map(openElement);
 }
 
 function elementKey({ table, set, key }: GuardElement): string {

@@ -4,8 +4,9 @@ import { addElement, commitBatch, deleteTable } from '../../nftables/nftables.ts
 import type { KnownState } from '../datapath.ts';
 import { gatewayTable, gatewayTables } from './gateway-rules.ts';
 import { findGuardDamage, missingInWords } from './guard-damage.ts';
-import { knownElements, type GuardElement } from './guard-elements.ts';
+import { knownElements, openedElements, type GuardElement } from './guard-elements.ts';
 import { guardTables } from './guard-rules.ts';
+import { findMissing } from './guard-state.ts';
 import { baseTables, elementsPerBatch, missingTables } from './guard.ts';
 
 /**
@@ -15,28 +16,31 @@ import { baseTables, elementsPerBatch, missingTables } from './guard.ts';
 export function mendGuard(netfilter: Netlink, settled: KnownState, all: KnownState = settled): string[] {
   if (settled.segments.length === 0) return [];
   const { structure, missing } = findGuardDamage(netfilter, knownElements(settled));
-  if (structure.length > 0) remakeGuard(netfilter, knownElements(all));
-  else if (missing.length > 0) addMissing(netfilter, knownElements(all), missing);
+  if (structure.length > 0) remakeGuard(netfilter, all);
+  else if (missing.length > 0) addMissing(netfilter, all, missing);
   return [...structure, ...missingInWords(missing)];
 }
 
 /** Without its set an element has no place. */
-function addMissing(netfilter: Netlink, elements: readonly GuardElement[], missing: readonly GuardElement[]): void {
+function addMissing(netfilter: Netlink, all: KnownState, missing: readonly GuardElement[]): void {
   try {
     addInBatches(netfilter, missing);
   } catch (error) {
     if (!isRefusal(error, 'ENOENT')) throw error;
-    remakeGuard(netfilter, elements);
+    remakeGuard(netfilter, all);
   }
 }
 
 /**
  * Old tables out and new ones in is one transaction: at no moment is a port open. On a node with more elements than a batch
- * takes, the ports of the rest are closed until the next batch.
+ * takes, the ports of the rest are closed until the next batch. What machines have opened stays so: they say only once where they are.
  */
-function remakeGuard(netfilter: Netlink, elements: readonly GuardElement[]): void {
+function remakeGuard(netfilter: Netlink, known: KnownState): void {
   const all = [...baseTables, gatewayTable];
   const missing = new Set(missingTables(netfilter, all));
+  const lost = openedElements(known);
+  const closed = new Set(lost.length === 0 ? [] : findMissing(netfilter, lost));
+  const elements = [...lost.filter((element) => !closed.has(element)), ...knownElements(known)];
   const hasGateway = elements.some((element) => element.table === gatewayTable);
   const tables = [...all.filter((table) => !missing.has(table)).map(deleteTable), ...guardTables(), ...(hasGateway ? gatewayTables() : [])];
   const first = elements.slice(0, elementsPerBatch).map((element) => addElement(element.table, element));

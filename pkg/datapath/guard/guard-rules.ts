@@ -11,12 +11,14 @@
  *                 input       VXLAN for one of weft's VNIs is taken from that VNI's known VTEPs only
  *   inet weft-gateway         made with the first tenant that has a gateway: see gateway-rules.ts
  *
+ * A port whose endpoint is on its way to this node is closed as well, and opened by its machine: see fromClosed().
+ *
  * A container's port is recognised by its name's prefix, and one without an element is closed: there is no moment at which
  * a port exists and is not guarded, and a lost element is a broken container, not an open one.
  */
 import type { NetlinkRequest } from '../../netlink/codec.ts';
 import {
-  compare, counter, loadMeta, loadPayload, lookup, mask, noTrack, toHostOrder, verdict, type Expression, type PayloadField,
+  addToSet, compare, counter, loadMeta, loadPayload, lookup, mask, noTrack, toHostOrder, verdict, type Expression, type PayloadField,
 } from '../../nftables/expression.ts';
 import { addChain, addRule, addSet, createTable, type KeyType, type TableName } from '../../nftables/nftables.ts';
 import { bridgePrefix, portPrefix, sparesPrefix, vxlanPrefix } from '../../overlay/names.ts';
@@ -26,8 +28,10 @@ export const inetTable: TableName = { family: 'inet', table: 'weft' };
 
 /** The sets of `bridge weft`, by name. */
 export const bridgeSets: Readonly<Record<string, readonly KeyType[]>> = {
-  /** A container's port and its MAC. */
+  /** A container's port and its MAC. What is not here is closed. */
   ports: ['interfaceName', 'etherAddress'],
+  /** Ports that are not in `ports` yet, and come there by the first frame that says where their machine is. */
+  waiting: ['interfaceName', 'etherAddress'],
   addresses4: ['interfaceName', 'ipv4Address'],
   /** Global addresses and the link-local one made from the MAC. */
   addresses6: ['interfaceName', 'ipv6Address'],
@@ -38,6 +42,9 @@ export const bridgeSets: Readonly<Record<string, readonly KeyType[]>> = {
   /** A VXLAN device and the MAC of its tenant's gateway, which every node has: it never comes in through the tunnel. */
   gateway_macs: ['interfaceName', 'etherAddress'],
 };
+
+/** The sets that rules add to. */
+const dynamicSets: ReadonlySet<string> = new Set(['ports']);
 
 /** The sets of `inet weft`, by name. A VNI is a mark: 24 bits of VNI and 8 of zero, as in the VXLAN header. */
 export const inetSets: Readonly<Record<string, readonly KeyType[]>> = {
@@ -71,6 +78,8 @@ const ndTarget: PayloadField = { base: 'transport', offset: 8, length: 16 };
 export const udpDestination: PayloadField = { base: 'transport', offset: 2, length: 2 };
 const vxlanVni: PayloadField = { base: 'transport', offset: 12, length: 3 };
 
+const icmp6AdvertisementFlags: PayloadField = { base: 'transport', offset: 4, length: 1 };
+const arpTargetAddress: PayloadField = { base: 'network', offset: 24, length: 4 };
 const etherTypes = { ip4: 0x0800, arp: 0x0806, rarp: 0x8035, ip6: 0x86dd } as const;
 const icmp6 = { routerSolicitation: 133, routerAdvertisement: 134, neighbourSolicitation: 135, neighbourAdvertisement: 136, redirect: 137 } as const;
 const protocolIcmp6 = 58;
@@ -111,7 +120,7 @@ const bridgePrerouting = (): Rules => [
 ];
 
 const fromContainer = (): Rules => [
-  [...ofInterface('ports', etherSource, false), ...drop()],
+  [...ofInterface('ports', etherSource, false), verdict('goto', 'from_closed')],
   [...isField(etherType, bigEndian16(etherTypes.arp)), verdict('goto', 'from_container_arp')],
   // A virtual machine announces its move with RARP; its source MAC has been checked and it carries no address.
   [...isField(etherType, bigEndian16(etherTypes.rarp)), ...accept()],
@@ -139,16 +148,51 @@ const fromContainerIp6 = (): Rules => [
   drop(),
 ];
 
+/** Lets the frame pass, and from then on all of the port's that the rules of ports let pass. */
+const open = (): Expression[] => [loadMeta('inputInterface'), loadPayload(etherSource, { word: 4 }), addToSet('ports'), ...accept()];
+
+/**
+ * The gate of a waiting port: it opens for the first frame by which the machine says where it is, and by nothing that a machine sends of its own
+ * accord while it is being made ready: detection of duplicates, listener reports, solicitations. Of a port without addresses a gratuitous ARP
+ * cannot be told from a request, for the rules of most kernels cannot compare two fields.
+ */
+const fromClosed = (): Rules => [
+  [...ofInterface('waiting', etherSource, false), ...drop()],
+  [...isField(etherType, bigEndian16(etherTypes.rarp)), ...open()],
+  [...isField(etherType, bigEndian16(etherTypes.arp)), verdict('goto', 'from_waiting_arp')],
+  ...[0, 8].map((optionBytes) => [
+    ...isField(etherType, bigEndian16(etherTypes.ip6)), ...discovery(icmp6.neighbourAdvertisement, 24 + optionBytes), ...isUnsolicited(),
+    ...(optionBytes === 0 ? [] : ownAddressOption(2, 24, 'waiting')), ...ofInterface('addresses6', ip6Source, true), ...ofInterface('addresses6', ndTarget, true), ...open(),
+  ]),
+  [
+    ...isField(etherType, bigEndian16(etherTypes.ip6)), loadMeta('inputInterface'), lookup('open', { isIn: true }),
+    ...discovery(icmp6.neighbourAdvertisement, 32), ...isUnsolicited(), ...ownAddressOption(2, 24, 'waiting'), ...open(),
+  ],
+  drop(),
+];
+
+/** RFC 5227 §1.1: an announcement asks for its sender's own address. */
+const fromWaitingArp = (): Rules => [
+  [loadPayload(arpFormat), compare('notEqual', arpEthernetIp4), ...drop()],
+  [...ofInterface('waiting', arpSenderMac, true), ...ofInterface('addresses4', arpSenderAddress, true), ...ofInterface('addresses4', arpTargetAddress, true), ...open()],
+  drop(),
+];
+
+/** RFC 4861 §4.4: the solicited flag is not set. */
+function isUnsolicited(): Expression[] {
+  return [loadPayload(icmp6AdvertisementFlags), mask(Uint8Array.of(0x40)), compare('equal', Uint8Array.of(0))];
+}
+
 /** An ICMPv6 message of the type, straight behind the IPv6 header, with this many bytes of message. */
 function discovery(type: number, messageBytes: number): Expression[] {
   return [...isField(icmp6Type, Uint8Array.of(type)), ...isField(ip6NextHeader, Uint8Array.of(protocolIcmp6)), ...isField(ip6Length, bigEndian16(messageBytes))];
 }
 
-/** The message's only option is a link-layer address option of the kind (1 source, 2 target) with the port's own MAC. */
-function ownAddressOption(kind: number, offset: number): Expression[] {
+/** The message's only option is a link-layer address option of the kind (1 source, 2 target) with the port's own MAC; the set has it. */
+function ownAddressOption(kind: number, offset: number, set = 'ports'): Expression[] {
   return [
     ...isField({ base: 'transport', offset, length: 2 }, Uint8Array.of(kind, 1)),
-    ...ofInterface('ports', { base: 'transport', offset: offset + 2, length: 6 }, true),
+    ...ofInterface(set, { base: 'transport', offset: offset + 2, length: 6 }, true),
   ];
 }
 
@@ -208,7 +252,7 @@ function fromVtep(source: PayloadField, set: string): Expression[] {
 const inetFromVtep = (): Rules => [fromVtep(ip4Source, 'vteps4'), fromVtep(ip6Source, 'vteps6'), drop()];
 
 function setsOf(table: TableName, sets: Readonly<Record<string, readonly KeyType[]>>): NetlinkRequest[] {
-  return Object.entries(sets).map(([name, key], index) => addSet(table, { name, key, id: index + 1 }));
+  return Object.entries(sets).map(([name, key], index) => addSet(table, { name, key, id: index + 1, isDynamic: table === bridgeTable && dynamicSets.has(name) }));
 }
 
 function rulesOf(table: TableName, chains: Readonly<Record<string, Rules>>): NetlinkRequest[] {
@@ -240,6 +284,8 @@ export function guardTables(): NetlinkRequest[] {
         prerouting: bridgePrerouting(),
         input: bridgeInput(),
         from_container: fromContainer(),
+        from_closed: fromClosed(),
+        from_waiting_arp: fromWaitingArp(),
         from_container_arp: fromContainerArp(),
         from_container_ip6: fromContainerIp6(),
         from_container_icmp6: fromContainerIcmp6(),

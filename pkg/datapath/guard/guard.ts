@@ -1,7 +1,7 @@
 /** Putting the guard into the kernel and taking it out. */
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
-import { addElement, commitBatch, deleteElement, deleteTable, getTable, type TableName } from '../../nftables/nftables.ts';
+import { addElement, commitBatch, deleteElement, deleteTable, getElement, getTable, type TableName } from '../../nftables/nftables.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { gatewayTable, gatewayTables } from './gateway-rules.ts';
 import type { GuardElement } from './guard-elements.ts';
@@ -64,6 +64,21 @@ export function removeGuard(netfilter: Netlink, elements: readonly GuardElement[
     const missing = new Set(findMissing(netfilter, elements));
     commitBatch(netfilter, elements.filter((element) => !missing.has(element)).map((element) => deleteElement(element.table, element)));
   }
+}
+
+/** Removes elements of which nobody knows whether they are there, in one batch with the additions; a batch that asks for one too many would be aborted. */
+export function exchangeGuard(netfilter: Netlink, { added = [], removed }: { readonly added?: readonly GuardElement[]; readonly removed: readonly GuardElement[] }): void {
+  const gone = removed.flatMap((element) => [addElement(element.table, element), deleteElement(element.table, element)]);
+  commitBatch(netfilter, [...added.map((element) => addElement(element.table, element)), ...gone]);
+}
+
+/** Which of the elements are in the kernel; quicker than findMissing() for a few of large sets. */
+export function hasElements(netfilter: Netlink, elements: readonly GuardElement[]): boolean[] {
+  return netfilter.tryRequest(elements.map((element) => getElement(element.table, element))).map((outcome) => {
+    if (!(outcome instanceof NetlinkError)) return true;
+    if (outcome.errnoCode === 'ENOENT') return false;
+    throw outcome;
+  });
 }
 
 /** Removes tables with all that is in them, whichever of them are there. */

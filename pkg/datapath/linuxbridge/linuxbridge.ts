@@ -20,23 +20,26 @@ import { isRefusal } from '../../netlink/netlink-error.ts';
 import { getTable } from '../../nftables/nftables.ts';
 import type { NodeDatapath } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
+import type { DatapathMigration } from '../migration.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
 import { trimGuard } from '../guard/guard.ts';
 import { mendGuard } from '../guard/guard-mending.ts';
 import { GuardQueue } from '../guard/guard-queue.ts';
 import { attachPortAside, containersMax, detachPort, detachPortSoon, refreshPortGuard } from './port.ts';
+import { linuxBridgeMigration } from './migration.ts';
 import { linuxBridgeRemotes } from './remotes.ts';
 import { linuxBridgeRepair } from './repair.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from '../guard/guard-rules.ts';
 
 /** The datapath over a kernel. The caller closes the kernel. */
-export function linuxBridgeDatapath(kernel: Kernel): NodeDatapath {
+export function linuxBridgeDatapath(kernel: Kernel): NodeDatapath & DatapathMigration {
   const guard = new GuardQueue(kernel);
   return {
     ...linuxBridgeRepair(kernel),
     ...linuxBridgeRemotes(kernel),
+    ...linuxBridgeMigration(kernel),
     portsMaxOf: () => containersMax,
     attach: (request) => attachPortAside(kernel, guard, request),
     prepareRemoval: () => Promise.resolve(),

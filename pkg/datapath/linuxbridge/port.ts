@@ -1,5 +1,6 @@
 /** A container's port: a veth pair, the container's end made straight into its namespace under its final name. */
 import type { NetlinkRequest } from '../../netlink/codec.ts';
+import type { BridgePortOptions } from '../../netlink/bridge-options.ts';
 import { setLink, setNoLinkLocal, type LinkChange } from '../../netlink/link.ts';
 import { replacePortFdb } from '../../netlink/neighbour.ts';
 import { isRefusal } from '../../netlink/netlink-error.ts';
@@ -12,11 +13,15 @@ import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath
 import { limitBandwidth, shapersOf } from '../bandwidth.ts';
 import { exchangeAside, exchangeNow, type Exchanges } from '../exchange.ts';
 import type { Kernel } from '../kernel.ts';
-import { addGuard, removeGuard } from '../guard/guard.ts';
-import { portElements, type GuardElement } from '../guard/guard-elements.ts';
+import { addGuard, exchangeGuard, hasElements, removeGuard } from '../guard/guard.ts';
+import { openElement, portElements, type GuardElement } from '../guard/guard-elements.ts';
 import type { GuardQueue } from '../guard/guard-queue.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
+import { isClosed, isWaiting } from '../phases.ts';
+import { removeCopies } from './copies.ts';
+import { elsewhere } from './gate.ts';
 import { forgetNeighbours, neighbourSettings } from './local-neighbours.ts';
+import { asMover, ensureRelay, openInlet, releaseRelay } from './relay.ts';
 import { ensureSegment } from './segment.ts';
 import type { SegmentLinks } from './segment-links.ts';
 
@@ -31,6 +36,7 @@ export const containersMax: number = bridgePortsMax - 1;
 export function* attachPort(kernel: Kernel, request: PortRequest): Exchanges<AttachedLink> {
   const links = yield* ensureSegment(kernel, request.segment);
   addGuard(kernel.netfilter, guardOf(request));
+  prepareGate(kernel, request, links);
   return yield* plugPort(kernel, request, links);
 }
 
@@ -38,6 +44,7 @@ export function* attachPort(kernel: Kernel, request: PortRequest): Exchanges<Att
 export async function attachPortAside(kernel: Kernel, guard: GuardQueue, request: PortRequest): Promise<AttachedLink> {
   const links = await exchangeAside(kernel, ensureSegment(kernel, request.segment));
   await guard.add(guardOf(request));
+  prepareGate(kernel, request, links);
   return exchangeAside(kernel, plugPort(kernel, request, links));
 }
 
@@ -45,14 +52,22 @@ function guardOf({ port, segment }: PortRequest): GuardElement[] {
   return portElements(port, { hasGateway: segment.gateway !== undefined });
 }
 
+/** A port that waits has its relay, and is known to be elsewhere, before it is there. */
+function prepareGate({ route, netfilter }: Kernel, { segment, port }: PortRequest, { vxlan }: SegmentLinks): void {
+  const mover = asMover({ segment, port });
+  if (mover === undefined || !isWaiting(port)) return;
+  openInlet(route, segment, ensureRelay({ route, netfilter }, mover));
+  route.request(elsewhere(mover, vxlan.index));
+}
+
 /** The part behind the guard. */
 function* plugPort(kernel: Kernel, request: PortRequest, { bridge, vxlan }: SegmentLinks): Exchanges<AttachedLink> {
   const { port } = request;
   const host = yield* plugVeth(kernel, request, bridge.index);
   limitBandwidth(kernel.route, port, host.index);
-  yield { requests: [...hostEndSettings(request, host.index), ...neighbourSettings(request, bridge.index)] };
+  yield { requests: [...hostEndSettings(request, host.index), ...(isClosed(port) ? [] : neighbourSettings(request, bridge.index))] };
   yield containerEnd(request, host.peerIndex);
-  announce(kernel, request, { bridge, vxlan });
+  if (!isClosed(port)) announce(kernel, request, { bridge, vxlan });
   return { hostMac: host.mac };
 }
 
@@ -70,14 +85,16 @@ function* plugVeth(kernel: Kernel, request: PortRequest, bridge: number): Exchan
  * Learning is off on the port: its only MAC is written down here and guarded at the port. Unknown unicast is not flooded
  * to it either, since every MAC behind a local port is known. The host does not speak ARP on it: that is below the guard of
  * what reaches the host past the bridge. With a control plane the bridge answers for remote endpoints, which it does not do out of a port with
- * ARP off (net/ipv4/arp.c, arp_send_dst); there the host answers for none of its own addresses instead.
+ * ARP off (net/ipv4/arp.c, arp_send_dst); there the host answers for none of its own addresses instead. Of a closed port see gate.ts.
  */
-function hostEndSettings({ segment, port: { hostIf, mac, alias } }: PortRequest, index: number): NetlinkRequest[] {
+function hostEndSettings({ segment, port }: PortRequest, index: number): NetlinkRequest[] {
+  const { hostIf, mac, alias } = port;
+  const options: BridgePortOptions = isWaiting(port) ? { learning: true, unicastFlood: false, multicastFlood: false, broadcastFlood: false } : { learning: false, unicastFlood: false };
   const silence: LinkChange = hasSpare(segment) ? { isArpIgnored: true } : { isArpOff: true };
   return [
     setNoLinkLocal(hostIf),
-    replacePortFdb(index, mac),
-    setLink(hostIf, { alias, port: { learning: false, unicastFlood: false }, isUp: true, ...silence }),
+    ...(isClosed(port) ? [] : [replacePortFdb(index, mac)]),
+    setLink(hostIf, { alias, port: options, isUp: true, ...silence }),
   ];
 }
 
@@ -85,9 +102,13 @@ function hostEndSettings({ segment, port: { hostIf, mac, alias } }: PortRequest,
  * The container works without: others learn from its first frame. Out of the bridge's own device a frame goes to all of its ports; but
  * what announces an address does not go to one that suppresses it (br_arp_nd_proxy.c), and is sent there as well.
  */
-function announce(kernel: Kernel, { segment, port }: PortRequest, { bridge, vxlan, spare }: SegmentLinks): void {
-  const { mac, vni, addresses } = port;
-  const frames = hasChosenMac(port) ? addresses.map(({ address }) => neighbourFrame(mac, address)) : [];
+function announce(kernel: Kernel, { segment, port }: Pick<PortRequest, 'segment' | 'port'>, links: SegmentLinks): void {
+  announceWith(kernel, { segment, port, addresses: hasChosenMac(port) ? port.addresses : [] }, links);
+}
+
+/** Tells all of the endpoint's place, and of its MAC those that may remember another for the addresses; where the network refuses that, they hear of it later. */
+export function announceWith(kernel: Kernel, { segment, port: { mac, vni }, addresses }: Pick<PortRequest, 'segment' | 'port'> & Pick<AttachmentPort, 'addresses'>, { bridge, vxlan, spare }: SegmentLinks): void {
+  const frames = addresses.map(({ address }) => neighbourFrame(mac, address));
   try {
     for (const frame of frames) {
       kernel.sendFrame(bridge.index, frame);
@@ -105,7 +126,7 @@ function announce(kernel: Kernel, { segment, port }: PortRequest, { bridge, vxla
  * while the link still stands: a port without them is closed.
  */
 export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segment): Promise<void> {
-  const gone = kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]);
+  const gone = Promise.all([kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]), endMoves(kernel, port, segment)]).then(() => undefined);
   // Whoever waits for it hears of it; here the guard may be what fails.
   gone.catch(() => undefined);
   removeGuard(kernel.netfilter, possibleElements(port, segment));
@@ -116,8 +137,21 @@ export function detachPort(kernel: Kernel, port: AttachmentPort, segment?: Segme
 /** As detachPort(), with the guard's elements of others: the port is closed when the promise is fulfilled. */
 export async function detachPortSoon(kernel: Kernel, guard: GuardQueue, { port, segment }: { readonly port: AttachmentPort; readonly segment?: Segment | undefined }): Promise<void> {
   await Promise.all([
-    kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]), guard.remove(possibleElements(port, segment)), exchangeAside(kernel, forgetNeighbours(port, segment)),
+    kernel.removeLinksSoon([port.hostIf, ...shapersOf(port)]), endMoves(kernel, port, segment), guard.remove(possibleElements(port, segment)), exchangeAside(kernel, forgetNeighbours(port, segment)),
   ]);
+}
+
+/** What an attachment that moved has beside its port. */
+export function endMoves(kernel: Kernel, port: AttachmentPort, segment: Segment | undefined): Promise<void> {
+  if (port.migration === undefined) return Promise.resolve();
+  if (isWaiting(port)) exchangeWaiting(kernel, port);
+  removeCopies(kernel.netfilter, port);
+  return releaseRelay(kernel, { port, segment });
+}
+
+/** Its machine may have opened it. */
+function exchangeWaiting({ netfilter }: Kernel, port: AttachmentPort): void {
+  if (hasElements(netfilter, [openElement(port)])[0] === true) exchangeGuard(netfilter, { removed: [openElement(port)] });
 }
 
 function possibleElements(port: AttachmentPort, segment: Segment | undefined): GuardElement[] {

@@ -6,7 +6,7 @@ import type { NetlinkMessage } from '../../netlink/codec.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
-import { bridgeName, segmentAlias, vxlanName } from '../../overlay/names.ts';
+import { bridgeName, relayName, segmentAlias, vxlanName } from '../../overlay/names.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
@@ -16,8 +16,10 @@ import { findLinks } from '../find-links.ts';
 import { makeGateway } from '../gateway.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
-import { addGuard, ensureTables, removeGuard } from '../guard/guard.ts';
-import { elementsWithout, portElements, segmentElements } from '../guard/guard-elements.ts';
+import { addGuard, ensureTables, exchangeGuard, removeGuard } from '../guard/guard.ts';
+import { elementsWithout, openedElements, portElements, relayElements, segmentElements } from '../guard/guard-elements.ts';
+import { isClosed, isRelayed } from '../phases.ts';
+import { removeCopies } from './copies.ts';
 import { completeFloodList, removeFromFloodList, setFloodList } from './flood-list.ts';
 import { neighbourSettings } from './local-neighbours.ts';
 import { requireKind } from '../require-kind.ts';
@@ -123,7 +125,7 @@ export function updateSegment(kernel: Kernel, change: SegmentChange): void {
   if (previous.gateway === undefined) return;
   if (segment.gateway === undefined) makeGateway(kernel, segment, bridge.index);
   // With its last IPv4 address a link loses all its IPv4 neighbours, those written down for good among them (devinet.c, inetdev_destroy).
-  kernel.route.request(change.ports.flatMap((port) => neighbourSettings({ segment, port }, bridge.index)));
+  kernel.route.request(change.ports.filter((port) => !isClosed(port)).flatMap((port) => neighbourSettings({ segment, port }, bridge.index)));
 }
 
 /** Removes a segment's links and what the guard knows of it, and the ports that are left on it. The guard's tables stay: without them a port that is not gone yet would be open. */
@@ -131,16 +133,20 @@ export function removeSegment(kernel: Kernel, removal: SegmentRemoval): Promise<
   const { segment, ports = [] } = removal;
   const links = [
     ...ports.flatMap((port) => [{ name: port.hostIf, kind: 'veth' }, ...shapersOf(port).map((name) => ({ name, kind: 'ifb' }))]),
+    { name: relayName(segment.vni), kind: 'vxlan' },
     ...linksOf(segment).reverse(),
   ];
   const found = findLinks(kernel.route, links.map(({ name }) => name));
   const own = links.filter(({ kind }, index) => found[index]?.kind === kind);
   const gone = kernel.removeLinks(own.map(({ name }) => name));
   removeSegmentGuard(kernel, removal);
+  for (const port of ports.filter(isRelayed)) removeCopies(kernel.netfilter, port);
   return gone;
 }
 
 function removeSegmentGuard(kernel: Kernel, { segment, remaining, ports = [] }: SegmentRemoval): void {
-  const elements = [...segmentElements(segment), ...ports.flatMap((port) => portElements(port, { hasGateway: segment.gateway !== undefined }))];
+  const elements = [...segmentElements(segment), ...ports.flatMap((port) => [...portElements(port, { hasGateway: segment.gateway !== undefined }), ...relayElements(segment, port)])];
+  const opened = openedElements({ segments: [segment], ports });
+  if (opened.length > 0) exchangeGuard(kernel.netfilter, { removed: opened });
   removeGuard(kernel.netfilter, elementsWithout(elements, remaining.flatMap(segmentElements)));
 }

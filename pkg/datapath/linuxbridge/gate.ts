@@ -1,0 +1,67 @@
+/**
+ * Closed and open ports: where the bridge has an endpoint's MAC, what its port does, and what the guard lets out of it.
+ *
+ * A port is closed to what comes out of it by the guard, and to what goes into it by the bridge's entry, which says that the MAC is behind the tunnel:
+ * what comes out of the tunnel for it then ends, since a bridge sends nothing back to where it came from. A port whose machine may open it learns:
+ * the frame that the guard lets pass takes the MAC to the port in the same moment (br_fdb.c, br_fdb_update).
+ */
+import type { NetlinkRequest } from '../../netlink/codec.ts';
+import { setLink, type Link } from '../../netlink/link.ts';
+import type { BridgePortOptions } from '../../netlink/bridge-options.ts';
+import { putExternalNeighbour } from '../../netlink/ip-neighbour.ts';
+import { putLearnedPortFdb, putLearnedVxlanFdb, putPortFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
+import { hasSpare } from '../../overlay/spare.ts';
+import { exchangeGuard, hasElements } from '../guard/guard.ts';
+import { openElement, waitingElement } from '../guard/guard-elements.ts';
+import type { Kernel } from '../kernel.ts';
+import { isWaiting, type MovingState } from '../phases.ts';
+import { neighbourSettings } from './local-neighbours.ts';
+import type { Mover } from './relay.ts';
+import type { MovingPort } from '../migration.ts';
+
+/** As attachPort() sets them, and the kernel's defaults. */
+const portOptions: BridgePortOptions = {
+  hairpin: false, learning: false, unicastFlood: false, proxyArp: false, multicastFlood: true, broadcastFlood: true, neighbourSuppression: false, isolated: false, locked: false,
+};
+const waitingPortOptions: BridgePortOptions = { ...portOptions, learning: true, multicastFlood: false, broadcastFlood: false };
+
+/** The options of a container's port. */
+export function portOptionsOf(port: MovingState): BridgePortOptions {
+  return isWaiting(port) ? waitingPortOptions : portOptions;
+}
+
+/**
+ * What says that the endpoint is on the other node: first the VXLAN device, then the bridge, which otherwise would find the device without a VTEP for
+ * it. With a control plane as it programs them; else as if they had been learned, and they age like that.
+ */
+export function elsewhere({ segment, port: { mac, migration: { other: vtep } } }: Mover, vxlan: number): NetlinkRequest[] {
+  return hasSpare(segment) ? [putVxlanFdb(vxlan, { mac, vtep }), putPortFdb(vxlan, mac)] : [putLearnedVxlanFdb(vxlan, { mac, vtep }), putLearnedPortFdb(vxlan, mac)];
+}
+
+/** The addresses of an endpoint that is elsewhere, as neighbours of a bridge with a control plane. */
+export function neighboursElsewhere({ segment, port: { addresses, mac } }: Omit<MovingPort, 'others'>, bridge: number): NetlinkRequest[] {
+  return hasSpare(segment) ? addresses.map(({ address }) => putExternalNeighbour(bridge, { address, mac })) : [];
+}
+
+/** The links of an attachment that is in place. */
+export interface PlugLinks {
+  readonly bridge: Link;
+  readonly vxlan: Link;
+  readonly host: Link;
+}
+
+/** Closes a port, out of it first, and sends everybody on this node to the other. */
+export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, mover: Mover, { bridge, vxlan }: PlugLinks): void {
+  const { port } = mover;
+  if (hasElements(netfilter, [openElement(port)])[0] === true) exchangeGuard(netfilter, { removed: [openElement(port)] });
+  route.request([...elsewhere(mover, vxlan.index), ...neighboursElsewhere(mover, bridge.index)]);
+}
+
+/** Makes a port as any other: open. */
+export function openPort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, moving: MovingPort, { bridge, host }: PlugLinks): void {
+  const { port } = moving;
+  route.request([replacePortFdb(host.index, port.mac), setLink(port.hostIf, { port: { learning: false, unicastFlood: false, multicastFlood: true, broadcastFlood: true } }), ...neighbourSettings(moving, bridge.index)]);
+  const [isOpen, isWaitingStill] = hasElements(netfilter, [openElement(port), waitingElement(port)]);
+  if (isOpen === true && isWaitingStill === false) return;
+  exchangeGuard(netfilter, { added: [openElement(port)], removed: isWaitingStill === true ? [waitingElement(port)] : [] });
+}

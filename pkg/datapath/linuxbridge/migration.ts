@@ -1,0 +1,96 @@
+/**
+ * Endpoints that move between nodes, on Linux bridges: see ../migration.ts for what each call is for, relay.ts and copies.ts for how frames go from the
+ * source to the target, gate.ts for how they are kept from a machine that does not run yet.
+ *
+ * Departing and opening are short: a few datagrams of requests, and nothing is listed. What is costly, the relay's device, stands by then.
+ */
+import { WeftError } from '../../errors/weft-error.ts';
+import { watchFdb } from '../../netlink/fdb-watch.ts';
+import { forgetVxlanFdb } from '../../netlink/neighbour.ts';
+import { requestTolerating } from '../../netlink/netlink-socket.ts';
+import { bridgeName, vxlanName } from '../../overlay/names.ts';
+import type { DatapathMigration, MovingPort } from '../migration.ts';
+import { findLinks } from '../find-links.ts';
+import { hasElements } from '../guard/guard.ts';
+import { openElement } from '../guard/guard-elements.ts';
+import type { Kernel } from '../kernel.ts';
+import { countCopies, ensureCopies, removeCopies } from './copies.ts';
+import { closePort, openPort, type PlugLinks } from './gate.ts';
+import { announceWith } from './port.ts';
+import { asMover, ensureRelay, releaseRelay, type Mover } from './relay.ts';
+import { asSegmentLinks, linksOf } from './segment-links.ts';
+
+/** A node's part in migrations, of tenants of Linux bridges. */
+export function linuxBridgeMigration(kernel: Kernel): DatapathMigration {
+  return {
+    startRelay: (moving) => startRelay(kernel, moving),
+    depart(moving) {
+      const links = plugLinks(kernel, moving);
+      closePort(kernel, requireMover(moving), links);
+      startRelay(kernel, moving);
+    },
+    leave(moving) {
+      closePort(kernel, requireMover(moving), plugLinks(kernel, moving));
+      return endRelay(kernel, moving);
+    },
+    takeBack(moving) {
+      const links = plugLinks(kernel, moving);
+      openPort(kernel, moving, links);
+      requestTolerating(kernel.route, [forgetVxlanFdb(links.vxlan.index, moving.port.mac)], 'ENOENT');
+      return endRelay(kernel, moving);
+    },
+    countRelayed: ({ port }) => countCopies(kernel.netfilter, port),
+    open: (moving) => openPort(kernel, moving, plugLinks(kernel, moving)),
+    hasOpened: ({ port }) => hasOpened(kernel, port),
+    watchOpening: (moving, onOpened) => watchOpening(kernel, moving, onOpened),
+    settle: ({ port, segment }) => releaseRelay(kernel, { port, segment }),
+    announce: (moving) => announceAll(kernel, moving),
+  };
+}
+
+function startRelay(kernel: Kernel, moving: MovingPort): void {
+  const relay = ensureRelay(kernel, requireMover(moving));
+  ensureCopies(kernel.netfilter, moving.port, relay.index);
+}
+
+function endRelay(kernel: Kernel, { port, segment }: MovingPort): Promise<void> {
+  removeCopies(kernel.netfilter, port);
+  return releaseRelay(kernel, { port, segment });
+}
+
+function hasOpened({ netfilter }: Kernel, port: MovingPort['port']): boolean {
+  return hasElements(netfilter, [openElement(port)])[0] === true;
+}
+
+function requireMover(moving: MovingPort): Mover {
+  const mover = asMover(moving);
+  if (mover === undefined) throw new WeftError('internal', `The attachment of ${moving.port.hostIf} does not say to which node it moves`);
+  return mover;
+}
+
+function plugLinks({ route }: Kernel, { segment, port }: MovingPort): PlugLinks {
+  const names = [bridgeName(segment.vni), vxlanName(segment.vni), port.hostIf];
+  const [bridge, vxlan, host] = findLinks(route, names);
+  if (bridge !== undefined && vxlan !== undefined && host !== undefined) return { bridge, vxlan, host };
+  const missing = names.filter((_name, at) => [bridge, vxlan, host][at] === undefined);
+  throw new WeftError('tryAgainLater', `The endpoint at ${port.hostIf} cannot move at this moment: ${missing.join(', ')} is missing and has to be repaired first`);
+}
+
+/** The guard opens before the bridge learns, which is what is heard of. */
+function watchOpening(kernel: Kernel, moving: MovingPort, onOpened: () => void): () => void {
+  let isWatched = true;
+  const look = (): void => {
+    if (isWatched && hasOpened(kernel, moving.port)) onOpened();
+  };
+  const watch = watchFdb(plugLinks(kernel, moving).host.index, look);
+  setImmediate(look);
+  return () => {
+    isWatched = false;
+    watch.close();
+  };
+}
+
+function announceAll(kernel: Kernel, { segment, port }: MovingPort): void {
+  const links = asSegmentLinks(segment, findLinks(kernel.route, linksOf(segment).map(({ name }) => name)));
+  if (links !== undefined) announceWith(kernel, { segment, port, addresses: port.addresses }, links);
+}
