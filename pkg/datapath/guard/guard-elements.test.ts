@@ -68,7 +68,7 @@ for (const [phase, expected] of Object.entries(relays) as [MigrationPhase, reado
 t.same(describe(relayElements(small, moving('arrived', '2001:db8::2'))), [closed, 'inet weft vteps6 20010db8000000000000000000000002 12b5 00fcfdfe']);
 t.same(relayElements(small, port), [], 'that does not move');
 t.same(relayElements(small, { ...moving('waiting'), datapath: 'ovs' }), []);
-const known = { segments: [{ ...segment, ...small }], ports: [moving('waiting')] };
+const known = { segments: [{ ...segment, ...small }], ports: [{ ...moving('waiting'), vni: small.vni }] };
 t.same(describe(knownElements(known)).filter((text) => [closed, opened, ...waiting].includes(text)).length, waiting.length + 2);
 t.same(describe(openedElements({ ...known, ports: [moving('waiting'), moving('arrived'), port] })), guarded.slice(0, 1));
 
