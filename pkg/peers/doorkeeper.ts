@@ -87,7 +87,9 @@ export class Doorkeeper {
       stranger.reason = `it did not authenticate within ${limits.handshakeMs} ms`;
       socket.destroy();
     });
-    const stranger: Stranger = { address, stop, reason: 'it did not authenticate' };
+    // TLS closes without a word on certificates that it does not trust.
+    const reason = this.#parts.options.requestCert === true ? 'it showed no certificate of this authority' : 'it did not authenticate';
+    const stranger: Stranger = { address, stop, reason };
     this.#strangers.set(place, stranger);
     this.#sockets.add(socket);
     socket.once('close', () => {

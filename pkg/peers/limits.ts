@@ -11,6 +11,8 @@ export interface ChannelLimits {
   readonly connectionsMax: number;
   /** Questions without an answer, on one connection and in one direction. */
   readonly questionsMax: number;
+  /** Between two lines in the log about connections that were closed. */
+  readonly reportMs: number;
 }
 
 export const channelLimits: ChannelLimits = {
@@ -20,4 +22,5 @@ export const channelLimits: ChannelLimits = {
   strangersPerAddressMax: 16,
   connectionsMax: 256,
   questionsMax: 64,
+  reportMs: 1000,
 };

@@ -61,7 +61,7 @@ export class PeerChannel {
   constructor(parts: PeerChannelParts) {
     this.#parts = parts;
     this.#limits = { ...channelLimits, ...parts.limits };
-    this.#refusals = new RefusalLog(parts.log);
+    this.#refusals = new RefusalLog(parts.log, this.#limits.reportMs);
   }
 
   /** Connections that are open, or that this node is making. */

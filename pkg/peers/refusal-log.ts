@@ -1,19 +1,20 @@
 import type { Log } from '../log/log.ts';
 import { startTimer } from '../sys/timer.ts';
 
-const reportMs = 1000;
 /** Kinds of refusals that are told apart in one line. */
 const kindsMax = 8;
 
-/** Says who was closed on, and why: one line for all of a second, for a thousand callers that try again must not fill the log. */
+/** Says who was closed on, and why: one line for a while, for a thousand callers that try again must not fill the log. */
 export class RefusalLog {
   readonly #log: Log;
+  readonly #reportMs: number;
   readonly #kinds = new Map<string, number>();
   #count = 0;
   #stop: () => void = () => undefined;
 
-  constructor(log: Log) {
+  constructor(log: Log, reportMs: number) {
     this.#log = log;
+    this.#reportMs = reportMs;
   }
 
   /** The address may be anybody's. */
@@ -21,7 +22,7 @@ export class RefusalLog {
     this.#count += 1;
     const kind = `${address}: ${reason}`;
     if (this.#kinds.has(kind) || this.#kinds.size < kindsMax) this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1);
-    if (this.#count === 1) this.#stop = startTimer(reportMs, () => this.flush());
+    if (this.#count === 1) this.#stop = startTimer(this.#reportMs, () => this.flush());
   }
 
   /** Says now what has not been said yet. */
