@@ -1,16 +1,7 @@
 /** The packet meter: numbered UDP packets between namespaces at a steady rate, each accounted for. The counting is meter.c's. */
-import { execFileSync, spawn, type ChildProcessByStdio } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
-import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import { netnsPath, type TeardownScope } from '../../pkg/testing/netns.ts';
-
-const compileDeadlineMs = 30_000;
-/** finish() waits for packets under way for up to ten seconds. */
-const answerDeadlineMs = 30_000;
+import { LineProgram } from './line-program.ts';
 
 /** The UDP port of every station. */
 export const meterPort = 7007;
@@ -70,41 +61,17 @@ export interface MeterReport {
   readonly elapsedMs: number;
 }
 
-type Program = ChildProcessByStdio<Writable, Readable, Readable>;
-
 /** The meter's process. Commands are done in the order in which they are given. */
 export class Meter {
-  readonly #child: Program;
-  readonly #answers: AsyncIterator<string>;
-  #said = '';
+  readonly #program: LineProgram;
 
   /** Compiles and starts it; it ends with the scope. @throws Error when there is no compiler */
   static start(scope: TeardownScope, { rate = 1000, seconds = 600 }: MeterOptions = {}): Meter {
-    const directory = mkdtempSync(join(tmpdir(), 'weft-meter-'));
-    try {
-      const program = join(directory, 'meter');
-      const source = join(import.meta.dirname, 'meter.c');
-      execFileSync(process.env['CC'] ?? 'gcc', ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-o', program, source], { timeout: compileDeadlineMs });
-      const meter = new Meter(spawn(program, [`${rate}`, `${seconds}`], { stdio: 'pipe' }));
-      const forget = undoAtExit(() => meter.stop());
-      scope.teardown(async () => {
-        forget();
-        await meter.stop();
-        rmSync(directory, { recursive: true, force: true });
-      });
-      return meter;
-    } catch (error) {
-      rmSync(directory, { recursive: true, force: true });
-      throw error;
-    }
+    return new Meter(LineProgram.start(scope, { name: 'meter', sources: [join(import.meta.dirname, 'meter.c')], args: [`${rate}`, `${seconds}`] }));
   }
 
-  private constructor(child: Program) {
-    this.#child = child;
-    this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
-    // Its own last words say why it ended.
-    child.stdin.on('error', () => undefined);
+  private constructor(program: LineProgram) {
+    this.#program = program;
   }
 
   /**
@@ -112,17 +79,17 @@ export class Meter {
    * so it is for a container that moves.
    */
   async open(station: string, { netns, address }: { readonly netns: string; readonly address: string }): Promise<void> {
-    await this.#command(`open ${station} ${netnsPath(netns)} ${address}`);
+    await this.#program.command(`open ${station} ${netnsPath(netns)} ${address}`);
   }
 
   /** Takes the station's addresses away: nothing of the meter's keeps the namespace any longer, and its flows wait. */
   async close(station: string): Promise<void> {
-    await this.#command(`close ${station}`);
+    await this.#program.command(`close ${station}`);
   }
 
   /** Sends from one station to another from now on. */
   async flow(from: string, to: string): Promise<void> {
-    await this.#command(`flow ${from} ${to}`);
+    await this.#program.command(`flow ${from} ${to}`);
   }
 
   /** Sends between every two of the stations, both ways. */
@@ -134,32 +101,15 @@ export class Meter {
 
   /** How it stands, while packets are under way. */
   async report(): Promise<MeterReport> {
-    return (await this.#command('report')) as MeterReport;
+    return (await this.#program.command('report')) as MeterReport;
   }
 
   /** Sends nothing more, waits for what is under way, and counts. */
   async finish(): Promise<MeterReport> {
-    return (await this.#command('finish')) as MeterReport;
+    return (await this.#program.command('finish')) as MeterReport;
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = new Promise((resolve) => this.#child.once('close', resolve));
-    this.#child.kill('SIGKILL');
-    await ended;
-  }
-
-  async #command(line: string): Promise<unknown> {
-    this.#child.stdin.write(`${line}\n`);
-    let cancel: () => void = () => undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`the meter did not answer ${line}`)), answerDeadlineMs);
-      cancel = () => clearTimeout(timer);
-    });
-    const answer = await Promise.race([this.#answers.next(), late]).finally(cancel);
-    if (answer.done === true) throw new Error(`the meter ended before it answered ${line}: ${this.#said.trim()}`);
-    const value = JSON.parse(answer.value) as { readonly error?: string };
-    if (value.error !== undefined) throw new Error(`the meter cannot ${line}: ${value.error}`);
-    return value;
+    await this.#program.stop();
   }
 }
