@@ -3,6 +3,7 @@ import { Command, Option, type CommanderError } from 'commander';
 import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
 import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
+import { addMigrate } from './migrate.ts';
 import { outputOption } from './output.ts';
 import { evpnExamples, showEvpn } from './evpn.ts';
 import { showStatus, statusExamples } from './status.ts';
@@ -25,6 +26,7 @@ export async function runCommandLine(): Promise<void> {
     // A command that only looks does not wait for all of the daemon to be loaded.
     .action(async (options: { readonly logLevel: LogLevel }) => (await import('./daemon.ts')).runDaemon(options));
   addReports(program);
+  addMigrate(program);
   program
     .command('forget')
     .description('give up the address and MAC kept for an endpoint (WEFT_ENDPOINT) that will not come back')

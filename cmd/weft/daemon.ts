@@ -16,10 +16,11 @@ import { StepClock } from '../../pkg/daemon/step-clock.ts';
 import { findUnderlay } from '../../pkg/datapath/underlay.ts';
 import { UnderlayMemory } from '../../pkg/datapath/underlay-memory.ts';
 import { LinkReaper } from '../../pkg/datapath/link-reaper.ts';
-import { describeError, isWeftError } from '../../pkg/errors/weft-error.ts';
+import { describeError, isWeftError, WeftError } from '../../pkg/errors/weft-error.ts';
 import { Evpn } from '../../pkg/evpn/evpn.ts';
 import type { Ledger } from '../../pkg/ledger/ledger.ts';
 import type { Log, LogLevel } from '../../pkg/log/log.ts';
+import { carryOut } from '../../pkg/migration/commands.ts';
 import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
@@ -29,6 +30,7 @@ import { companyOf } from '../../pkg/sys/company.ts';
 import { notifyServiceManager } from '../../pkg/sys/notify.ts';
 import { buildParts, openKernelIn, readNodeConf, type NodeParts } from './build-engine.ts';
 import { openLog } from './log-writer.ts';
+import { NodeMigrations } from './node-migrations.ts';
 import { findPlaces, type Places } from './places.ts';
 import { timedKernel, timedLedger } from './timed-parts.ts';
 import { version } from './version.ts';
@@ -78,6 +80,7 @@ class Daemon {
   #monitor?: KernelMonitor;
   #reconciler?: Reconciler;
   #evpn?: Evpn;
+  #migrations?: NodeMigrations;
 
   constructor(places: Places, log: Log, clock: StepClock | undefined) {
     this.#places = places;
@@ -98,9 +101,12 @@ class Daemon {
     parts.ledger();
     this.#conf = conf;
     this.#parts = parts;
-    const calls = new Calls({ plugin: createEngine(parts), callLog: this.#callLog, log: this.#log });
+    const migrations = new NodeMigrations({ engine: parts, datapath: parts.datapath, log: this.#log, vtepsOf: (vni) => this.#evpn?.vtepsOf(vni) ?? Promise.resolve([]) });
+    this.#migrations = migrations;
+    const engine = { ...parts, moves: migrations.migrations };
+    const calls = new Calls({ plugin: createEngine(engine), callLog: this.#callLog, log: this.#log });
     this.#reconciler = new Reconciler({
-      engine: parts, log: this.#log, caller: reconcilerCaller, own: { route: kernel.route.portId, netfilter: kernel.netfilter.portId },
+      engine, log: this.#log, caller: reconcilerCaller, own: { route: kernel.route.portId, netfilter: kernel.netfilter.portId },
       exclusively: (containerId, work) => calls.exclusively(containerId, work),
     });
     this.#evpn = new Evpn({ engine: parts, remotes: parts.datapath, log: this.#log, nameOf: (index) => this.#reconciler?.nameOf(index) });
@@ -121,12 +127,16 @@ class Daemon {
     if (this.#isStopping) return;
     conf.watch();
     void this.#evpn.follow(conf.current);
+    // What has been under way is gone on with as soon as others can be spoken to.
+    void migrations.follow(conf.current).then(() => migrations.migrations.resume());
     await this.#reconciler.start();
   }
 
   #followConf(): void {
     this.#reconciler?.look(everything);
-    if (this.#conf !== undefined) void this.#evpn?.follow(this.#conf.current);
+    if (this.#conf === undefined) return;
+    void this.#evpn?.follow(this.#conf.current);
+    void this.#migrations?.follow(this.#conf.current);
   }
 
   /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
@@ -158,7 +168,7 @@ class Daemon {
 
   /** Takes calls, first beside a daemon that is there already and then in its place. */
   async #serve(calls: Calls, socketPath: string): Promise<void> {
-    const handler = new DaemonHandler({ calls, status: () => this.#status(), retire: () => void this.#stop({ isReplaced: true }) });
+    const handler = new DaemonHandler({ calls, status: () => this.#status(), command: (body) => this.#carryOut(body), retire: () => void this.#stop({ isReplaced: true }) });
     this.#server = new DaemonServer(handler, this.#log);
     await retirePredecessor(socketPath, this.#log, () => this.#server?.listen(socketPath) ?? Promise.resolve());
     // A signal came first.
@@ -205,7 +215,7 @@ class Daemon {
     this.#log.info({ callsInFlight: this.#callLog.inFlight }, isReplaced ? 'another daemon takes over' : 'the daemon stops');
     this.#conf?.close();
     const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
-    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop()]);
+    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop()]);
     await this.#background.idle();
     this.#end(left > 0 || this.#hasFailed ? 1 : 0);
     this.#log.info({ callsLeft: left }, 'the daemon has stopped');
@@ -228,7 +238,7 @@ class Daemon {
   }
 
   #status(): DaemonStatus {
-    const [conf, faults] = [this.#conf, this.#evpn?.faults ?? []];
+    const [conf, faults, migrationFaults] = [this.#conf, this.#evpn?.faults ?? [], this.#migrations?.faults ?? []];
     return {
       version, pid: process.pid, startedAt: this.#startedAt, node: conf?.current.node ?? hostname(),
       ...(conf?.current.path === undefined ? {} : { configPath: conf.current.path }),
@@ -237,8 +247,15 @@ class Daemon {
       calls: this.#callLog.counts,
       reconciler: this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] },
       ...(faults.length === 0 ? {} : { controlPlaneFaults: faults }),
+      ...(migrationFaults.length === 0 ? {} : { migrationFaults }),
       memoryBytes: process.memoryUsage.rss(),
     };
+  }
+
+  async #carryOut(body: unknown): Promise<object> {
+    const [parts, migrations] = [this.#parts, this.#migrations?.migrations];
+    if (parts === undefined || migrations === undefined) throw new WeftError('tryAgainLater', 'the daemon is starting');
+    return carryOut(parts, migrations, body);
   }
 
   #notify(lines: string): void {

@@ -6,7 +6,7 @@ import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { netnsPath } from '../../pkg/testing/netns.ts';
 
-export const requestKinds = { call: 1, question: 2, retire: 3 } as const;
+export const requestKinds = { call: 1, question: 2, retire: 3, command: 4 } as const;
 export const frameKinds = { accepted: 0x81, answered: 0x82, elsewhere: 0x83 } as const;
 export const headerBytes = 16;
 

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { WeftError } from '../errors/weft-error.ts';
 import { parseDaemonStatus, type DaemonStatus } from '../report/daemon-status.ts';
 import { CallLog } from './call-log.ts';
 import { Calls } from './calls.ts';
@@ -14,7 +15,13 @@ function createHandler(): { readonly handler: DaemonHandler; readonly retired: (
   const { log } = recordingLog();
   const calls = new Calls({ plugin: { add: unused, del: unused, check: unused, gc: unused, status: unused }, callLog: new CallLog({ log, onQuiet: () => undefined }), log });
   let retired = 0;
-  return { handler: new DaemonHandler({ calls, status: () => status, retire: () => (retired += 1) }), retired: () => retired };
+  return { handler: new DaemonHandler({ calls, status: () => status, command: carryOut, retire: () => (retired += 1) }), retired: () => retired };
+}
+
+/** What a command does in these tests: it is taken back, or refused. */
+async function carryOut(body: unknown): Promise<object> {
+  if (body === null) throw new WeftError('invalidConfiguration', 'it must be something', { details: 'say something' });
+  return { body };
 }
 
 const stays = (): boolean => true;
@@ -30,6 +37,15 @@ t.test('questions', async (t) => {
     t.same(await handler.answer({ ...question, stdin }, stays), { status: 2, body: '{"error":"the question must be \\"status\\""}' });
   }
   t.equal(retired(), 0);
+});
+
+t.test('commands', async (t) => {
+  const { handler } = createHandler();
+  const command = { kind: 'command', env: {} } as const;
+  t.equal(handler.refuse({ ...command, stdin: '{}' }), undefined);
+  t.same(await handler.answer({ ...command, stdin: '{"verb":"go"}' }, stays), { status: 0, body: '{"body":{"verb":"go"}}' });
+  t.same(await handler.answer({ ...command, stdin: 'null' }, stays), { status: 1, body: '{"error":"it must be something: say something"}' });
+  t.match(await handler.answer({ ...command, stdin: '{' }, stays), { status: 1, body: /error.*JSON/ });
 });
 
 t.test('retire', async (t) => {

@@ -1,4 +1,5 @@
-/** What a daemon is asked: CNI calls, questions, and to make way for a newer one. */
+/** What a daemon is asked: CNI calls, questions, commands, and to make way for a newer one. */
+import { describeWithAdvice } from '../errors/weft-error.ts';
 import type { Request } from '../protocol/protocol.ts';
 import type { DaemonStatus } from '../report/daemon-status.ts';
 import type { Calls } from './calls.ts';
@@ -7,6 +8,8 @@ import type { Answer, Refusal, RequestHandler } from './connection.ts';
 export interface DaemonHandlerParts {
   readonly calls: Calls;
   readonly status: () => DaemonStatus;
+  /** Does what an operator says; @throws WeftError where it cannot be done. */
+  readonly command: (body: unknown) => Promise<object>;
   /** Makes way; what is under way is finished. */
   readonly retire: () => void;
 }
@@ -31,9 +34,19 @@ export class DaemonHandler implements RequestHandler {
         return this.#parts.calls.answer(request, isWanted);
       case 'question':
         return this.#answerQuestion(request.stdin);
+      case 'command':
+        return this.#carryOut(request.stdin);
       case 'retire':
         this.#parts.retire();
         return { status: 0, body: '' };
+    }
+  }
+
+  async #carryOut(text: string): Promise<Answer> {
+    try {
+      return { status: 0, body: JSON.stringify(await this.#parts.command(JSON.parse(text))) };
+    } catch (error) {
+      return { status: 1, body: JSON.stringify({ error: describeWithAdvice(error) }) };
     }
   }
 

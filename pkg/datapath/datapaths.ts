@@ -72,6 +72,16 @@ export function datapathsAsOne({ bridge, ovs }: DatapathChoice): NodeDatapath {
     holdRemotes: (segment, endpoints) => of(segment).holdRemotes(segment, endpoints),
     restoreRemotes: (segment, endpoints) => of(segment).restoreRemotes(segment, endpoints),
     dropRemotes: (segment, endpoints) => of(segment).dropRemotes(segment, endpoints),
+    startRelay: (moving) => of(moving.segment).startRelay(moving),
+    depart: (moving) => of(moving.segment).depart(moving),
+    leave: (moving) => of(moving.segment).leave(moving),
+    takeBack: (moving) => of(moving.segment).takeBack(moving),
+    countRelayed: (moving) => of(moving.segment).countRelayed(moving),
+    open: (moving) => of(moving.segment).open(moving),
+    hasOpened: (moving) => of(moving.segment).hasOpened(moving),
+    watchOpening: (moving, onOpened) => of(moving.segment).watchOpening(moving, onOpened),
+    settle: (moving) => of(moving.segment).settle(moving),
+    announce: (moving) => of(moving.segment).announce(moving),
   };
 }
 

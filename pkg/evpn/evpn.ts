@@ -4,8 +4,9 @@ import type { EngineParts } from '../attachment/engine-parts.ts';
 import type { EvpnConf } from '../config/control-plane.ts';
 import type { NodeConf } from '../config/node-model.ts';
 import type { NodeRemotes } from '../datapath/remotes.ts';
+import { describeError } from '../errors/weft-error.ts';
 import type { Log } from '../log/log.ts';
-import type { Vni } from '../netaddr/netaddr.ts';
+import type { Address, Vni } from '../netaddr/netaddr.ts';
 import type { KernelEvent } from '../netlink/monitor.ts';
 import { decodeFdb, fdbChangeOf, floodMac } from '../netlink/neighbour.ts';
 import { isSegmentName, standInVxlanPrefix, vxlanPrefix } from '../overlay/names.ts';
@@ -98,6 +99,16 @@ export class Evpn {
   /** What keeps a tenant of this node from hearing of any other, in words. */
   obstacleOf(vni: Vni): string | undefined {
     return this.#listener?.obstacleOf(vni);
+  }
+
+  /** The VTEPs that BGP knows of for a VNI, also for one that this node does not have yet; none where BGP is not asked. Never rejects */
+  async vtepsOf(vni: Vni): Promise<readonly Address[]> {
+    try {
+      return (await this.#listener?.vtepsOf(vni)) ?? [];
+    } catch (error) {
+      this.#parts.log.warn({ vni, error: describeError(error) }, 'BGP could not be asked for the VTEPs of a VNI');
+      return [];
+    }
   }
 
   /** Ends it. What FRR was told, and what was kept, stays as it is: the containers go on. */

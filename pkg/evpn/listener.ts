@@ -9,7 +9,7 @@ import { describeGaps } from '../frr/gaps.ts';
 import { planChanges, planRemoval } from '../frr/plan.ts';
 import { isAdvertising, parseRunningConfig, type RunningConfig } from '../frr/running-config.ts';
 import type { Speaker } from '../frr/speaker.ts';
-import { readMacs, readNeighbours, readSessions, readVnis } from '../frr/tables.ts';
+import { readMacs, readNeighbours, readSessions, readVnis, readVtepRoutes } from '../frr/tables.ts';
 import type { AskOptions, Vty } from '../frr/vty.ts';
 import { VtyKeeper } from '../frr/vty-keeper.ts';
 import type { ZebraMac, ZebraNeighbour } from '../frr/zebra-tables.ts';
@@ -96,6 +96,13 @@ export class Listener implements Ear {
   get programs(): Programs | undefined {
     const [zebra, bgpd] = [this.#zebra.vty, this.#bgpd.vty];
     return zebra === undefined || bgpd === undefined ? undefined : { zebra, bgpd };
+  }
+
+  /** The VTEPs that announce a VNI, whether or not this node has it; none while bgpd is away. @throws FrrError */
+  async vtepsOf(vni: Vni): Promise<readonly Address[]> {
+    const { vty } = this.#bgpd;
+    const routes = vty === undefined ? [] : await readVtepRoutes(vty, asking);
+    return routes.flatMap((route) => (route.kind === 'vtep' && route.vni === vni && route.origin.kind === 'received' ? [route.originator] : []));
   }
 
   /** What keeps a tenant of this node from hearing of any other, in words. */

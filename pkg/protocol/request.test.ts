@@ -42,6 +42,7 @@ t.test('what was encoded is what is decoded', async (t) => {
     call,
     { kind: 'question', env: {}, stdin: 'status' },
     { kind: 'retire', env: {}, stdin: '' },
+    { kind: 'command', env: {}, stdin: '{}' },
     largest,
     { kind: 'call', env: { __proto__x: '1', constructor: 'x' }, stdin: '\uFEFF\0 text' },
   ];
@@ -87,7 +88,7 @@ const hostileRows: readonly HostileRow[] = [
   { name: 'a newer version with other limits', bytes: raw({ version: 2, kind: 77, envBytes: 2 ** 32 - 1 }), fault: 'version', words: /current value is 2/ },
   { name: 'version 0', bytes: raw({ version: 0 }), fault: 'version', words: /current value is 0/ },
   { name: 'big-endian numbers', bytes: raw({ version: 0x0100 }), fault: 'version', words: /current value is 256/ },
-  { name: 'kind 0', bytes: raw({ kind: 0 }), fault: 'kind', words: /must be of kind 1, 2, 3: current value is 0/ },
+  { name: 'kind 0', bytes: raw({ kind: 0 }), fault: 'kind', words: /must be of kind 1, 2, 3, 4: current value is 0/ },
   { name: 'an answer', bytes: raw({ kind: 0x81 }), fault: 'kind', words: /current value is 129/ },
   { name: 'an environment one byte too large', bytes: raw({ envBytes: environmentBytesMax + 1 }), fault: 'tooLarge', words: /environment must have at most 65536 bytes: it has 65537/ },
   { name: 'an environment of 4 GiB', bytes: raw({ envBytes: 2 ** 32 - 1 }), fault: 'tooLarge', words: /it has 4294967295/ },
@@ -185,5 +186,5 @@ function decodeInPieces(bytes: Buffer, random: RandomSource): Request | undefine
 function randomRequest(random: RandomSource): Request {
   const text = (length: number): string => Array.from({ length }, () => 'aé€🧶"='.at(random(6)) ?? '').join('').toWellFormed();
   const env = Object.fromEntries(Array.from({ length: random(6) }, (_, index) => [`V${index}`, text(random(40))]));
-  return { kind: (['call', 'question', 'retire'] as const)[random(3)] ?? 'call', env, stdin: text(random(20_000)) };
+  return { kind: (['call', 'question', 'retire', 'command'] as const)[random(4)] ?? 'call', env, stdin: text(random(20_000)) };
 }

@@ -4,9 +4,9 @@ import { decodeEnvironment, encodeEnvironment } from './environment-block.ts';
 import { encodeMessage, headerBytes, MessageDecoder, ProtocolError, type Header, type Message } from './wire.ts';
 
 /** Numbers of the kinds of request. */
-const requestKinds = { call: 1, question: 2, retire: 3 } as const;
+const requestKinds = { call: 1, question: 2, retire: 3, command: 4 } as const;
 
-/** `call`: a CNI call. `question`: a word on stdin, answered in JSON. `retire`: a newer daemon takes over. */
+/** `call`: a CNI call. `question`: a word on stdin, answered in JSON. `retire`: a newer daemon takes over. `command`: JSON on stdin, answered in JSON. */
 export type RequestKind = keyof typeof requestKinds;
 
 /** A request, whole. */
@@ -14,7 +14,7 @@ export interface Request {
   readonly kind: RequestKind;
   /** Of a call: its CNI_* variables, PATH, and the variables below. */
   readonly env: Readonly<Record<string, string>>;
-  /** Of a call: its configuration. Of a question: its word. */
+  /** Of a call: its configuration. Of a question: its word. Of a command: its JSON. */
   readonly stdin: string;
 }
 

@@ -49,6 +49,8 @@ export interface DaemonStatus {
   readonly reconciler: ReconcilerStatus;
   /** What is wrong with the control plane, in words; absent where nothing is, or where there is none. */
   readonly controlPlaneFaults?: readonly string[];
+  /** Why endpoints cannot come and go, in words; absent where they can, or where nobody wants it. */
+  readonly migrationFaults?: readonly string[];
   /** Resident. */
   readonly memoryBytes: number;
 }
@@ -68,6 +70,7 @@ export function parseDaemonStatus(json: string): DaemonStatus {
     calls: Object.fromEntries(Object.entries(calls).map(([verb, count]) => [verb, parseCount(object(count, `calls.${verb}`))])),
     reconciler: parseReconciler(object(fields['reconciler'], 'reconciler')),
     ...optional(fields, 'controlPlaneFaults', texts),
+    ...optional(fields, 'migrationFaults', texts),
     memoryBytes: number(fields, 'memoryBytes'),
   };
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { parseAddress } from '../netaddr/netaddr.ts';
 import { redVni, testAttachment } from '../ledger/test-records.ts';
 import { renderEndpoints, reportEndpoints } from './endpoints.ts';
 import { nodeWith, testNode, testRecord } from './test-nodes.ts';
@@ -8,7 +9,7 @@ t.test('an endpoint', async (t) => {
   t.strictSame(reportEndpoints(node), [{
     tenant: 'blue', vni: 1001, endpoint: 'db-0', containerId: 'container-1', pod: 'shop/db-0', network: 'blue', interface: 'eth0',
     hostInterface: 'weft-p1', mac: '02:00:00:00:00:01', addresses: ['10.1.1.5/24', '2001:db8::5/64'], mtu: 1450, ipam: 'weft',
-    state: 'attached', isInterrupted: false, netns: '/run/netns/1', createdAt: 1_767_225_600_001,
+    state: 'attached', migration: null, isInterrupted: false, netns: '/run/netns/1', createdAt: 1_767_225_600_001,
   }]);
   t.equal(renderEndpoints(reportEndpoints(node), node), [
     'TENANT  VNI   ENDPOINT  POD        INTERFACE  HOST INTERFACE  MAC                ADDRESSES       STATE     AGE  NAMESPACE',
@@ -23,6 +24,13 @@ t.test('an endpoint of which little is known', async (t) => {
   const node = nodeWith({ attachments: [testRecord(1, { state: 'adding', port: { ...port, addresses: [] }, ipam: 'none' })] }, { interrupted: new Set([1]) });
   t.match(reportEndpoints(node), [{ endpoint: null, pod: null, addresses: [], state: 'adding', isInterrupted: true }]);
   t.match(renderEndpoints(reportEndpoints(node), node), /^blue +1001 +container-1 +- +eth0 +weft-p1 +\S+ +- +adding \(interrupted\) +59m /m);
+});
+
+t.test('an endpoint that is on its way', async (t) => {
+  const { port } = testAttachment(1);
+  const node = nodeWith({ attachments: [testRecord(1, { port: { ...port, migration: { id: 'a', phase: 'waiting', other: parseAddress('192.0.2.2'), since: 1 } } })] });
+  t.match(reportEndpoints(node), [{ state: 'attached', migration: 'waiting' }]);
+  t.match(renderEndpoints(reportEndpoints(node), node), / attached \(waiting\) /);
 });
 
 t.test('the order depends on nothing but the names', async (t) => {

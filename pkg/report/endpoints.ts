@@ -1,6 +1,7 @@
 /** `weft endpoints`: the attachments on this node, one row each. */
 import { formatInterfaceAddress } from '../netaddr/netaddr.ts';
 import type { AttachmentRecord } from '../ledger/records.ts';
+import type { MigrationPhase } from '../overlay/model.ts';
 import { contentOf, type NodeState } from './node-state.ts';
 import { compareTexts, formatAge, renderTable, shortContainerId, shorten } from './text.ts';
 
@@ -26,6 +27,8 @@ export interface EndpointReport {
   /** `weft`, `none`, or the type of the delegated IPAM plugin. */
   readonly ipam: string;
   readonly state: 'adding' | 'attached' | 'deleting';
+  /** How far the endpoint is on its way between two nodes; null where it is not. */
+  readonly migration: MigrationPhase | null;
   /** Whether the process that was adding or deleting it has ended: what is left of it goes with its DEL, or a GC. */
   readonly isInterrupted: boolean;
   /** Path of the container's network namespace at the ADD. */
@@ -61,6 +64,7 @@ function reportEndpoint(record: AttachmentRecord, { interrupted }: NodeState): E
     mtu: port.mtu,
     ipam,
     state,
+    migration: port.migration?.phase ?? null,
     isInterrupted: interrupted.has(record.seq),
     netns,
     createdAt,
@@ -72,6 +76,12 @@ function compareEndpoints(a: EndpointReport, b: EndpointReport): number {
   const keysOf = ({ tenant, endpoint, containerId, interface: ifName, network }: EndpointReport): readonly string[] => [tenant, endpoint ?? containerId, containerId, ifName, network];
   const others = keysOf(b);
   return keysOf(a).map((key, index) => compareTexts(key, others[index] ?? '')).find((order) => order !== 0) ?? 0;
+}
+
+/** One that is on its way is attached, but not as others are. */
+function stateOf({ state, isInterrupted, migration }: EndpointReport): string {
+  if (isInterrupted) return `${state} (interrupted)`;
+  return migration === null ? state : `${state} (${migration})`;
 }
 
 const header = ['TENANT', 'VNI', 'ENDPOINT', 'POD', 'INTERFACE', 'HOST INTERFACE', 'MAC', 'ADDRESSES', 'STATE', 'AGE', 'NAMESPACE'] as const;
@@ -90,7 +100,7 @@ export function renderEndpoints(endpoints: readonly EndpointReport[], { now }: P
     endpoint.hostInterface,
     endpoint.mac,
     endpoint.addresses,
-    endpoint.isInterrupted ? `${endpoint.state} (interrupted)` : endpoint.state,
+    stateOf(endpoint),
     formatAge(now - endpoint.createdAt),
     endpoint.netns,
   ]);

@@ -1,4 +1,5 @@
 /** `weft status`: is this node well, and if not, what is to be done. */
+import type { NodeConf } from '../config/node-model.ts';
 import type { DaemonStatus } from './daemon-status.ts';
 import { contentOf, type DaemonState, type NodeState } from './node-state.ts';
 import type { PoolReport } from './pools.ts';
@@ -85,12 +86,19 @@ function findConfigurationFaults({ configuration }: NodeState): readonly string[
 }
 
 function findDaemonFaults(daemon: DaemonState, { configuration }: NodeState): readonly string[] {
-  const isNeeded = configuration.kind === 'valid' && configuration.conf.controlPlane?.type === 'evpn';
-  if (daemon.kind === 'absent') return isNeeded ? ['the daemon does not run, and controlPlane.type "evpn" needs it: nobody listens to FRR'] : [];
+  if (daemon.kind === 'absent') return configuration.kind === 'valid' ? findNeeds(configuration.conf) : [];
   if (daemon.kind === 'faulty') return [`the daemon: ${daemon.problem}`];
-  const { configError, reconciler, controlPlaneFaults = [] } = daemon.status;
+  const { configError, reconciler, controlPlaneFaults = [], migrationFaults = [] } = daemon.status;
   const refused = configError === undefined ? [] : [`the daemon has refused the node configuration and keeps the one before: ${configError}`];
-  return [...refused, ...controlPlaneFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
+  return [...refused, ...controlPlaneFaults, ...migrationFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
+}
+
+/** What the configuration asks for that a daemon alone can do. */
+function findNeeds({ controlPlane, migration }: NodeConf): readonly string[] {
+  return [
+    ...(controlPlane?.type === 'evpn' ? ['the daemon does not run, and controlPlane.type "evpn" needs it: nobody listens to FRR'] : []),
+    ...(migration === undefined ? [] : ['the daemon does not run, and migration needs it: no endpoint comes or goes']),
+  ];
 }
 
 function findTenantFaults({ tenant, vni, endpoints, endpointsMax, pools }: TenantReport): readonly string[] {
