@@ -46,7 +46,16 @@ t.test('a file with a key', async (t) => {
     t.match(said, { code: 'invalidConfiguration', message });
     t.notMatch(said.all, /hunter2/);
   }
-  const psk = async (): Promise<unknown> => (await read()).client.pskCallback?.(null);
+});
+
+t.test('a key is a key, wherever it is written', async (t) => {
+  const directory = temporaryDirectory(t);
+  const path = join(directory, 'migration.key');
+  const write = (text: string, mode = 0o600): void => {
+    writeFileSync(path, text);
+    chmodSync(path, mode);
+  };
+  const psk = async (): Promise<unknown> => (await readCredentials({ by: 'keyFile', path })).client.pskCallback?.(null);
   write(secret, 0o400);
   const bare = await psk();
   for (const end of ['\n', '\r\n']) {

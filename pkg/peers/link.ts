@@ -102,6 +102,17 @@ export class Link {
   async ask(body: JsonValue, { deadlineMs, leftMs }: { readonly deadlineMs: number; readonly leftMs: number }): Promise<JsonValue> {
     const id = this.#lastId + 1;
     const frame = encodeQuestion(id, body);
+    return this.#askIn(frame, { id, deadlineMs, leftMs });
+  }
+
+  /** Whether the other end is there: if not, that ends the connection. @throws WeftError */
+  async ping(): Promise<void> {
+    const { handshakeMs } = this.#parts.limits;
+    const id = this.#lastId + 1;
+    await this.#askIn(encodeFrame({ kind: 'ping', id } satisfies Message), { id, deadlineMs: handshakeMs, leftMs: handshakeMs });
+  }
+
+  async #askIn(frame: Buffer, { id, deadlineMs, leftMs }: { readonly id: number; readonly deadlineMs: number; readonly leftMs: number }): Promise<JsonValue> {
     this.#lastId = id;
     return new Promise((resolve, reject) => {
       const askedAt = performance.now();
@@ -150,6 +161,8 @@ export class Link {
         throw new SyntaxError('a second greeting came');
       case 'ask':
         return this.#answer(message.id, message.body, this.#peer);
+      case 'ping':
+        return this.#send({ kind: 'answer', id: message.id, body: null });
       case 'answer':
         return this.#claim(message.id)?.resolve(message.body);
       case 'failure':

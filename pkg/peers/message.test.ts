@@ -8,6 +8,7 @@ const failure = { code: 'tryAgainLater', message: 'm', details: '', isRetryable:
 for (const message of [
   { kind: 'hello', version: 1, node: 'node-1' },
   { kind: 'ask', id: 1, body: null },
+  { kind: 'ping', id: 1 },
   { kind: 'answer', id: 9007199254740991, body: { a: [] } },
   { kind: 'failure', id: 2, failure },
 ]) t.same(parseMessage(message), message);
@@ -15,7 +16,7 @@ for (const message of [
 for (const value of [
   null, 1, 'x', [], {}, { kind: 'x' }, { kind: 'toString' },
   { kind: 'hello', version: '1', node: 'n' }, { kind: 'hello', version: 0, node: 'n' }, { kind: 'hello', version: 1, node: '' }, { kind: 'hello', version: 1, node: 'n'.repeat(256) }, { kind: 'hello', version: 1, node: 'a\u001b[2J' },
-  { kind: 'ask', id: 1 }, { kind: 'ask', id: 1.5, body: 1 }, { kind: 'ask', id: -1, body: 1 }, { kind: 'ask', id: 2 ** 53, body: 1 }, { kind: 'ask', id: '1', body: 1 },
+  { kind: 'ping' }, { kind: 'ask', id: 1 }, { kind: 'ask', id: 1.5, body: 1 }, { kind: 'ask', id: -1, body: 1 }, { kind: 'ask', id: 2 ** 53, body: 1 }, { kind: 'ask', id: '1', body: 1 },
   { kind: 'failure', id: 1 }, { kind: 'failure', id: 1, failure: { ...failure, message: 1 } }, { kind: 'failure', id: 1, failure: { ...failure, isRetryable: undefined } },
 ]) t.throws(() => parseMessage(value), { name: 'SyntaxError' }, JSON.stringify(value));
 

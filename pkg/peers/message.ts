@@ -23,6 +23,8 @@ export interface Failure {
 export type Message =
   | { readonly kind: 'hello'; readonly version: number; readonly node: string }
   | { readonly kind: 'ask'; readonly id: number; readonly body: JsonValue }
+  /** Answered at once with null, by no handler: is the other end there? */
+  | { readonly kind: 'ping'; readonly id: number }
   | { readonly kind: 'answer'; readonly id: number; readonly body: JsonValue }
   | { readonly kind: 'failure'; readonly id: number; readonly failure: Failure };
 
@@ -41,6 +43,8 @@ export function parseMessage(value: unknown): Message {
     case 'ask':
     case 'answer':
       return { kind, id: readId(value), body: readBody(value) };
+    case 'ping':
+      return { kind, id: readId(value) };
     case 'failure':
       return { kind, id: readId(value), failure: readFailure(value['failure']) };
     default:

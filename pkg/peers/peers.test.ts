@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { WeftError } from '../errors/weft-error.ts';
 import { formatAddress, parseAddress } from '../netaddr/netaddr.ts';
 import { temporaryDirectory } from '../testing/directory.ts';
 import { skipUnless } from '../testing/requirements.ts';
+import { readCredentials } from './credentials.ts';
+import { encodeFrame } from './frame.ts';
 import type { JsonValue, Peer } from './peers.ts';
 import { addressA, addressB, createAuthority, createNode, createPair, eventually, freePort, key, longMs, otherKey } from './test-channel.ts';
 
@@ -110,6 +113,43 @@ t.test('silence closes a connection, and the next question makes another', async
   await eventually('it is closed', () => a.channel.connections === 0 && b.channel.connections === 0);
   t.equal(await a.channel.ask(addressB, 2, patient), 2);
   t.notOk([...a.lines, ...b.lines].some(({ level }) => level === 'warn'), 'which is nothing to warn of');
+});
+
+t.test('a connection is kept open, and made again', async (t) => {
+  const limits = { silenceMs: 60 };
+  const { a, b, port } = await createPair(t, { limits }, { limits });
+  const stop = a.channel.keepOpen(addressB);
+  await eventually('it is open before anybody asks', () => a.channel.connections === 1 && b.channel.connections === 1);
+  await new Promise((resolve) => setTimeout(resolve, 5 * limits.silenceMs));
+  const opened = (): number => b.lines.filter(({ message }) => message === 'a connection with another node is open').length;
+  t.equal(opened(), 1, 'it was not closed meanwhile');
+  await b.channel.close();
+  await eventually('it is noticed', () => a.lines.some(({ message }) => message === 'a connection with another node is closed'));
+  const again = createNode(t, { name: 'node-b', port, limits });
+  await again.channel.listen(addressB);
+  await eventually('it is open again', () => again.channel.connections === 1);
+  stop();
+  await eventually('it is let go', () => again.channel.connections === 0);
+  a.channel.keepOpen(addressB);
+  await a.channel.close();
+  await eventually('the end is the end', () => again.channel.connections === 0);
+});
+
+t.test('a node that has become mute is left', async (t) => {
+  const limits = { silenceMs: 100, handshakeMs: 400 };
+  const { a, b, port } = await createPair(t);
+  const server = createTlsServer((await readCredentials(key)).server, (socket) => void socket.on('error', () => undefined).write(encodeFrame({ kind: 'hello', version: 1, node: 'mute' })));
+  server.listen(port, '127.0.0.6');
+  await once(server, 'listening');
+  t.teardown(() => void server.close());
+  const c = createNode(t, { name: 'node-c', port, limits });
+  const mute = parseAddress('127.0.0.6');
+  await t.rejects(c.channel.ask(mute, 'x', { deadlineMs: 1000 }), { code: 'tryAgainLater', message: 'node mute at 127.0.0.6 did not answer within 1000 ms' });
+  t.equal(c.channel.connections, 0, 'the next question makes a new connection');
+  c.channel.keepOpen(mute);
+  const count = (): number => c.lines.filter(({ message }) => message === 'a connection with another node is closed').length;
+  await eventually('its pings are not answered', () => count() >= 2);
+  t.ok([a, b].every(({ lines }) => lines.every(({ level }) => level === 'debug')));
 });
 
 t.test('who waits for an answer is not silent', async (t) => {

@@ -7,7 +7,7 @@ import type { MigrationConf } from '../config/migration-conf.ts';
 import { isWeftError, WeftError } from '../errors/weft-error.ts';
 import type { Log } from '../log/log.ts';
 import { formatAddress, parseAddress, type Address } from '../netaddr/netaddr.ts';
-import { startTimer, withDeadline } from '../sys/timer.ts';
+import { startInterval, startTimer, withDeadline } from '../sys/timer.ts';
 import { readCredentials, type Credentials } from './credentials.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { channelLimits, type ChannelLimits } from './limits.ts';
@@ -38,6 +38,9 @@ export interface AskOptions {
 /** The kernel asks a silent connection for a sign of life; ten without an answer, a second apart (libuv, uv_tcp_keepalive()), are its end. */
 const keepAliveMs = 10_000;
 
+/** How often a connection that is kept open is used. Of silenceMs: three times before it would count as silent. */
+const keepOpenShare = 0.3;
+
 /**
  * This node's end of the channel. Connections are made when they are needed, serve both directions, and are kept for a
  * while. A changed configuration takes a new one: close() this, and then open that, for both have the same port.
@@ -51,6 +54,8 @@ export class PeerChannel {
   readonly #dialling = new Map<string, Promise<Link>>();
   /** Connections that this node makes. */
   readonly #dialled = new Set<TLSSocket>();
+  /** What ends keeping connections open. */
+  readonly #kept = new Set<() => void>();
   /** Connections whose ends know each other. */
   #count = 0;
   #credentials: Promise<Credentials> | undefined;
@@ -110,9 +115,29 @@ export class PeerChannel {
     }
   }
 
+  /**
+   * Keeps a connection with another node open, so that a question need not wait for one; where it cannot, it tries again and again.
+   * @returns what ends that; may be repeated
+   */
+  keepOpen(peer: Address): () => void {
+    const look = (): void => {
+      // Who asks hears what is wrong; here it is only tried.
+      (this.#usable(peer)?.ping() ?? this.#dialOnce(peer)).catch(() => undefined);
+    };
+    look();
+    const end = startInterval(this.#limits.silenceMs * keepOpenShare, look);
+    const stop = (): void => {
+      end();
+      this.#kept.delete(stop);
+    };
+    this.#kept.add(stop);
+    return stop;
+  }
+
   /** Ends everything; whoever waits for an answer hears so. Nothing can be asked any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const stop of [...this.#kept]) stop();
     for (const links of this.#links.values()) for (const link of [...links]) link.close();
     for (const socket of this.#dialled) socket.destroy();
     await this.#door?.close();
@@ -133,6 +158,7 @@ export class PeerChannel {
 
   async #dial(peer: Address): Promise<Link> {
     const { client } = await this.#readCredentials();
+    if (this.#isClosed) throw closedError();
     const { connectionsMax, handshakeMs } = this.#limits;
     if (this.connections >= connectionsMax) throw new WeftError('tryAgainLater', `${connectionsMax} connections with other nodes are open`);
     const local = this.#address?.family === peer.family ? { localAddress: formatAddress(this.#address) } : {};
