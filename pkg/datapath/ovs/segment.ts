@@ -6,6 +6,7 @@ import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
 import { locationPacket, type TenantNetwork } from './flows/flows.ts';
+import { isHere } from './phase.ts';
 import type { OvsParts } from './port.ts';
 import { standInNames } from './stand-in-links.ts';
 import type { OvsSwitch } from './switch/switch.ts';
@@ -23,7 +24,8 @@ export async function updateSegment({ kernel, ovs, tenants }: OvsParts, change: 
  * Sends the peers that are new a packet. The userspace datapath drops the first one to a VTEP whose MAC it does not know, and asks for that; of
  * peers that come later than the containers, as a control plane's do, it would be the first of a container's.
  */
-async function greet(ovs: OvsSwitch, network: TenantNetwork, { segment, previous, ports: [port] }: SegmentChange): Promise<void> {
+async function greet(ovs: OvsSwitch, network: TenantNetwork, { segment, previous, ports }: SegmentChange): Promise<void> {
+  const port = ports.find(isHere);
   const peers = segment.peers.filter((peer) => !previous.peers.some((other) => addressesEqual(peer, other)));
   if (port !== undefined && peers.length > 0) await Promise.allSettled([ovs.sendPacket(locationPacket({ ...network, segment: { ...network.segment, peers } }, port))]);
 }

@@ -97,9 +97,12 @@ export async function createMigrationScene(scope: TeardownScope, wiring: Pick<Se
     segment, others: [], port: { ...portOf(5), ...(phase === undefined ? {} : { migration: { id: 'm', phase, other: other.segment.vtepAddress, since: 0 } }) },
   });
   const atTarget = (phase?: MigrationPhase): MovingPort => movingPort(target.segment, source, phase);
-  const [before, there, far] = await Promise.all([attach(scope, source, portOf(5)), attach(scope, target, portOf(7)), attach(scope, third, portOf(8))]);
+  const [near, there, far] = await Promise.all([attach(scope, source, portOf(6)), attach(scope, target, portOf(7)), attach(scope, third, portOf(8))]);
+  // It is announced as all are. What is for a MAC that a node does not know goes to every other, and so comes to the target twice.
+  const before = await attach(scope, source, portOf(5));
+  for (const node of [target, third]) if (!(await comesTrue(() => learnedPlace(node, before.port.mac) !== undefined))) throw new Error('a node that does not hear of the endpoint');
   return {
-    source, target, third, before, there, far, near: await attach(scope, source, portOf(6)), atTarget,
+    source, target, third, before, there, far, near, atTarget,
     atSource: (phase?: MigrationPhase): MovingPort => movingPort(source.segment, target, phase),
     prepare: (): Promise<Machine> => attach(scope, target, atTarget('waiting').port),
   };
@@ -113,7 +116,7 @@ export async function comesTrue(condition: () => boolean | Promise<boolean>, dea
 
 /** The flows of the tenant on a node with this MAC or of this port, as ovs-ofctl(8) writes them. */
 export function flowsWith({ ovs }: MovingNode, part: string): readonly string[] {
-  return ovs.ofctl('--no-stats', 'dump-flows', 'weft-int').split('\n').map((line) => line.trim()).filter((line) => line.includes(part));
+  return ovs.ofctl('--no-stats', 'dump-flows', 'weft-int').split('\n').map((line) => line.trim()).filter((line) => line.includes(part)).sort();
 }
 
 /** Where a node has learned that a MAC is; undefined: nowhere. */
