@@ -5,7 +5,8 @@ import type { Kernel } from '../kernel.ts';
 import { observeNow } from '../observation.ts';
 import { containerFaults } from '../container-faults.ts';
 import { describeGuardDamage } from '../guard/guard-damage.ts';
-import { portElements, segmentElements } from '../guard/guard-elements.ts';
+import { portElements, relayElements, segmentElements } from '../guard/guard-elements.ts';
+import { movingFaults } from './moving-faults.ts';
 import { portFaults } from './port-faults.ts';
 import { segmentFaults } from './segment-faults.ts';
 
@@ -13,10 +14,11 @@ import { segmentFaults } from './segment-faults.ts';
 export function checkPort(kernel: Kernel, request: PortRequest): string[] {
   const { segment, port, netnsFd } = request;
   const seen = observeNow(kernel);
-  const elements = [...segmentElements(segment), ...portElements(port, { hasGateway: segment.gateway !== undefined })];
+  const elements = [...segmentElements(segment), ...portElements(port, { hasGateway: segment.gateway !== undefined }), ...relayElements(segment, port)];
   return [
     ...faultsInWords(segmentFaults(segment, seen)),
     ...faultsInWords(portFaults(request, seen)),
+    ...faultsInWords(movingFaults(kernel, request, seen)),
     ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => containerFaults(route, port))),
     ...describeGuardDamage(kernel.netfilter, elements),
   ];

@@ -3,13 +3,16 @@ import type { KnownState } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
-import { bridgePrefix, isPortName, isSegmentName, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgePrefix, isPortName, isSegmentName, relayName, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from '../guard/guard-rules.ts';
 import { gatewaySets, gatewayTable } from '../guard/gateway-rules.ts';
-import { knownElements } from '../guard/guard-elements.ts';
+import { knownElements, openedElements } from '../guard/guard-elements.ts';
 import { readSet } from '../guard/guard-state.ts';
 import { baseTables, elementsPerBatch, removeTables } from '../guard/guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
+import { isRelayed, isRelayedTo } from '../phases.ts';
+import { collectCopies } from './copies.ts';
+import { collectRelay } from './relay.ts';
 import { collectNeighbours } from './local-neighbours.ts';
 import { linksOf } from './segment-links.ts';
 
@@ -18,9 +21,10 @@ export async function collectGarbage(kernel: Kernel, known: KnownState): Promise
   const links = findGarbage(kernel, known);
   const gone = kernel.removeLinks(links.map((link) => link.name));
   const elements = collectGuard(kernel, known);
+  const moves = [...collectCopies(kernel.netfilter, known.ports), ...known.segments.flatMap((segment) => collectRelay(kernel.route, segment, known.ports))];
   const neighbours = collectNeighbours(kernel.route, known);
   await gone;
-  return [...links.map((link) => `${link.kind} ${link.name}`), ...elements, ...neighbours];
+  return [...links.map((link) => `${link.kind} ${link.name}`), ...elements, ...moves, ...neighbours];
 }
 
 /** weft's links by kind and by the form of their names, in full: `weft-proxy0` is somebody else's. */
@@ -33,7 +37,7 @@ function isOwn({ kind, name }: Link): boolean {
     case 'bridge':
       return isSegmentName(name, bridgePrefix);
     case 'vxlan':
-      return isSegmentName(name, vxlanPrefix) || isSegmentName(name, sparePrefix);
+      return isSegmentName(name, vxlanPrefix) || isSegmentName(name, sparePrefix) || isSegmentName(name, relayPrefix);
     default:
       return false;
   }
@@ -42,6 +46,7 @@ function isOwn({ kind, name }: Link): boolean {
 function findGarbage(kernel: Kernel, known: KnownState): Link[] {
   const names = new Set([
     ...known.ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]),
+    ...known.ports.filter((port) => isRelayed(port) || isRelayedTo(port)).map(({ vni }) => relayName(vni)),
     ...known.segments.flatMap((segment) => linksOf(segment).map(({ name }) => name)),
   ]);
   return kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));
@@ -60,7 +65,7 @@ function collectGuard(kernel: Kernel, known: KnownState): string[] {
     return present.map((table) => `nft table ${table.family} ${table.table}`);
   }
   const wanted = new Set(
-    knownElements(known).map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
+    [...knownElements(known), ...openedElements(known)].map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
   );
   return allSets.flatMap(([table, set]) => collectElements(kernel, { table, set }, wanted));
 }

@@ -14,6 +14,7 @@ import { compare, counter, duplicateTo, loadMeta, loadPayload, setMark, type Exp
 import { addChain, addRule, commitBatch, countedPackets, createTable, deleteTable, describedTable, getChain, getTable, listRules, listTables, type TableName } from '../../nftables/nftables.ts';
 import type { AttachmentPort } from '../../overlay/model.ts';
 import { isPortName, vxlanName } from '../../overlay/names.ts';
+import { isRelayed } from '../phases.ts';
 import { damagedChains } from '../guard/guard-damage.ts';
 
 /** An endpoint whose frames are copied. */
@@ -86,7 +87,10 @@ export function repairCopies(netfilter: Netlink, copied: Copied, relay: number):
   remakeCopies(netfilter, { copied, relay, isThere: netfilter.tryRequest([getTable(tableOf(copied))]).every(isFound) });
 }
 
-/** Host interfaces for which there is a table of copies. */
-export function listCopies(netfilter: Netlink): string[] {
-  return netfilter.dump(listTables('netdev')).map(describedTable).filter((name) => name !== undefined && isPortName(name)) as string[];
+/** Ends the copies that none of the attachments needs; what went, in words. */
+export function collectCopies(netfilter: Netlink, ports: readonly AttachmentPort[]): string[] {
+  const known = new Set(ports.filter(isRelayed).map(({ hostIf }) => hostIf));
+  const garbage = netfilter.dump(listTables('netdev')).map(describedTable).filter((name) => name !== undefined && isPortName(name) && !known.has(name)) as string[];
+  for (const hostIf of garbage) removeCopies(netfilter, { hostIf });
+  return garbage.map((hostIf) => `nft table netdev ${hostIf}`);
 }

@@ -7,7 +7,7 @@
  */
 import { addressesEqual, formatAddress, type Address } from '../../netaddr/netaddr.ts';
 import { tolerating, type NetlinkMessage, type NetlinkRequest } from '../../netlink/codec.ts';
-import { decodeNeighbour, delNeighbour, getNeighbour, listNeighbours, putNeighbour, type Neighbour } from '../../netlink/ip-neighbour.ts';
+import { decodeNeighbour, delNeighbour, getNeighbour, listNeighbours, putExternalNeighbour, putNeighbour, type Neighbour } from '../../netlink/ip-neighbour.ts';
 import { decodeLink, getLink, type Link } from '../../netlink/link.ts';
 import { decodeFdb, getBridgeFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
@@ -18,6 +18,7 @@ import type { KnownState } from '../datapath.ts';
 import type { Exchanges } from '../exchange.ts';
 import { findLinks } from '../find-links.ts';
 import type { PortFault } from '../host-end-faults.ts';
+import { isClosed } from '../phases.ts';
 import type { Observation } from '../observation.ts';
 
 /** An attachment in its segment. */
@@ -35,6 +36,7 @@ export function neighbourSettings({ segment, port: { addresses, mac } }: LocalEn
 export function neighbourFaults({ segment, port }: LocalEndpoint, bridge: Link | undefined, seen: Observation): PortFault[] {
   if (!hasSpare(segment) || bridge === undefined || port.addresses.length === 0) return [];
   const present = seen.neighboursOf(bridge.index);
+  if (isClosed(port)) return elsewhereFaults(port, bridge, present);
   return port.addresses.flatMap(({ address }): PortFault[] => {
     if (present.some((neighbour) => isLocal(neighbour) && neighbour.mac === port.mac && addressesEqual(neighbour.address, address))) return [];
     return [{
@@ -42,6 +44,15 @@ export function neighbourFaults({ segment, port }: LocalEndpoint, bridge: Link |
       remedy: { done: 'told again', apply: ({ route }) => void route.request([putNeighbour(bridge.index, { address, mac: port.mac })]) },
     }];
   });
+}
+
+/** Of an endpoint that is on another node, the bridge must not tell a control plane that it is here. */
+function elsewhereFaults({ addresses, mac }: AttachmentPort, bridge: Link, present: readonly Neighbour[]): PortFault[] {
+  const wrong = addresses.filter(({ address }) => present.some((neighbour) => isLocal(neighbour) && neighbour.mac === mac && addressesEqual(neighbour.address, address)));
+  return wrong.map(({ address }) => ({
+    what: `${bridge.name} says that ${formatAddress(address)} is here, and it is on another node`,
+    remedy: { done: 'told', apply: ({ route }) => void route.request([putExternalNeighbour(bridge.index, { address, mac })]) },
+  }));
 }
 
 /** zebra's are not permanent, and a control plane's. */

@@ -25,10 +25,10 @@ import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, relayElements, type GuardElement } from '../guard/guard-elements.ts';
 import type { Kernel } from '../kernel.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
-import { isRelayedTo } from '../phases.ts';
+import { isRelayed, isRelayedTo } from '../phases.ts';
 import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
-import { tunnelPortOptionsOf } from './segment-faults.ts';
 import { realDestination } from './spare.ts';
+import { tunnelPortOptionsOf } from './tunnel-port.ts';
 
 /** An attachment on its way. */
 export interface Mover {
@@ -180,4 +180,15 @@ function closeInlet(route: Netlink, relay: Link, segment: Segment | undefined): 
   requestTolerating(route, [delIngress(relay.index)], 'ENOENT', 'EINVAL');
   const learning = segment === undefined ? undefined : tunnelPortOptionsOf(segment).learning;
   if (learning !== undefined && segment !== undefined) requestTolerating(route, [setLink(vxlanName(segment.vni), { port: { learning } })], 'ENODEV');
+}
+
+/** Takes those off a tenant's relay that none of the attachments is, and closes it where it is for nobody here; what went, in words. */
+export function collectRelay(route: Netlink, segment: Segment, ports: readonly AttachmentPort[]): string[] {
+  const [relay] = findLinks(route, [relayName(segment.vni)]);
+  if (relay?.kind !== 'vxlan' || relay.group === doomedGroup) return [];
+  const movers = ports.filter((port) => port.vni === segment.vni && (isRelayed(port) || isRelayedTo(port)));
+  const garbage = relayUsers(route, relay.index).filter((user) => !movers.some(({ mac }) => mac === user.mac));
+  requestTolerating(route, garbage.map(({ mac }) => forgetVxlanFdb(relay.index, mac)), 'ENOENT');
+  if (!movers.some(isRelayedTo)) closeInlet(route, relay, segment);
+  return garbage.length === 0 ? [] : [`${garbage.length} FDB entries of ${relay.name}`];
 }

@@ -6,13 +6,14 @@ import { hasSpare } from '../../overlay/spare.ts';
 import { findNetnsId } from '../../sys/netns.ts';
 import { exchangeNow } from '../exchange.ts';
 import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
-import type { PortHands } from '../host-end-faults.ts';
+import type { PortFault, PortHands } from '../host-end-faults.ts';
 import type { Kernel } from '../kernel.ts';
 import { asContainers, containerGone, insideContainer } from '../inside-container.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { containerFaults } from '../container-faults.ts';
 import { attachPort } from './port.ts';
+import { movingFaults } from './moving-faults.ts';
 import { portFaults } from './port-faults.ts';
 import { ensureSegment } from './segment.ts';
 import { segmentFaults } from './segment-faults.ts';
@@ -41,7 +42,8 @@ function repairSegment(kernel: Kernel, segment: Segment, seen: Observation | und
 }
 
 function repairPort(kernel: Kernel, request: PortToRepair, seen: Observation | undefined): Repair {
-  if (seen !== undefined && portFaults(request, seen).length === 0) return nothingWrong;
+  const look = (observation: Observation): PortFault[] => [...portFaults(request, observation), ...movingFaults(kernel, request, observation)];
+  if (seen !== undefined && look(seen).length === 0) return nothingWrong;
   const hands: PortHands = {
     route: kernel.route,
     remake() {
@@ -52,7 +54,7 @@ function repairPort(kernel: Kernel, request: PortToRepair, seen: Observation | u
   const now = observeNow(kernel);
   // With its namespace a port goes: that is no damage.
   if (now.findLink(request.port.hostIf) === undefined && findNetnsId(request.netns) !== request.netnsId) return containerGone;
-  return repairInRounds(() => portFaults(request, now), hands);
+  return repairInRounds(() => look(now), hands);
 }
 
 function repairContainer(kernel: Kernel, request: PortToRepair): Repair {

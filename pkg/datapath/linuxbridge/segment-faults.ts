@@ -1,6 +1,6 @@
 /** What can be wrong with a tenant's segment: compares what the kernel has with what it should have. */
 import { formatAddress } from '../../netaddr/netaddr.ts';
-import type { BridgeOptions, BridgePortOptions } from '../../netlink/bridge-options.ts';
+import type { BridgeOptions } from '../../netlink/bridge-options.ts';
 import type { Link } from '../../netlink/link.ts';
 import { appendFlood, delFlood, delPortFdb, delVxlanFdb, floodMac, type VxlanDestination } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
@@ -14,26 +14,14 @@ import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
 import { changed, differing, linkLocalFaults, portOptionFaults, strayEntries } from '../link-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
+import { isInletOpen } from './moving-faults.ts';
 import { remade, spareLinkFaults, spareSettingFaults, type SegmentFault } from './spare-faults.ts';
 import { realDestination } from './spare.ts';
+import { tunnelPortOptionsOf } from './tunnel-port.ts';
 import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
 
 /** Kernel defaults but for what weft sets; somebody may have changed them. */
 const bridgeOptions: BridgeOptions = { stp: false, multicastSnooping: false };
-const tunnelPortOptions: BridgePortOptions = {
-  hairpin: false, learning: true, unicastFlood: true, proxyArp: false, multicastFlood: true, broadcastFlood: true, neighbourSuppression: false, isolated: false, locked: false,
-};
-/**
- * With a control plane, what it does not know goes to the spare tunnel, and nothing from one to the other: see spare.ts. The bridge does not
- * learn there. zebra takes an endpoint out of the bridge and then out of the VXLAN device, and a frame that arrived in between would
- * lead to a VXLAN device that knows nothing of it (12 of 60,000 pings were lost in 1200 such removals).
- */
-const spareTunnelPortOptions: BridgePortOptions = { ...tunnelPortOptions, unicastFlood: false, learning: false, neighbourSuppression: true, isolated: true };
-
-/** The options of a segment's VXLAN device as a bridge's port. */
-export function tunnelPortOptionsOf(segment: Segment): BridgePortOptions {
-  return hasSpare(segment) ? spareTunnelPortOptions : tunnelPortOptions;
-}
 
 /** Everything that is wrong with a segment; while its links do not fit, only that. */
 export function segmentFaults(segment: Segment, seen: Observation): SegmentFault[] {
@@ -43,7 +31,7 @@ export function segmentFaults(segment: Segment, seen: Observation): SegmentFault
   const faults = linkFaults(segment, links);
   if (faults.length > 0) return faults;
   return [
-    ...settingFaults(segment, links), ...floodFaults(segment, links.vxlan, seen),
+    ...settingFaults(segment, links, seen), ...floodFaults(segment, links.vxlan, seen),
     ...(links.spare === undefined ? [] : [...spareSettingFaults(segment, links.spare, seen), ...floodFaults(segment, links.spare.tunnel, seen, realDestination(segment))]),
     ...strayFaults(links, seen), ...gatewayFaults(segment, links.bridge, seen),
   ];
@@ -80,7 +68,7 @@ export function vxlanSettings({ vni, vtepPort, vtepAddress }: Segment): TunnelSe
   return { vni, port: vtepPort, local: vtepAddress };
 }
 
-function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): SegmentFault[] {
+function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks, seen: Observation): SegmentFault[] {
   const faults: SegmentFault[] = [];
   const mac = gatewayMac(segment.vni);
   if (bridge.mac !== mac) faults.push(changed(bridge.name, { what: `${bridge.name} has MAC ${bridge.mac ?? 'none'} instead of ${mac}`, done: 'set back', change: { mac } }));
@@ -93,7 +81,8 @@ function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): Segme
   for (const option of differing(bridgeOptions, bridge.bridge)) {
     faults.push(changed(bridge.name, { what: `the bridge option ${option} of ${bridge.name} is on`, done: 'set off', change: { bridge: { [option]: false } } }));
   }
-  faults.push(...portOptionFaults(vxlan, tunnelPortOptionsOf(segment)));
+  const options = tunnelPortOptionsOf(segment);
+  faults.push(...portOptionFaults(vxlan, isInletOpen(segment, seen) ? { ...options, learning: false } : options));
   if (vxlan.vxlan?.learning === false) faults.push(changed(vxlan.name, { what: `${vxlan.name} does not learn MACs`, done: 'set to learn', change: { vxlanLearning: true } }));
   const alias = segmentAlias(segment);
   for (const link of [bridge, vxlan]) {

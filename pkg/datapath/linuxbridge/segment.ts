@@ -23,9 +23,10 @@ import { removeCopies } from './copies.ts';
 import { completeFloodList, removeFromFloodList, setFloodList } from './flood-list.ts';
 import { neighbourSettings } from './local-neighbours.ts';
 import { requireKind } from '../require-kind.ts';
-import { linkFaults, tunnelPortOptionsOf, vxlanSettings } from './segment-faults.ts';
+import { linkFaults, vxlanSettings } from './segment-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
 import { makeSpare } from './spare.ts';
+import { tunnelPortOptionsOf } from './tunnel-port.ts';
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
 export function* ensureSegment(kernel: Kernel, segment: Segment): Exchanges<SegmentLinks> {
