@@ -45,7 +45,7 @@ const announcements = {
 
 for (const kind of kinds) {
   void t.test(`${kind}: nothing gets out of a machine that waits, and nothing to it`, { skip }, async (t) => {
-    const scene = await createScene(t, kind);
+    const scene = await createScene(t, { kind });
     const [source, target] = scene.nodes;
     const mac = Buffer.from(macBytes(waitingMac(scene)));
     reachedByAll(t, scene, 'before');
@@ -71,7 +71,7 @@ for (const kind of kinds) {
 
   for (const [name, frameOf] of Object.entries(announcements)) {
     void t.test(`${kind}: ${name} opens the gate in the kernel`, { skip }, async (t) => {
-      const scene = await createScene(t, kind);
+      const scene = await createScene(t, { kind });
       const [source, target] = scene.nodes;
       reachedByAll(t, scene, 'before');
       await prepare(scene);
@@ -94,7 +94,7 @@ for (const kind of kinds) {
   }
 
   void t.test(`${kind}: a move at the source's word, to its end`, { skip }, async (t) => {
-    const scene = await createScene(t, kind);
+    const scene = await createScene(t, { kind });
     const [source, target, third] = scene.nodes;
     reachedByAll(t, scene, 'before');
     const before = observeNode(target);
@@ -137,7 +137,7 @@ for (const kind of kinds) {
   });
 
   void t.test(`${kind}: taken back, while it is relayed and when it had departed`, { skip }, async (t) => {
-    const scene = await createScene(t, kind);
+    const scene = await createScene(t, { kind });
     const [source, target] = scene.nodes;
     reachedByAll(t, scene, 'before');
     const before = observeNode(source);

@@ -88,7 +88,7 @@ async function damageAndRepair(t: Test, scene: Scene, { phase, ...rest }: Phase)
 for (const kind of kinds) {
   for (const step of phases) {
     void t.test(`${kind}, ${step.phase}: whole, damaged and repaired`, { skip }, async (t) => {
-      const scene = await createScene(t, kind);
+      const scene = await createScene(t, { kind });
       await reach(scene, step);
       const { node, ...request } = requestOf(scene, step);
       t.same(await node.datapath.check(request), [], 'whole');
@@ -106,7 +106,7 @@ for (const kind of kinds) {
   }
 
   void t.test(`${kind}: what no attachment needs any more is collected`, { skip }, async (t) => {
-    const scene = await createScene(t, kind);
+    const scene = await createScene(t, { kind });
     for (const step of phases.filter(({ phase }) => phase !== 'left')) {
       const { node } = requestOf(scene, step);
       await reach(scene, step);

@@ -35,18 +35,24 @@ export interface Scene {
 export const machineNumber = 5;
 export const machineAddresses = ['10.1.1.5', 'fd00:1::5'] as const;
 const senderNumbers = [11, 12, 13] as const;
-const vtep = (at: number): Address => parseAddress(`192.0.2.${at + 1}`);
+const vtep = (at: number, family: 4 | 6 = 4): Address => parseAddress(family === 4 ? `192.0.2.${at + 1}` : `2001:db8:ffff::${at + 1}`);
+
+/** How the scene's nodes know of each other, and what carries their frames. */
+export interface SceneOptions {
+  readonly kind?: 'static' | 'evpn';
+  readonly family?: 4 | 6;
+}
 
 /** Nodes with senders, and the machine on the source. */
-export async function createScene(scope: TeardownScope, kind: 'static' | 'evpn' = 'static'): Promise<Scene> {
+export async function createScene(scope: TeardownScope, { kind = 'static', family = 4 }: SceneOptions = {}): Promise<Scene> {
   const underlay = createNetns(scope, 'underlay');
   run('ip', ['-n', underlay, '-batch', '-'], 'link add br0 type bridge\nlink set br0 up\n');
-  const nodes = [0, 1, 2].map((at) => createSceneNode(scope, { at, underlay, kind })) as unknown as Scene['nodes'];
+  const nodes = [0, 1, 2].map((at) => createSceneNode(scope, { at, underlay, kind, family })) as unknown as Scene['nodes'];
   const machines = [createContainer(scope, 'machine1'), createContainer(scope, 'machine2')] as const;
   const moving = (at: 0 | 1, phase?: MigrationPhase): MovingPort => {
     const { segment, senderPort } = nodes[at];
     const port = testPort(segment, machineNumber);
-    return { segment, others: [senderPort], port: phase === undefined ? port : { ...port, migration: { id: 'move', phase, other: vtep(1 - at), since: 0 } } };
+    return { segment, others: [senderPort], port: phase === undefined ? port : { ...port, migration: { id: 'move', phase, other: vtep(1 - at, family), since: 0 } } };
   };
   for (const { datapath, segment, senderPort, sender } of nodes) await datapath.attach({ segment, port: senderPort, netnsFd: sender.fd });
   await nodes[0].datapath.attach({ ...moving(0), netnsFd: machines[0].fd });
@@ -54,16 +60,16 @@ export async function createScene(scope: TeardownScope, kind: 'static' | 'evpn' 
   return { nodes, machines, moving };
 }
 
-function createSceneNode(scope: TeardownScope, { at, underlay, kind }: { readonly at: number; readonly underlay: string; readonly kind: 'static' | 'evpn' }): SceneNode {
+function createSceneNode(scope: TeardownScope, { at, underlay, kind, family }: { readonly at: number; readonly underlay: string } & Required<SceneOptions>): SceneNode {
   const { netns, fd } = createContainer(scope, `node${at + 1}`);
   run('ip', ['link', 'add', 'u0', 'netns', netns, 'type', 'veth', 'peer', 'name', `n${at}`, 'netns', underlay]);
   run('ip', ['-n', underlay, 'link', 'set', `n${at}`, 'master', 'br0', 'up']);
-  const lines = ['link set u0 addrgenmode none', 'link set u0 up', `address add 192.0.2.${at + 1}/24 dev u0`];
+  const lines = ['link set u0 addrgenmode none', 'link set u0 up', `address add 192.0.2.${at + 1}/24 dev u0`, `address add 2001:db8:ffff::${at + 1}/64 dev u0 nodad`];
   run('ip', ['-n', netns, '-batch', '-'], `${lines.join('\n')}\n`);
   const kernel = insideEveryCall(fd, openKernel());
   scope.teardown(() => kernel.close());
-  const peers = [0, 1, 2].filter((other) => other !== at).map(vtep);
-  const segment: Segment = { ...blue, vtepAddress: vtep(at), peers, ...(kind === 'evpn' ? { controlPlane: 'evpn' } : {}) };
+  const peers = [0, 1, 2].filter((other) => other !== at).map((other) => vtep(other, family));
+  const segment: Segment = { ...blue, overlayMtu: family === 4 ? 1450 : 1430, vtepAddress: vtep(at, family), peers, ...(kind === 'evpn' ? { controlPlane: 'evpn' } : {}) };
   const own = linuxBridgeDatapath(kernel);
   const datapath = { ...own, watchOpening: (moving: MovingPort, onOpened: () => void) => insideNetns(fd, () => own.watchOpening(moving, onOpened)) };
   return { netns, fd, kernel, datapath, segment, sender: createContainer(scope, `sender${at + 1}`), senderPort: testPort(segment, senderNumbers[at] ?? 0) };
