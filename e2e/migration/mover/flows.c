@@ -164,9 +164,14 @@ void begin_window(void) {
   is_window_open = true;
 }
 
-/* What is sent from now on is none of the window's; what is under way is still waited for. */
+/* What is sent from now on is none of the window's; what is under way is still waited for. A silence that has not ended counts too. */
 void close_window(void) {
-  for (int at = 0; at < flow_count; at++) flows[at].end = flows[at].sent;
+  for (int at = 0; at < flow_count; at++) {
+    flows[at].end = flows[at].sent;
+    int64_t last = flows[at].last_arrival_ns;
+    note_silence(&flows[at], now_ns());
+    flows[at].last_arrival_ns = last;
+  }
 }
 
 static double ms_of(int64_t ns) { return (double)ns / 1e6; }
