@@ -4,6 +4,7 @@ import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
 import { hasStandIn } from '../../overlay/spare.ts';
 import { baseFlows, cookieOf, floodFlows, flowsOfPort, openedFlows, remoteFlows, remotesIn, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
+import { isRelayedTo } from '../phases.ts';
 import { gateKey, gateMarkOf, receivingPorts, tunnelOf, type OpenPort } from './rows.ts';
 import { missingFlows, surplusFlows, type SwitchSnapshot } from './snapshot.ts';
 import type { SwitchPort } from './switch/rows.ts';
@@ -49,12 +50,8 @@ export function describePort(segment: Segment, port: AttachmentPort, snapshot: S
   const local = { ofport: row.ofport, port };
   const wanted = flowsOfPort('segment' in network ? network : { segment, tunnel: 0 }, local);
   // What the switch has learned from the machine may stay a little, and may come back.
-  const tolerated = port.migration !== undefined && isTarget(port) ? openedFlows(local) : [];
+  const tolerated = isRelayedTo(port) ? openedFlows(local) : [];
   return [...gateFaults(port, row), ...flowFaults(snapshot, { wanted, tolerated, owner: { kind: 'port', vni: port.vni, ofport: row.ofport }, what: port.hostIf })];
-}
-
-function isTarget({ migration }: AttachmentPort): boolean {
-  return migration?.phase === 'waiting' || migration?.phase === 'arrived';
 }
 
 function gateFaults(port: AttachmentPort, { externalIds }: SwitchPort): string[] {

@@ -1,7 +1,7 @@
 /** From the flows that a port has on the switch to those that it should have. Pure. */
 import { flowContent, flowKey, type Flow, type FlowMod, type ListedFlow } from '../../openflow/flow.ts';
 import { earlierFlows, flowsOf, openedFlows, type LocalPort, type TenantNetwork } from './flows/flows.ts';
-import { isWaiting } from './phase.ts';
+import { isWaiting } from '../phases.ts';
 
 /** What is changed, the least there is: what stays keeps its counts. That the machine has opened the port is left as it is. */
 export function planPortFlows(local: LocalPort, { wanted, present }: { readonly wanted: readonly Flow[]; readonly present: readonly ListedFlow[] }): FlowMod[] {

@@ -14,7 +14,7 @@ import type { Kernel } from '../kernel.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
 import { announcementPackets, flowsOf, flowsOfPort, type LocalPort, type TenantNetwork } from './flows/flows.ts';
 import { limitedOnHost, limitInside } from './limits.ts';
-import { isHere, isWaiting } from './phase.ts';
+import { isClosed, isWaiting } from '../phases.ts';
 import { planPortFlows } from './port-flows.ts';
 import { externalIdsOf, gateKey, gateMarkOf } from './rows.ts';
 import { ensureStandIn } from './stand-in.ts';
@@ -57,7 +57,7 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
 
 /** Writes the endpoint where BGP looks, if it does and the endpoint is here. */
 export async function tellBgp(kernel: Kernel, { segment, port }: Pick<PortRequest, 'segment' | 'port'>): Promise<void> {
-  if (hasStandIn(segment) && isHere(port)) await kernel.requestAside(endpointSettings(ensureStandIn(kernel, segment), port));
+  if (hasStandIn(segment) && !isClosed(port)) await kernel.requestAside(endpointSettings(ensureStandIn(kernel, segment), port));
 }
 
 /** The pair, with its host's end up; the container's still is down. */
@@ -113,7 +113,7 @@ async function openPort({ ovs, tenants }: OvsParts, segment: Segment, { local, s
     if (present === network || attempt === openingsMax) break;
     network = present;
   }
-  if (isHere(local.port)) await announce(ovs, network, local);
+  if (!isClosed(local.port)) await announce(ovs, network, local);
 }
 
 /** Whoever looks and finds the port's flows finds it among the tenant's ports as well. */

@@ -1,7 +1,7 @@
 /** Weft's ports on the switch, as tenants have them. Pure. */
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import type { Vni } from '../../netaddr/netaddr.ts';
-import { isWaiting } from './phase.ts';
+import { isWaiting } from '../phases.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import type { TunnelSettings } from './switch/tunnel.ts';
 

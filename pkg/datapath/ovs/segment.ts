@@ -6,7 +6,7 @@ import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
 import { locationPacket, type TenantNetwork } from './flows/flows.ts';
-import { isHere } from './phase.ts';
+import { isClosed } from '../phases.ts';
 import type { OvsParts } from './port.ts';
 import { standInNames } from './stand-in-links.ts';
 import type { OvsSwitch } from './switch/switch.ts';
@@ -25,7 +25,7 @@ export async function updateSegment({ kernel, ovs, tenants }: OvsParts, change: 
  * peers that come later than the containers, as a control plane's do, it would be the first of a container's.
  */
 async function greet(ovs: OvsSwitch, network: TenantNetwork, { segment, previous, ports }: SegmentChange): Promise<void> {
-  const port = ports.find(isHere);
+  const port = ports.find((one) => !isClosed(one));
   const peers = segment.peers.filter((peer) => !previous.peers.some((other) => addressesEqual(peer, other)));
   if (port !== undefined && peers.length > 0) await Promise.allSettled([ovs.sendPacket(locationPacket({ ...network, segment: { ...network.segment, peers } }, port))]);
 }

@@ -15,7 +15,7 @@ import type { KnownState } from '../datapath.ts';
 import { findLinks } from '../find-links.ts';
 import type { Kernel } from '../kernel.ts';
 import type { SwitchPort } from './switch/rows.ts';
-import { isHere } from './phase.ts';
+import { isClosed } from '../phases.ts';
 import { isEndpointOf } from './rows.ts';
 import { findStandIn, standInNames, type StandIn } from './stand-in-links.ts';
 
@@ -61,7 +61,7 @@ export async function collectStandIns(kernel: Kernel, known: KnownState): Promis
   const needed = new Set(known.segments.flatMap(standInNames));
   const links = kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !needed.has(link.name));
   const gone = kernel.removeLinks(links.map(({ name }) => name));
-  const entries = known.segments.filter(hasStandIn).flatMap((segment) => collectEntries(kernel.route, segment, known.ports.filter((port) => port.vni === segment.vni && isHere(port))));
+  const entries = known.segments.filter(hasStandIn).flatMap((segment) => collectEntries(kernel.route, segment, known.ports.filter((port) => port.vni === segment.vni && !isClosed(port))));
   await gone;
   return [...links.map(({ kind, name }) => `${kind} ${name}`), ...entries];
 }

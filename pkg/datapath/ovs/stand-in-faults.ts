@@ -12,7 +12,7 @@ import { changed, linkLocalFaults, portOptionFaults } from '../link-faults.ts';
 import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
 import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
-import { isHere } from './phase.ts';
+import { isClosed } from '../phases.ts';
 import { asStandIn, standInLinks, standInPortOptions, type StandIn } from './stand-in-links.ts';
 
 /** What a stand-in is repaired with. */
@@ -81,7 +81,7 @@ function isEndpointIn(entries: readonly FdbEntry[], mac: Mac, bridge: number): b
 
 /** What BGP would not tell of a port. */
 export function endpointFaults(segment: Segment, endpoint: AttachmentPort, seen: Observation): Fault<RouteHands>[] {
-  if (!hasStandIn(segment) || !isHere(endpoint)) return [];
+  if (!hasStandIn(segment) || isClosed(endpoint)) return [];
   const { mac, addresses } = endpoint;
   const standIn = asStandIn(standInLinks(segment.vni).map(({ name }) => seen.findLink(name)));
   // What is missing the segment says; here it has to be looked at again when that is mended.
