@@ -48,13 +48,15 @@ export interface PlugLinks {
   readonly bridge: Link;
   readonly vxlan: Link;
   readonly host: Link;
+  /** The tenant's relay, whatever state it is in. */
+  readonly relay?: Link;
 }
 
-/** Closes a port, out of it first, and sends everybody on this node to the other. */
-export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, mover: Mover, { bridge, vxlan }: PlugLinks): void {
+/** Closes a port, out of it first, and sends everybody on this node to the other; in the same exchange, whatever else is to be asked for. */
+export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, mover: Mover, { bridge, vxlan, also = [] }: PlugLinks & { readonly also?: readonly NetlinkRequest[] }): void {
   const { port } = mover;
   if (hasElements(netfilter, [openElement(port)])[0] === true) exchangeGuard(netfilter, { removed: [openElement(port)] });
-  route.request([...elsewhere(mover, vxlan.index), ...neighboursElsewhere(mover, bridge.index)]);
+  route.request([...elsewhere(mover, vxlan.index), ...neighboursElsewhere(mover, bridge.index), ...also]);
 }
 
 /** Makes a port as any other: open. */

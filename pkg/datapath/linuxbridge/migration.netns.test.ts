@@ -43,6 +43,26 @@ const announcements = {
   NA: (mac: Mac) => neighbourFrame(mac, parseAddress('fd00:1::5')),
 } as const;
 
+/** The end of a move, after which nothing is left of it, nor of the tenant. `before`: the target as it was. */
+async function endMove(t: Test, scene: Scene, before: unknown): Promise<void> {
+  const [source, target] = scene.nodes;
+  const isStatic = source.segment.controlPlane === undefined;
+  for (const _round of ['once', 'again']) {
+    await source.datapath.leave(scene.moving(0, 'left'));
+    await target.datapath.settle(scene.moving(1));
+  }
+  for (const { netns } of [source, target]) {
+    t.equal(findLink(netns, relay), undefined, 'the relay is gone');
+    t.notMatch(readRuleset(netns), /table netdev|set waiting \{[^}]*elements/);
+  }
+  if (isStatic) reachedByAll(t, scene, 'settled');
+  await source.datapath.detach(scene.moving(0, 'left').port, source.segment);
+  await target.datapath.detach(scene.moving(1).port, target.segment);
+  if (isStatic) t.same(withoutRemote(observeNode(target), waitingMac(scene)), withoutRemote(before, waitingMac(scene)), 'the target as before');
+  for (const { datapath, segment, senderPort } of [source, target]) await removeSegment(datapath, { segment, remaining: [], ports: [senderPort] });
+  for (const { netns } of [source, target]) t.equal(readRuleset(netns), '', 'nothing is left');
+}
+
 for (const kind of kinds) {
   void t.test(`${kind}: nothing gets out of a machine that waits, and nothing to it`, { skip }, async (t) => {
     const scene = await createScene(t, { kind });
@@ -120,20 +140,7 @@ for (const kind of kinds) {
     await target.datapath.open(scene.moving(1, 'arrived'));
     t.same([observeNode(source), observeNode(target)], [atSource, atTarget], 'a second time changes nothing');
 
-    for (const _round of ['once', 'again']) {
-      await source.datapath.leave(scene.moving(0, 'left'));
-      await target.datapath.settle(scene.moving(1));
-    }
-    for (const { netns } of [source, target]) {
-      t.equal(findLink(netns, relay), undefined, 'the relay is gone');
-      t.notMatch(readRuleset(netns), /table netdev|set waiting \{[^}]*elements/);
-    }
-    if (kind === 'static') reachedByAll(t, scene, 'settled');
-    await source.datapath.detach(scene.moving(0, 'left').port, source.segment);
-    await target.datapath.detach(scene.moving(1).port, target.segment);
-    if (kind === 'static') t.same(withoutRemote(observeNode(target), waitingMac(scene)), withoutRemote(before, waitingMac(scene)), 'the target as before');
-    for (const { datapath, segment, senderPort } of [source, target]) await removeSegment(datapath, { segment, remaining: [], ports: [senderPort] });
-    for (const { netns } of [source, target]) t.equal(readRuleset(netns), '', 'nothing is left');
+    await endMove(t, scene, before);
   });
 
   void t.test(`${kind}: taken back, while it is relayed and when it had departed`, { skip }, async (t) => {

@@ -6,9 +6,9 @@
  */
 import { WeftError } from '../../errors/weft-error.ts';
 import { watchFdb } from '../../netlink/fdb-watch.ts';
-import { forgetVxlanFdb } from '../../netlink/neighbour.ts';
+import { forgetVxlanFdb, putVxlanFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
-import { bridgeName, vxlanName } from '../../overlay/names.ts';
+import { bridgeName, relayName, vxlanName } from '../../overlay/names.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
 import { findLinks } from '../find-links.ts';
 import { hasElements } from '../guard/guard.ts';
@@ -17,18 +17,14 @@ import type { Kernel } from '../kernel.ts';
 import { countCopies, ensureCopies, removeCopies } from './copies.ts';
 import { closePort, openPort, type PlugLinks } from './gate.ts';
 import { announceWith } from './port.ts';
-import { asMover, ensureRelay, releaseRelay, type Mover } from './relay.ts';
+import { asMover, ensureRelay, relayEntry, relayMisfit, releaseRelay, type Mover } from './relay.ts';
 import { asSegmentLinks, linksOf } from './segment-links.ts';
 
 /** A node's part in migrations, of tenants of Linux bridges. */
 export function linuxBridgeMigration(kernel: Kernel): DatapathMigration {
   return {
     startRelay: (moving) => startRelay(kernel, moving),
-    depart(moving) {
-      const links = plugLinks(kernel, moving);
-      closePort(kernel, requireMover(moving), links);
-      startRelay(kernel, moving);
-    },
+    depart: (moving) => depart(kernel, moving),
     leave(moving) {
       closePort(kernel, requireMover(moving), plugLinks(kernel, moving));
       return endRelay(kernel, moving);
@@ -53,6 +49,15 @@ function startRelay(kernel: Kernel, moving: MovingPort): void {
   ensureCopies(kernel.netfilter, moving.port, relay.index);
 }
 
+/** The relay stands already, but for a machine that goes without a word. */
+function depart(kernel: Kernel, moving: MovingPort): void {
+  const [mover, links] = [requireMover(moving), plugLinks(kernel, moving)];
+  const relay = links.relay !== undefined && relayMisfit(moving.segment, links.relay) === undefined ? links.relay : undefined;
+  closePort(kernel, mover, { ...links, also: relay === undefined ? [] : [putVxlanFdb(relay.index, relayEntry(mover))] });
+  if (relay === undefined) startRelay(kernel, moving);
+  else ensureCopies(kernel.netfilter, moving.port, relay.index);
+}
+
 function endRelay(kernel: Kernel, { port, segment }: MovingPort): Promise<void> {
   removeCopies(kernel.netfilter, port);
   return releaseRelay(kernel, { port, segment });
@@ -70,8 +75,8 @@ function requireMover(moving: MovingPort): Mover {
 
 function plugLinks({ route }: Kernel, { segment, port }: MovingPort): PlugLinks {
   const names = [bridgeName(segment.vni), vxlanName(segment.vni), port.hostIf];
-  const [bridge, vxlan, host] = findLinks(route, names);
-  if (bridge !== undefined && vxlan !== undefined && host !== undefined) return { bridge, vxlan, host };
+  const [bridge, vxlan, host, relay] = findLinks(route, [...names, relayName(segment.vni)]);
+  if (bridge !== undefined && vxlan !== undefined && host !== undefined) return { bridge, vxlan, host, ...(relay === undefined ? {} : { relay }) };
   const missing = names.filter((_name, at) => [bridge, vxlan, host][at] === undefined);
   throw new WeftError('tryAgainLater', `The endpoint at ${port.hostIf} cannot move at this moment: ${missing.join(', ')} is missing and has to be repaired first`);
 }
