@@ -1,5 +1,14 @@
 /** What carries a machine from node to node: weft, or the kernel alone. */
-import type { MachineKind, Party, Trigger } from './mover.ts';
+import type { Party, Trigger } from './mover.ts';
+import { makeTapContainer } from './tap-container.ts';
+
+/** What moves: sockets in a container's namespace, or a guest behind a tap, which is joined to the container's interface in either way. */
+export type MachineKind = 'veth' | 'tap' | 'bridged-tap';
+
+/** Makes of a container that is attached what the machine needs. */
+export function furnish(netns: string, kind: MachineKind): void {
+  if (kind !== 'veth') makeTapContainer(netns, kind === 'tap' ? 'redirect' : 'bridge');
+}
 
 /** Someone on one of the nodes who talks to the machine. */
 export interface Sender extends Party {

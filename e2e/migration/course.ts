@@ -1,9 +1,9 @@
 /** A machine moves to and fro between two nodes, while senders on these and on a third talk to it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
-import type { Berth, Carrier } from './carrier.ts';
+import type { Berth, Carrier, MachineKind } from './carrier.ts';
 import { sampleOf, type Sample } from './figures.ts';
-import { Mover, type Announcement, type MachineKind, type StreamKind, type TriggerTime } from './mover.ts';
+import { Mover, type Announcement, type StreamKind, type TriggerTime } from './mover.ts';
 
 /** Who says that the machine has moved: it is stopped and weft is told, or it speaks when it goes on, or it is silent and weft is told when it goes on; or nobody says it. */
 export type How = 'stop' | 'rarp' | 'garp' | 'na' | 'silent' | 'nothing';
@@ -132,7 +132,7 @@ class Course {
   async #place(berth: Berth): Promise<void> {
     const place = `place${this.#places.size + 1}`;
     this.#places.set(berth.netns, place);
-    await this.#mover.place(this.#carrier.machine.name, place, { netns: berth.netns, kind: this.#options.machine });
+    await this.#mover.place(this.#carrier.machine.name, place, { netns: berth.netns, kind: this.#options.machine === 'veth' ? 'veth' : 'tap' });
   }
 
   async #leave(berth: Berth): Promise<void> {

@@ -6,10 +6,11 @@ import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { createNetns } from '../../pkg/testing/netns.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { ping } from '../harness/container.ts';
-import { Mover, type MachineKind, type MovedFlow, type Party, type Window } from './mover.ts';
-import { makeTapContainer, tapDrops } from './tap-container.ts';
+import { furnish, type MachineKind } from './carrier.ts';
+import { Mover, type MovedFlow, type Party, type PlaceKind, type Window } from './mover.ts';
+import { tapDrops } from './tap-container.ts';
 
-const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'nft', 'gcc', 'ping', 'mkfifo', 'sh'] });
+const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'nft', 'gcc', 'ping', 'mkfifo', 'sh', 'tc'] });
 t.setTimeout(120_000);
 
 const peer: Party = { name: 'peer', ipv4: '10.78.0.1', ipv6: 'fd00:78::1', mac: '02:00:5e:78:00:01' };
@@ -76,11 +77,11 @@ t.test('a machine that says where it is', { skip }, async (t) => {
 });
 
 t.test('what is armed is sent at the stop, and a waiting machine’s queue holds the pause', { skip }, async (t) => {
-  for (const kind of ['veth', 'tap'] as const) {
+  for (const kind of ['veth', 'tap', 'bridged-tap'] as const) {
     const bench = await createBench(t, kind);
     const { mover, target } = bench;
     await flowBothWays(mover, 1000);
-    await mover.place('machine', 'target', { netns: target, kind });
+    await mover.place('machine', 'target', { netns: target, kind: placeKind(kind) });
     await lookAt(mover, 100);
     const path = bridgeBatch(t, bench.hub);
     await mover.begin();
@@ -91,18 +92,20 @@ t.test('what is armed is sent at the stop, and a waiting machine’s queue holds
     for (const flow of report.flows.filter(({ to }) => to === 'machine')) {
       t.ok(flow.lost < 50, `${kind}, ${title(flow)}: what was sent while it stood still is there when it goes on: ${JSON.stringify(flow)}`);
     }
-    if (kind === 'tap') t.equal(tapDrops(target), 0, 'and the tap had room');
+    if (kind !== 'veth') t.equal(tapDrops(target), 0, 'and the tap had room');
     const { stopped = 0, triggered = 0, resumed = 0 } = report.timeline;
     t.ok(triggered >= stopped && triggered < resumed, JSON.stringify(report.timeline));
   }
 });
 
 t.test('the mover as a guest answers for its addresses', { skip }, async (t) => {
-  const { peer: netns } = await createBench(t, 'tap');
-  t.equal(await ping(netns, machine.ipv4), 1, 'ARP and echo');
-  t.equal(await ping(netns, machine.ipv6), 1, 'neighbour discovery and echo');
-  t.equal(await ping(netns, '10.78.0.3'), 0, 'and for no other');
-  t.match(run('ip', ['-n', netns, 'neigh']), new RegExp(`${machine.ipv6} dev eth0 lladdr ${machine.mac}`));
+  for (const kind of ['tap', 'bridged-tap'] as const) {
+    const { peer: netns } = await createBench(t, kind);
+    t.equal(await ping(netns, machine.ipv4), 1, `ARP and echo: ${kind}`);
+    t.equal(await ping(netns, machine.ipv6), 1, 'neighbour discovery and echo');
+    t.equal(await ping(netns, '10.78.0.3'), 0, 'and for no other');
+    t.match(run('ip', ['-n', netns, 'neigh']), new RegExp(`${machine.ipv6} dev eth0 lladdr ${machine.mac}`));
+  }
 });
 
 t.test('TCP connections move', { skip }, async (t) => {
@@ -157,6 +160,10 @@ function title({ from, to, family }: MovedFlow): string {
   return `from ${from} to ${to} by IPv${family}`;
 }
 
+function placeKind(kind: MachineKind): PlaceKind {
+  return kind === 'veth' ? 'veth' : 'tap';
+}
+
 async function flowBothWays(mover: Mover, rate: number): Promise<void> {
   for (const family of [4, 6] as const) {
     await mover.flow('peer', 'machine', { family, rate });
@@ -183,12 +190,12 @@ async function createBench(t: Test, kind: MachineKind = 'veth'): Promise<Bench> 
     // What a waiting machine's kernel says by itself, to multicast routers, the bridge would take for an announcement.
     runIn(hub, 'nft', `add chain netdev t ${name} { type filter hook ingress device p-${name} priority 0; }; add rule netdev t ${name} ip6 daddr ff02::16 drop`);
     ip(netns, 'link set lo up', 'link set eth0 addrgenmode none', 'link set eth0 up', `addr add ${ipv4}/24 dev eth0`, `addr add ${ipv6}/64 dev eth0 nodad`);
-    if (kind === 'tap' && name !== 'peer') makeTapContainer(netns);
+    if (name !== 'peer') furnish(netns, kind);
   }
   const mover = Mover.start(t, { seconds: 100 });
   for (const party of [peer, machine]) await mover.party(party);
   await mover.place('peer', 'peer', { netns: peerNetns });
-  await mover.place('machine', 'source', { netns: source, kind });
+  await mover.place('machine', 'source', { netns: source, kind: placeKind(kind) });
   return { mover, hub, peer: peerNetns, source, target };
 }
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { netnsPath, type TeardownScope } from '../../pkg/testing/netns.ts';
 import { LineProgram } from '../meter/line-program.ts';
 
-/** What a machine has of a network card: sockets in its container's namespace, or a tap behind a bridge there, and itself as the guest. */
-export type MachineKind = 'veth' | 'tap';
+/** What a machine has of a network card: sockets in its container's namespace, or a tap there, and itself as the guest. */
+export type PlaceKind = 'veth' | 'tap';
 /** What a machine says when it goes on. */
 export type Announcement = 'rarp' | 'garp' | 'na' | 'none';
 /** When what is armed is sent. */
@@ -136,7 +136,7 @@ export class Mover {
   }
 
   /** Gives the party its interface there. The first place is where it runs; at any other it waits to be moved to. */
-  async place(party: string, place: string, { netns, kind = 'veth' }: { readonly netns: string; readonly kind?: MachineKind }): Promise<void> {
+  async place(party: string, place: string, { netns, kind = 'veth' }: { readonly netns: string; readonly kind?: PlaceKind }): Promise<void> {
     await this.#program.command(`place ${party} ${place} ${kind} ${netnsPath(netns)}`);
   }
 

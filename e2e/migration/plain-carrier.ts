@@ -6,9 +6,8 @@ import { run, runIn } from '../../pkg/testing/command.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import { readLinks } from '../../pkg/testing/observe.ts';
 import { createLab, type Lab } from '../harness/lab.ts';
-import type { Berth, Carrier, Sender } from './carrier.ts';
-import type { MachineKind, Party, Trigger } from './mover.ts';
-import { makeTapContainer } from './tap-container.ts';
+import { furnish, type Berth, type Carrier, type MachineKind, type Sender } from './carrier.ts';
+import type { Party, Trigger } from './mover.ts';
 
 const machine: Party = { name: 'machine', ipv4: '10.1.1.77', ipv6: 'fd00:1::77', mac: '02:00:5e:4d:00:01' };
 const floodMac = '00:00:00:00:00:00';
@@ -77,7 +76,7 @@ export class PlainCarrier implements Carrier {
 
   #berth(node: number, kind: MachineKind): string {
     const netns = this.#connect(node, machine);
-    if (kind === 'tap') makeTapContainer(netns);
+    furnish(netns, kind);
     return netns;
   }
 

@@ -11,9 +11,8 @@ import { Daemon, throughLauncher } from '../harness/daemon.ts';
 import type { Attach, DatapathName, LabNode } from '../harness/lab-node.ts';
 import { createLabOf, type Lab } from '../harness/lab.ts';
 import { attachGuest, blue, tenantConf, type Tenant } from '../harness/tenant.ts';
-import type { Berth, Carrier, Sender } from './carrier.ts';
-import type { MachineKind, Party, Trigger } from './mover.ts';
-import { makeTapContainer } from './tap-container.ts';
+import { furnish, type Berth, type Carrier, type MachineKind, type Sender } from './carrier.ts';
+import type { Party, Trigger } from './mover.ts';
 import { activation, endpointArgs, nodeConfiguration, phaseOf, refusalOf, type Endpoint } from './verbs.ts';
 
 export type ControlPlane = 'static' | 'evpn';
@@ -149,7 +148,7 @@ export class WeftCarrier implements Carrier {
     if (outcome.exitCode !== 0) throw new Error(`ADD of the machine on node ${number} failed: ${describeOutcome(outcome)}\n${this.describe()}`);
     const berth = { node: number, netns, attach };
     this.#berths.set(netns, berth);
-    if (kind === 'tap') makeTapContainer(netns);
+    furnish(netns, kind);
     return berth;
   }
 }
