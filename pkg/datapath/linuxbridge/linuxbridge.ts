@@ -12,6 +12,8 @@
  * A segment with a control plane has two links more, for when its entries are gone: see spare.ts; and for each address of an attachment a
  * neighbour of the bridge: see local-neighbours.ts.
  *
+ * While endpoints move, a tenant has one link more, for what is relayed, and each of them at its source an nft table of two rules: see migration.ts.
+ *
  * The VXLAN device learns (the static control plane distributes no MACs, and one that does is slower than the frames of an endpoint that has moved) and its MTU is the underlay's, above the
  * containers': at or above it the kernel answers a packet that is too big, below it the bridge drops it without a word.
  */

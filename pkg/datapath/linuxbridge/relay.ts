@@ -163,11 +163,12 @@ export function releaseRelay(kernel: Kernel, { port, segment }: FormerMover): Pr
   if (relay?.kind !== 'vxlan' || relay.vxlan === undefined) return Promise.resolve();
   const users = relayUsers(route, relay.index);
   const left = users.filter(({ mac }) => mac !== port.mac);
-  requestTolerating(route, [forgetVxlanFdb(relay.index, port.mac)], 'ENOENT');
   const numbers = { vni: port.vni, vtepPort: relay.vxlan.port };
   const gone = elementsWithout(users.flatMap((user) => elementsOf(numbers, user)), left.flatMap((user) => elementsOf(numbers, user)));
   if (gone.length > 0) removeGuard(kernel.netfilter, gone);
   if (!left.some(({ isTarget }) => isTarget)) closeInlet(route, relay, segment);
+  // Last: it says what else there is to remove, also to a call after one that was cut off.
+  requestTolerating(route, [forgetVxlanFdb(relay.index, port.mac)], 'ENOENT');
   return left.length === 0 ? kernel.removeLinks([relay.name]) : Promise.resolve();
 }
 
@@ -175,11 +176,13 @@ function elementsOf(numbers: Pick<Segment, 'vni' | 'vtepPort'>, { isTarget, othe
   return relayElements(numbers, { migration: { phase: isTarget ? 'waiting' : 'relaying', other } });
 }
 
+/** First what comes in, then what the bridge may learn again. */
 function closeInlet(route: Netlink, relay: Link, segment: Segment | undefined): void {
-  if (redirects(route, relay.index).length === 0) return;
-  requestTolerating(route, [delIngress(relay.index)], 'ENOENT', 'EINVAL');
-  const learning = segment === undefined ? undefined : tunnelPortOptionsOf(segment).learning;
-  if (learning !== undefined && segment !== undefined) requestTolerating(route, [setLink(vxlanName(segment.vni), { port: { learning } })], 'ENODEV');
+  if (redirects(route, relay.index).length > 0) requestTolerating(route, [delIngress(relay.index)], 'ENOENT', 'EINVAL');
+  if (segment === undefined) return;
+  const [vxlan] = findLinks(route, [vxlanName(segment.vni)]);
+  const { learning } = tunnelPortOptionsOf(segment);
+  if (learning !== undefined && vxlan?.port !== undefined && vxlan.port.learning !== learning) requestTolerating(route, [setLink(vxlan.name, { port: { learning } })], 'ENODEV');
 }
 
 /** Takes those off a tenant's relay that none of the attachments is, and closes it where it is for nobody here; what went, in words. */
