@@ -35,7 +35,7 @@ function lineOf(title: string, { samples, patienceMs }: Row, role?: Role): reado
     count(figures.duplicated),
     firstPacket(figures, patienceMs),
     milliseconds(figures.gapMs),
-    first.judged === 0 ? '–' : `${first.lost.max}, ${firstPacket(first, patienceMs).split('/').at(-1)}`,
+    first.lost.count === 0 ? '–' : `${first.lost.max}, ${firstPacket(first, patienceMs).split('/').at(-1)}`,
   ];
 }
 

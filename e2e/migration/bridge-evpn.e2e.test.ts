@@ -1,0 +1,4 @@
+/** A machine moves to and fro between nodes with Linux bridges and BGP EVPN. */
+import { testPlaces } from './in-suite.ts';
+
+testPlaces(({ carrier, datapath, controlPlane }) => carrier === 'weft' && datapath === 'bridge' && controlPlane === 'evpn');
