@@ -17,9 +17,10 @@ const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'nft', 'ping', 'et
 const allNodesMac = parseMac('33:33:00:00:00:01');
 const addressOf = (n: number): string => `10.1.1.${n}`;
 
-/** Data to a MAC, which nobody answers: the address is none of the receiver's, and it says nothing about it. */
+/** Data to a MAC, which nobody answers: the address is none of the receiver's. What is behind the packet's end a bridge may cut off (br_netfilter). */
 function data(from: Machine, to: Mac, marker: string): Buffer {
-  return frame({ to, from: from.port.mac }, 0x0800, udp4(formatAddress((from.port.addresses[0] ?? { address: { family: 4, value: 0n } }).address), '10.1.1.77'), marker);
+  const [own] = from.port.addresses.map(({ address }) => formatAddress(address));
+  return frame({ to, from: from.port.mac }, 0x0800, udp4(own ?? '0.0.0.0', '10.1.1.77', { payload: Buffer.from(marker) }), '');
 }
 
 const announcements = {
@@ -303,3 +304,26 @@ void t.test('once it has moved it is reached also by those who ask', { skip }, a
     }
   }
 });
+
+for (const [names, bridges] of [['from Open vSwitch to a bridge', [2]], ['from a bridge to Open vSwitch', [1]], ['between Open vSwitches, beside a bridge', [3]]] as const) {
+  void t.test(`an endpoint moves ${names}`, { skip }, async (t) => {
+    const { scene, after } = await prepared(t, { bridges });
+    const { source, target, third, before, near, there, far, atSource, atTarget } = scene;
+    const [inBefore, inAfter] = [await capture(t, before), await capture(t, after)];
+    const { mac } = after.port;
+    for (const from of [near, there, far]) t.equal(await arrivals(from, mac, inBefore), 1, 'the source gets all');
+    await inAfter.drain();
+    t.equal(inAfter.count('certain'), 0, 'who waits gets nothing');
+    after.send(announcements.RARP(after));
+    t.ok(await comesTrue(() => target.datapath.hasOpened(atTarget('waiting'))));
+    for (const [who, from] of Object.entries({ near, there, far })) t.equal(await arrivals(from, mac, inAfter), 1, `${who}, when it is open`);
+    await target.datapath.open(atTarget('arrived'));
+    await source.datapath.depart(atSource('departed'));
+    await target.datapath.announce(atTarget('arrived'));
+    t.ok(await comesTrue(() => learnedPlace(third, mac) === '192.0.2.2'), 'the others are told');
+    for (const [who, from] of Object.entries({ near, there, far })) t.equal(await arrivals(from, mac, inAfter), 1, `${who}, then`);
+    await source.datapath.leave(atSource('left'));
+    await target.datapath.settle(atTarget());
+    for (const from of [near, there, far]) t.ok(await comesTrue(() => canPing(from, addressOf(5))) && canPing(from, 'fd00:1::5'));
+  });
+}

@@ -8,11 +8,12 @@ import type { AttachmentPort, MigrationPhase, Segment } from '../../overlay/mode
 import { insideNetns } from '../../sys/netns.ts';
 import { openPacketSender } from '../../sys/packet.ts';
 import { pause } from '../../sys/timer.ts';
-import { run } from '../../testing/command.ts';
+import { run, runIn } from '../../testing/command.ts';
 import { createNetns, type TeardownScope } from '../../testing/netns.ts';
 import type { OpenVSwitch } from '../../testing/openvswitch.ts';
 import type { NodeDatapath } from '../datapath.ts';
 import { openKernel, type Kernel } from '../kernel.ts';
+import { linuxBridgeDatapath } from '../linuxbridge/linuxbridge.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
 import { blue, createContainer, insideEveryCall, testPort, type TestContainer } from '../test-node.ts';
 import { openSwitch } from './switch/switch.ts';
@@ -25,6 +26,7 @@ const untilMs = 20_000;
 export interface MovingNode {
   readonly netns: string;
   readonly kernel: Kernel;
+  /** Of a node with one. */
   readonly ovs: OpenVSwitch;
   readonly segment: Segment;
   readonly datapath: NodeDatapath & DatapathMigration;
@@ -60,22 +62,45 @@ function vtepOf(n: number): string {
   return `192.0.2.${n}`;
 }
 
-async function createNode(scope: TeardownScope, hub: string, n: number, wiring: Pick<Segment, 'controlPlane'>): Promise<MovingNode> {
+/** What the tenant is wired by on the nodes. */
+export interface SceneWiring extends Pick<Segment, 'controlPlane'> {
+  /** Numbers of nodes with Linux bridges: 1 is the source, 2 the target, 3 the third. */
+  readonly bridges?: readonly number[];
+}
+
+/** A node whose link to the underlay is its kernel's. */
+function plugLink(netns: string, address: string): void {
+  run('ip', ['-n', netns, '-batch', '-'], ['link set u0 addrgenmode none', 'link set u0 up', `address add ${address} dev u0`].join('\n'));
+  // A switch verifies an outer checksum, which on a veth is never filled in.
+  runIn(netns, 'ethtool', '-K', 'u0', 'tx', 'off');
+}
+
+async function createNode(scope: TeardownScope, hub: string, n: number, { bridges = [], ...wiring }: SceneWiring): Promise<MovingNode> {
   const { netns, fd } = createContainer(scope, `node${n}`);
   run('ip', ['link', 'add', 'u0', 'netns', netns, 'type', 'veth', 'peer', 'name', `n${n}`, 'netns', hub]);
   run('ip', ['-n', hub, 'link', 'set', `n${n}`, 'master', 'hub', 'up']);
-  await ovsKind.prepare(scope, { netns, addresses: [`${vtepOf(n)}/24`] });
+  const address = `${vtepOf(n)}/24`;
+  const isBridge = bridges.includes(n);
+  if (isBridge) plugLink(netns, address);
+  else await ovsKind.prepare(scope, { netns, addresses: [address] });
   const ovs = switches.get(netns);
-  if (ovs === undefined) throw new Error('a node without a switch');
   const kernel = insideEveryCall(fd, openKernel());
   scope.teardown(() => kernel.close());
   const open = (): NodeDatapath & DatapathMigration => {
+    if (ovs === undefined) return linuxBridgeDatapath(kernel);
     const opened = openSwitch({ database: ovs.databaseSocket, datapathType: 'netdev' });
     scope.teardown(() => opened.close());
     return ovsDatapath(kernel, opened);
   };
   const peers = [1, 2, 3].filter((other) => other !== n).map((other) => parseAddress(vtepOf(other)));
-  return { netns, kernel, ovs, open, datapath: open(), segment: { ...blue, ...wiring, datapath: 'ovs', vtepAddress: parseAddress(vtepOf(n)), peers } };
+  return {
+    netns, kernel, open, datapath: open(),
+    segment: { ...blue, ...wiring, ...(isBridge ? {} : { datapath: 'ovs' as const }), vtepAddress: parseAddress(vtepOf(n)), peers },
+    get ovs(): OpenVSwitch {
+      if (ovs === undefined) throw new Error('a node without a switch');
+      return ovs;
+    },
+  };
 }
 
 async function attach(scope: TeardownScope, { segment, datapath }: MovingNode, port: AttachmentPort): Promise<Machine> {
@@ -88,22 +113,22 @@ async function attach(scope: TeardownScope, { segment, datapath }: MovingNode, p
 }
 
 /** Makes it: the endpoint is at the source, and nothing is at the target yet. */
-export async function createMigrationScene(scope: TeardownScope, wiring: Pick<Segment, 'controlPlane'> = {}): Promise<MigrationScene> {
+export async function createMigrationScene(scope: TeardownScope, wiring: SceneWiring = {}): Promise<MigrationScene> {
   const hub = createNetns(scope, 'hub');
   run('ip', ['-n', hub, 'link', 'add', 'hub', 'up', 'type', 'bridge', 'mcast_snooping', '0']);
   const [source, target, third] = await Promise.all([createNode(scope, hub, 1, wiring), createNode(scope, hub, 2, wiring), createNode(scope, hub, 3, wiring)]);
-  const portOf = (n: number): AttachmentPort => testPort(source.segment, n, { datapath: 'ovs' });
-  const movingPort = (segment: Segment, other: MovingNode, phase: MigrationPhase | undefined): MovingPort => ({
-    segment, others: [], port: { ...portOf(5), ...(phase === undefined ? {} : { migration: { id: 'm', phase, other: other.segment.vtepAddress, since: 0 } }) },
+  const portOf = (n: number, { segment: { datapath } }: MovingNode): AttachmentPort => testPort(blue, n, datapath === undefined ? {} : { datapath });
+  const movingPort = (node: MovingNode, other: MovingNode, phase: MigrationPhase | undefined): MovingPort => ({
+    segment: node.segment, others: [], port: { ...portOf(5, node), ...(phase === undefined ? {} : { migration: { id: 'm', phase, other: other.segment.vtepAddress, since: 0 } }) },
   });
-  const atTarget = (phase?: MigrationPhase): MovingPort => movingPort(target.segment, source, phase);
-  const [near, there, far] = await Promise.all([attach(scope, source, portOf(6)), attach(scope, target, portOf(7)), attach(scope, third, portOf(8))]);
+  const atTarget = (phase?: MigrationPhase): MovingPort => movingPort(target, source, phase);
+  const [near, there, far] = await Promise.all([attach(scope, source, portOf(6, source)), attach(scope, target, portOf(7, target)), attach(scope, third, portOf(8, third))]);
   // It is announced as all are. What is for a MAC that a node does not know goes to every other, and so comes to the target twice.
-  const before = await attach(scope, source, portOf(5));
+  const before = await attach(scope, source, portOf(5, source));
   for (const node of [target, third]) if (!(await comesTrue(() => learnedPlace(node, before.port.mac) !== undefined))) throw new Error('a node that does not hear of the endpoint');
   return {
     source, target, third, before, there, far, near, atTarget,
-    atSource: (phase?: MigrationPhase): MovingPort => movingPort(source.segment, target, phase),
+    atSource: (phase?: MigrationPhase): MovingPort => movingPort(source, target, phase),
     prepare: (): Promise<Machine> => attach(scope, target, atTarget('waiting').port),
   };
 }
@@ -121,6 +146,7 @@ export function flowsWith({ ovs }: MovingNode, part: string): readonly string[] 
 
 /** Where a node has learned that a MAC is; undefined: nowhere. */
 export function learnedPlace(node: MovingNode, mac: Mac): string | undefined {
+  if (node.segment.datapath === undefined) return new RegExp(`^${mac} dst (\\S+)`, 'm').exec(run('bridge', ['-n', node.netns, 'fdb', 'show', 'dev', 'weft-vx1001']))?.[1];
   const [line] = flowsWith(node, `dl_dst=${mac}`).filter((flow) => flow.includes('table=30,'));
   const hex = /0x([0-9a-f]+)->NXM_NX_TUN_IPV4_DST/.exec(line ?? '')?.[1];
   return hex === undefined ? undefined : formatAddress({ family: 4, value: BigInt(`0x${hex}`) });
