@@ -5,11 +5,13 @@
  * what comes out of the tunnel for it then ends, since a bridge sends nothing back to where it came from. A port whose machine may open it learns:
  * the frame that the guard lets pass takes the MAC to the port in the same moment (br_fdb.c, br_fdb_update).
  */
-import type { NetlinkRequest } from '../../netlink/codec.ts';
+import type { Mac } from '../../netaddr/netaddr.ts';
+import { tolerating, type NetlinkRequest } from '../../netlink/codec.ts';
 import { setLink, type Link } from '../../netlink/link.ts';
 import type { BridgePortOptions } from '../../netlink/bridge-options.ts';
 import { putExternalNeighbour } from '../../netlink/ip-neighbour.ts';
-import { putLearnedPortFdb, putLearnedVxlanFdb, putPortFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
+import { decodeFdb, getBridgeFdb, getVxlanFdb, putLearnedPortFdb, putLearnedVxlanFdb, putPortFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
+import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 import { exchangeGuard, hasElements } from '../guard/guard.ts';
 import { openElement, waitingElement } from '../guard/guard-elements.ts';
@@ -52,11 +54,23 @@ export interface PlugLinks {
   readonly relay?: Link;
 }
 
-/** Closes a port, out of it first, and sends everybody on this node to the other; in the same exchange, whatever else is to be asked for. */
-export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, mover: Mover, { bridge, vxlan, also = [] }: PlugLinks & { readonly also?: readonly NetlinkRequest[] }): void {
+/**
+ * Closes a port, out of it first, and sends everybody on this node to the other; in the same exchange, whatever else is to be asked for. An endpoint
+ * that has gone on from there meanwhile stays where it is known to be.
+ */
+export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, mover: Mover, { bridge, vxlan, host, also = [] }: PlugLinks & { readonly also?: readonly NetlinkRequest[] }): void {
   const { port } = mover;
-  if (hasElements(netfilter, [openElement(port)])[0] === true) exchangeGuard(netfilter, { removed: [openElement(port)] });
-  route.request([...elsewhere(mover, vxlan.index), ...neighboursElsewhere(mover, bridge.index), ...also]);
+  const isOpen = hasElements(netfilter, [openElement(port)])[0] === true;
+  if (isOpen) exchangeGuard(netfilter, { removed: [openElement(port)] });
+  const isMoved = !isOpen && isElsewhere(route, port.mac, { bridge, vxlan, host });
+  route.request([...(isMoved ? [] : elsewhere(mover, vxlan.index)), ...neighboursElsewhere(mover, bridge.index), ...also]);
+}
+
+/** Whether the bridge has it there, and the VXLAN device a VTEP for it. */
+function isElsewhere(route: Netlink, mac: Mac, { bridge, vxlan, host }: PlugLinks): boolean {
+  const [bridged, tunnelled] = route.request([getBridgeFdb(bridge.index, mac), getVxlanFdb(vxlan.index, mac)].map((request) => tolerating(request, 'ENOENT')));
+  const entry = bridged?.[0] === undefined ? undefined : decodeFdb(bridged[0]);
+  return entry !== undefined && entry.index !== host.index && tunnelled?.[0] !== undefined;
 }
 
 /** Makes a port as any other: open. */

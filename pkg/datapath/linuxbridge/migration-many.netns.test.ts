@@ -50,6 +50,17 @@ void t.test('over IPv6', { skip }, async (t) => {
   t.same(await target.datapath.check({ ...scene.moving(1), netnsFd: scene.machines[1].fd }), []);
 });
 
+void t.test('a machine that goes on to a third node stays known to be there', { skip }, async (t) => {
+  const scene = await createScene(t);
+  const [source] = scene.nodes;
+  await source.datapath.depart(scene.moving(0, 'departed'));
+  const { mac } = scene.moving(0).port;
+  run('bridge', ['-n', source.netns, 'fdb', 'replace', mac, 'dev', vxlanName(blue.vni), 'dst', '192.0.2.3', 'self', 'dynamic']);
+  await source.datapath.depart(scene.moving(0, 'departed'));
+  await source.datapath.leave(scene.moving(0, 'left'));
+  t.match(run('bridge', ['-n', source.netns, 'fdb', 'show', 'dev', vxlanName(blue.vni)]), new RegExp(`${mac} dst 192.0.2.3 self`));
+});
+
 /** Another machine, which moves the other way. */
 async function createSecond(t: Test, { nodes, moving }: Scene): Promise<(at: 0 | 1, phase?: 'relaying' | 'departed' | 'left' | 'waiting' | 'arrived') => MovingPort & { readonly netnsFd: number }> {
   const containers = [createContainer(t, 'second1'), createContainer(t, 'second2')] as const;
