@@ -8,9 +8,9 @@ import type { TeardownScope } from '../../testing/netns.ts';
 import { openVSwitchTools } from '../../testing/openvswitch.ts';
 import { skipUnless } from '../../testing/requirements.ts';
 import { toRepair } from '../test-conformance-repair.ts';
-import { canPing, createContainer, testPort, type TestContainer } from '../test-node.ts';
+import { canPing, createContainer, removeSegment, testPort, type TestContainer } from '../test-node.ts';
 import { addressOption, arp, broadcast, discoveryBody, frame, icmp6, udp4 } from './flows/test-frames.ts';
-import { comesTrue, createMigrationScene, flowsWith, learnedPlace, type Machine, type MigrationScene, type MovingNode } from './test-migration-scene.ts';
+import { attachMachine, comesTrue, createMigrationScene, flowsWith, learnedPlace, type Machine, type MigrationScene, type MovingNode } from './test-migration-scene.ts';
 
 t.setTimeout(240_000);
 const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'nft', 'ping', 'ethtool', 'tcpdump', ...openVSwitchTools] });
@@ -280,6 +280,15 @@ void t.test('FRR is told of the endpoint while it is here', { skip }, async (t) 
   t.same(told(source), [true, true]);
 });
 
+void t.test('FRR is told of the tenant also where the endpoint is the first of it', { skip }, async (t) => {
+  const { target, there, atTarget } = await createMigrationScene(t, { controlPlane: 'evpn' });
+  await removeSegment(target.datapath, { segment: target.segment, remaining: [], ports: [there.port] });
+  const { port } = atTarget('waiting');
+  const { fd } = await attachMachine(t, target, port);
+  t.match(run('ip', ['-n', target.netns, 'link', 'show', 'master', 'weft-sb1001']), /weft-sx1001/);
+  t.same(await target.datapath.check({ segment: target.segment, port, netnsFd: fd }), []);
+});
+
 void t.test('a VNI whose opposite is taken, or is none, is refused', { skip }, async (t) => {
   const { scene } = await prepared(t);
   const { source, target, atTarget } = scene;
@@ -302,6 +311,28 @@ void t.test('once it has moved it is reached also by those who ask', { skip }, a
       run('ip', ['-n', netns, 'neigh', 'flush', 'all']);
       t.ok(canPing({ netns, fd: -1 }, address), `${who} asks for ${address}`);
     }
+  }
+});
+
+void t.test('there and back, and there again', { skip }, async (t) => {
+  const scene = await createMigrationScene(t);
+  const { source, target, near, there, far } = scene;
+  const ends = { source: { node: source, at: scene.atSource }, target: { node: target, at: scene.atTarget } };
+  for (const [from, to] of [[ends.source, ends.target], [ends.target, ends.source], [ends.source, ends.target]] as const) {
+    const machine = await attachMachine(t, to.node, to.at('waiting').port);
+    await from.node.datapath.startRelay(from.at('relaying'));
+    machine.send(announcements.RARP(machine), announcements.RARP(machine), announcements.RARP(machine));
+    t.ok(await comesTrue(async () => to.node.datapath.hasOpened(to.at('waiting'))));
+    await to.node.datapath.open(to.at('arrived'));
+    await from.node.datapath.depart(from.at('departed'));
+    await to.node.datapath.announce(to.at('arrived'));
+    const inMachine = await capture(t, machine);
+    for (const sender of [near, there, far]) t.equal(await arrivals(sender, machine.port.mac, inMachine), 1);
+    await from.node.datapath.leave(from.at('left'));
+    await to.node.datapath.settle(to.at());
+    await from.node.datapath.detach(from.at('left').port, from.node.segment);
+    for (const sender of [near, there, far]) t.equal(await arrivals(sender, machine.port.mac, inMachine), 1);
+    t.same(await to.node.datapath.check({ segment: to.node.segment, port: to.at().port, netnsFd: machine.fd }), []);
   }
 });
 

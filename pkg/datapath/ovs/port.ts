@@ -55,9 +55,11 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   return { hostMac: host.mac };
 }
 
-/** Writes the endpoint where BGP looks, if it does and the endpoint is here. */
+/** Writes the endpoint where BGP looks, if it does: of one that is not here yet only that the tenant is. */
 export async function tellBgp(kernel: Kernel, { segment, port }: Pick<PortRequest, 'segment' | 'port'>): Promise<void> {
-  if (hasStandIn(segment) && !isClosed(port)) await kernel.requestAside(endpointSettings(ensureStandIn(kernel, segment), port));
+  if (!hasStandIn(segment)) return;
+  const standIn = ensureStandIn(kernel, segment);
+  if (!isClosed(port)) await kernel.requestAside(endpointSettings(standIn, port));
 }
 
 /** The pair, with its host's end up; the container's still is down. */

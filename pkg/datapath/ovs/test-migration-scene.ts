@@ -103,7 +103,8 @@ async function createNode(scope: TeardownScope, hub: string, n: number, { bridge
   };
 }
 
-async function attach(scope: TeardownScope, { segment, datapath }: MovingNode, port: AttachmentPort): Promise<Machine> {
+/** A new container with the port on a node. */
+export async function attachMachine(scope: TeardownScope, { segment, datapath }: MovingNode, port: AttachmentPort): Promise<Machine> {
   const container = createContainer(scope);
   await datapath.attach({ segment, port, netnsFd: container.fd });
   const sender = insideNetns(container.fd, openPacketSender);
@@ -122,14 +123,14 @@ export async function createMigrationScene(scope: TeardownScope, wiring: SceneWi
     segment: node.segment, others: [], port: { ...portOf(5, node), ...(phase === undefined ? {} : { migration: { id: 'm', phase, other: other.segment.vtepAddress, since: 0 } }) },
   });
   const atTarget = (phase?: MigrationPhase): MovingPort => movingPort(target, source, phase);
-  const [near, there, far] = await Promise.all([attach(scope, source, portOf(6, source)), attach(scope, target, portOf(7, target)), attach(scope, third, portOf(8, third))]);
+  const [near, there, far] = await Promise.all([attachMachine(scope, source, portOf(6, source)), attachMachine(scope, target, portOf(7, target)), attachMachine(scope, third, portOf(8, third))]);
   // It is announced as all are. What is for a MAC that a node does not know goes to every other, and so comes to the target twice.
-  const before = await attach(scope, source, portOf(5, source));
+  const before = await attachMachine(scope, source, portOf(5, source));
   for (const node of [target, third]) if (!(await comesTrue(() => learnedPlace(node, before.port.mac) !== undefined))) throw new Error('a node that does not hear of the endpoint');
   return {
     source, target, third, before, there, far, near, atTarget,
     atSource: (phase?: MigrationPhase): MovingPort => movingPort(source, target, phase),
-    prepare: (): Promise<Machine> => attach(scope, target, atTarget('waiting').port),
+    prepare: (): Promise<Machine> => attachMachine(scope, target, atTarget('waiting').port),
   };
 }
 
