@@ -35,17 +35,26 @@ const ways: Readonly<Record<How, { readonly announcement: Announcement; readonly
 /** Before the machine stops and after it has been reached, so that the figures show what is usual. */
 const steadyMs = 60;
 const settleMs = 300;
-const warmUpMs = 400;
+/** Before the first move: packets arrive, or it is waited for that they do. */
+const restMs = 300;
+const restsMax = 10;
 const secondsPerMove = 20;
 
+/** What came of a course. */
+export interface CourseOutcome {
+  readonly samples: readonly Sample[];
+  /** Packets that were lost before the first move, while nothing happened. */
+  readonly lostAtRest: number;
+}
+
 /** Moves the machine so often, and looks at each move by itself. @throws Error where a move fails, which is no matter of packets */
-export async function migrate(scope: TeardownScope, carrier: Carrier, options: CourseOptions): Promise<readonly Sample[]> {
+export async function migrate(scope: TeardownScope, carrier: Carrier, options: CourseOptions): Promise<CourseOutcome> {
   const course = new Course(Mover.start(scope, { seconds: 60 + options.migrations * secondsPerMove }), carrier, options);
-  await course.begin();
+  const lostAtRest = await course.begin();
   const samples: Sample[] = [];
   while (samples.length < options.migrations) samples.push(await course.move());
   await course.end();
-  return samples;
+  return { samples, lostAtRest };
 }
 
 class Course {
@@ -61,8 +70,8 @@ class Course {
     this.#options = options;
   }
 
-  /** The machine begins on the first node. */
-  async begin(): Promise<void> {
+  /** The machine begins on the first node. @returns how many packets are lost there while nothing happens */
+  async begin(): Promise<number> {
     const { senders, machine } = this.#carrier;
     const { machine: kind, rateHz = 1000, families = [4, 6], streams = [], how } = this.#options;
     for (const party of [...senders, machine]) await this.#mover.party(party);
@@ -77,7 +86,20 @@ class Course {
       }
       for (const kind of streams) await this.#mover.stream(senders.at(-1)?.name ?? '', machine.name, { family, kind });
     }
-    await delay(warmUpMs);
+    return this.#comeToRest();
+  }
+
+  /** A machine that was somewhere else a moment ago is not found at once. @returns how many packets are lost when it should be */
+  async #comeToRest(): Promise<number> {
+    let lost = NaN;
+    for (let attempt = 0; attempt < restsMax && lost !== 0; attempt += 1) {
+      await delay(restMs);
+      await this.#mover.begin();
+      await delay(restMs);
+      const { flows } = await this.#mover.end(settleMs);
+      lost = flows.reduce((sum, flow) => sum + flow.lost, 0);
+    }
+    return lost;
   }
 
   /** One migration, with all that belongs to it. */

@@ -88,6 +88,8 @@ export interface Figures {
   readonly unreached: number;
   /** How long it stood still: the pause, and the answer that it waited for. */
   readonly standstillMs: Spread;
+  /** How long the daemon took to answer the activation. */
+  readonly answerMs: Spread;
   readonly streams: StreamFigures | undefined;
 }
 
@@ -120,6 +122,7 @@ export function figuresOf(samples: readonly Sample[], role?: Role): Figures {
     gapMs: spread(({ longestSilenceMs }) => longestSilenceMs),
     unreached: to.filter(({ activationToFirstMs }) => activationToFirstMs === undefined).length,
     standstillMs: spreadOf(judged.flatMap(({ timeline: { stopped, resumed } }) => (stopped === undefined || resumed === undefined ? [] : [resumed - stopped]))),
+    answerMs: spreadOf(judged.flatMap(({ timeline: { triggered, answered } }) => (triggered === undefined || answered === undefined ? [] : [answered - triggered]))),
     streams: streamFiguresOf(judged.flatMap(({ streams }) => streams)),
   };
 }

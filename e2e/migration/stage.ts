@@ -17,8 +17,10 @@ export async function buildPlace(scope: TeardownScope, { carrier, datapath, cont
 /** Runs a course. @throws Error where a migration fails */
 export async function runCourse(scope: TeardownScope, carrier: Carrier, combination: Combination, migrations: number): Promise<Row> {
   const { title, course, goal } = combination;
-  const samples = await migrate(scope, carrier, { ...course, migrations });
-  return { title, samples, faults: goal === undefined ? [] : judge(figuresOf(samples), goal), patienceMs: course.patienceMs ?? 2000 };
+  const { samples, lostAtRest } = await migrate(scope, carrier, { ...course, migrations });
+  // Otherwise it would be no migration's fault.
+  const unrest = lostAtRest === 0 ? [] : [`${lostAtRest} packets were lost before anything happened`];
+  return { title, samples, faults: goal === undefined ? [] : [...unrest, ...judge(figuresOf(samples), goal)], patienceMs: course.patienceMs ?? 2000 };
 }
 
 /** The combinations by place, in their order. */

@@ -11,7 +11,7 @@ export interface Row {
   readonly patienceMs: number;
 }
 
-const head = ['course', 'migrations', 'lost', 'lost beyond the pause', 'lost from it', 'duplicates', 'activation to first packet, ms', 'longest gap, ms', 'first migration: lost, ms'];
+const head = ['course', 'migrations', 'lost', 'lost beyond the pause', 'lost from it', 'duplicates', 'activation to first packet, ms', 'to its answer, ms', 'longest gap, ms', 'first migration: lost, ms'];
 const roles: readonly Role[] = ['source', 'target', 'third'];
 
 /** One line for each course, and with details one for the senders on each node. Three numbers are p50/p95/max over flows and migrations. */
@@ -34,6 +34,7 @@ function lineOf(title: string, { samples, patienceMs }: Row, role?: Role): reado
     count(figures.lostFrom),
     count(figures.duplicated),
     firstPacket(figures, patienceMs),
+    milliseconds(figures.answerMs),
     milliseconds(figures.gapMs),
     first.lost.count === 0 ? '–' : `${first.lost.max}, ${firstPacket(first, patienceMs).split('/').at(-1)}`,
   ];
