@@ -20,33 +20,43 @@ import { damagedChains } from '../guard/guard-damage.ts';
 /** An endpoint whose frames are copied. */
 export type Copied = Pick<AttachmentPort, 'hostIf' | 'mac' | 'vni'>;
 
+/** Where the copies go, and what there is to copy from. */
+export interface CopyLinks {
+  /** Number of the relay. */
+  readonly relay: number;
+  /** Whether the host interface is there: it goes with the machine's namespace, and nothing is sent to it then. Default: it is. */
+  readonly hasHost?: boolean;
+}
+
 /** None of the bits by which Kubernetes' kube-proxy and others know packets. */
 const copiedMark = Uint8Array.of(0x77, 0, 0, 0);
-const chains = ['received', 'sent'] as const;
 
 function tableOf({ hostIf }: Pick<Copied, 'hostIf'>): TableName {
   return { family: 'netdev', table: hostIf };
 }
 
-function tableRequests(copied: Copied, relay: number): NetlinkRequest[] {
+function tableRequests(copied: Copied, { relay, hasHost = true }: CopyLinks): NetlinkRequest[] {
   const table = tableOf(copied);
   const isForIt: Expression[] = [loadPayload({ base: 'link', offset: 0, length: 6 }), compare('equal', macBytes(copied.mac))];
   const copy = [counter(), ...duplicateTo(relay)];
   return [
     createTable(table),
     addChain(table, { name: 'received', hook: { point: 'ingress', priority: 0, type: 'filter', link: vxlanName(copied.vni) } }),
-    addChain(table, { name: 'sent', hook: { point: 'egress', priority: 0, type: 'filter', link: copied.hostIf } }),
     addRule(table, 'received', [...isForIt, ...copy, ...setMark(copiedMark)]),
-    addRule(table, 'sent', [...isForIt, loadMeta('mark'), compare('notEqual', copiedMark), ...copy]),
+    ...(hasHost ? [
+      addChain(table, { name: 'sent', hook: { point: 'egress', priority: 0, type: 'filter', link: copied.hostIf } }),
+      addRule(table, 'sent', [...isForIt, loadMeta('mark'), compare('notEqual', copiedMark), ...copy]),
+    ] : []),
   ];
 }
 
-/** Makes the copies, where their table is missing or has lost a chain. @param relay number of the link they go to @throws WeftError kernelRefused */
-export function ensureCopies(netfilter: Netlink, copied: Copied, relay: number): void {
+/** Makes the copies, where their table is missing or has lost a chain. @throws WeftError kernelRefused */
+export function ensureCopies(netfilter: Netlink, copied: Copied, links: CopyLinks): void {
+  const chains = links.hasHost === false ? ['received'] : ['received', 'sent'];
   const table = tableOf(copied);
   const [isThere, ...hasChains] = netfilter.tryRequest([getTable(table), ...chains.map((chain) => getChain(table, chain))]).map(isFound);
   if (isThere === true && hasChains.every((isPresent) => isPresent)) return;
-  remakeCopies(netfilter, { copied, relay, isThere: isThere === true });
+  remakeCopies(netfilter, { copied, links, isThere: isThere === true });
 }
 
 function isFound(outcome: unknown): boolean {
@@ -55,9 +65,9 @@ function isFound(outcome: unknown): boolean {
   throw outcome;
 }
 
-function remakeCopies(netfilter: Netlink, { copied, relay, isThere }: { readonly copied: Copied; readonly relay: number; readonly isThere: boolean }): void {
+function remakeCopies(netfilter: Netlink, { copied, links, isThere }: { readonly copied: Copied; readonly links: CopyLinks; readonly isThere: boolean }): void {
   try {
-    commitBatch(netfilter, [...(isThere ? [deleteTable(tableOf(copied))] : []), ...tableRequests(copied, relay)]);
+    commitBatch(netfilter, [...(isThere ? [deleteTable(tableOf(copied))] : []), ...tableRequests(copied, links)]);
   } catch (error) {
     if (!isRefusal(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT')) throw error;
     throw new WeftError('kernelRefused', 'Cannot relay frames: the kernel needs nf_tables for single links, in and out: CONFIG_NF_TABLES_NETDEV, CONFIG_NETFILTER_EGRESS and CONFIG_NFT_DUP_NETDEV must be set', { cause: error });
@@ -79,12 +89,12 @@ export function countCopies(netfilter: Netlink, copied: Pick<Copied, 'hostIf'>):
 export function areCopiesDamaged(netfilter: Netlink, copied: Copied, relay: number): boolean {
   const table = tableOf(copied);
   const isThere = netfilter.tryRequest([getTable(table)]).every(isFound);
-  return !isThere || damagedChains(netfilter, { present: [table], made: tableRequests(copied, relay) }).length > 0;
+  return !isThere || damagedChains(netfilter, { present: [table], made: tableRequests(copied, { relay }) }).length > 0;
 }
 
 /** Makes the copies anew, whatever there is. @throws WeftError kernelRefused */
 export function repairCopies(netfilter: Netlink, copied: Copied, relay: number): void {
-  remakeCopies(netfilter, { copied, relay, isThere: netfilter.tryRequest([getTable(tableOf(copied))]).every(isFound) });
+  remakeCopies(netfilter, { copied, links: { relay }, isThere: netfilter.tryRequest([getTable(tableOf(copied))]).every(isFound) });
 }
 
 /** Ends the copies that none of the attachments needs; what went, in words. */

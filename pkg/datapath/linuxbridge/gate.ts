@@ -49,7 +49,8 @@ export function neighboursElsewhere({ segment, port: { addresses, mac } }: Omit<
 export interface PlugLinks {
   readonly bridge: Link;
   readonly vxlan: Link;
-  readonly host: Link;
+  /** Absent where it has gone with the machine's namespace. */
+  readonly host?: Link;
   /** The tenant's relay, whatever state it is in. */
   readonly relay?: Link;
 }
@@ -58,23 +59,23 @@ export interface PlugLinks {
  * Closes a port, out of it first, and sends everybody on this node to the other; in the same exchange, whatever else is to be asked for. An endpoint
  * that has gone on from there meanwhile stays where it is known to be.
  */
-export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, mover: Mover, { bridge, vxlan, host, also = [] }: PlugLinks & { readonly also?: readonly NetlinkRequest[] }): void {
+export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, mover: Mover, { also = [], ...links }: PlugLinks & { readonly also?: readonly NetlinkRequest[] }): void {
   const { port } = mover;
   const isOpen = hasElements(netfilter, [openElement(port)])[0] === true;
   if (isOpen) exchangeGuard(netfilter, { removed: [openElement(port)] });
-  const isMoved = !isOpen && isElsewhere(route, port.mac, { bridge, vxlan, host });
-  route.request([...(isMoved ? [] : elsewhere(mover, vxlan.index)), ...neighboursElsewhere(mover, bridge.index), ...also]);
+  const isMoved = !isOpen && isElsewhere(route, port.mac, links);
+  route.request([...(isMoved ? [] : elsewhere(mover, links.vxlan.index)), ...neighboursElsewhere(mover, links.bridge.index), ...also]);
 }
 
 /** Whether the bridge has it there, and the VXLAN device a VTEP for it. */
 function isElsewhere(route: Netlink, mac: Mac, { bridge, vxlan, host }: PlugLinks): boolean {
   const [bridged, tunnelled] = route.request([getBridgeFdb(bridge.index, mac), getVxlanFdb(vxlan.index, mac)].map((request) => tolerating(request, 'ENOENT')));
   const entry = bridged?.[0] === undefined ? undefined : decodeFdb(bridged[0]);
-  return entry !== undefined && entry.index !== host.index && tunnelled?.[0] !== undefined;
+  return entry !== undefined && entry.index !== host?.index && tunnelled?.[0] !== undefined;
 }
 
 /** Makes a port as any other: open. */
-export function openPort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, moving: MovingPort, { bridge, host }: PlugLinks): void {
+export function openPort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilter'>, moving: MovingPort, { bridge, host }: Required<Pick<PlugLinks, 'bridge' | 'host'>>): void {
   const { port } = moving;
   route.request([replacePortFdb(host.index, port.mac), setLink(port.hostIf, { port: { learning: false, unicastFlood: false, multicastFlood: true, broadcastFlood: true } }), ...neighbourSettings(moving, bridge.index)]);
   const [isOpen, isWaitingStill] = hasElements(netfilter, [openElement(port), waitingElement(port)]);

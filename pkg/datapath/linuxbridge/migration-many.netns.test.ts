@@ -55,6 +55,23 @@ void t.test('over IPv6', { skip }, async (t) => {
   t.same(await target.datapath.check({ ...scene.moving(1), netnsFd: scene.machines[1].fd }), []);
 });
 
+void t.test('a machine whose namespace has gone before it departs, relayed or not', { skip }, async (t) => {
+  for (const isPrepared of [true, false]) {
+    const scene = await createScene(t);
+    const [source, target] = scene.nodes;
+    reachedByAll(t, scene, 'before');
+    await target.datapath.attach({ ...scene.moving(1, 'waiting'), netnsFd: scene.machines[1].fd });
+    if (isPrepared) await source.datapath.startRelay(scene.moving(0, 'relaying'));
+    run('ip', ['-n', scene.machines[0].netns, 'link', 'del', 'eth0']);
+    for (const _round of ['once', 'again']) await source.datapath.depart(scene.moving(0, 'departed'));
+    await target.datapath.open(scene.moving(1, 'arrived'));
+    reachedByAll(t, scene, 'after');
+    await source.datapath.leave(scene.moving(0, 'left'));
+    t.notMatch(readRuleset(source.netns), /table netdev/);
+    await t.rejects(async () => source.datapath.takeBack(scene.moving(0)), { code: 'tryAgainLater', message: /is missing and has to be repaired first$/ });
+  }
+});
+
 void t.test('a machine that goes on to a third node stays known to be there', { skip }, async (t) => {
   const scene = await createScene(t);
   const [source] = scene.nodes;

@@ -6,6 +6,7 @@
  */
 import { WeftError } from '../../errors/weft-error.ts';
 import { watchFdb } from '../../netlink/fdb-watch.ts';
+import type { Link } from '../../netlink/link.ts';
 import { forgetVxlanFdb, putVxlanFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import { bridgeName, relayName, vxlanName } from '../../overlay/names.ts';
@@ -23,20 +24,20 @@ import { asSegmentLinks, linksOf } from './segment-links.ts';
 /** A node's part in migrations, of tenants of Linux bridges. */
 export function linuxBridgeMigration(kernel: Kernel): DatapathMigration {
   return {
-    startRelay: (moving) => startRelay(kernel, moving),
+    startRelay: (moving) => startRelay(kernel, moving, wholeLinks(kernel, moving)),
     depart: (moving) => depart(kernel, moving),
     leave(moving) {
       closePort(kernel, requireMover(moving), plugLinks(kernel, moving));
       return endRelay(kernel, moving);
     },
     takeBack(moving) {
-      const links = plugLinks(kernel, moving);
+      const links = wholeLinks(kernel, moving);
       openPort(kernel, moving, links);
       requestTolerating(kernel.route, [forgetVxlanFdb(links.vxlan.index, moving.port.mac)], 'ENOENT');
       return endRelay(kernel, moving);
     },
     countRelayed: ({ port }) => countCopies(kernel.netfilter, port),
-    open: (moving) => openPort(kernel, moving, plugLinks(kernel, moving)),
+    open: (moving) => openPort(kernel, moving, wholeLinks(kernel, moving)),
     hasOpened: ({ port }) => hasOpened(kernel, port),
     watchOpening: (moving, onOpened) => watchOpening(kernel, moving, onOpened),
     settle: ({ port, segment }) => releaseRelay(kernel, { port, segment }),
@@ -44,9 +45,9 @@ export function linuxBridgeMigration(kernel: Kernel): DatapathMigration {
   };
 }
 
-function startRelay(kernel: Kernel, moving: MovingPort): void {
+function startRelay(kernel: Kernel, moving: MovingPort, { host }: Pick<PlugLinks, 'host'>): void {
   const relay = ensureRelay(kernel, requireMover(moving));
-  ensureCopies(kernel.netfilter, moving.port, relay.index);
+  ensureCopies(kernel.netfilter, moving.port, { relay: relay.index, hasHost: host !== undefined });
 }
 
 /** The relay stands already, but for a machine that goes without a word. */
@@ -54,8 +55,8 @@ function depart(kernel: Kernel, moving: MovingPort): void {
   const [mover, links] = [requireMover(moving), plugLinks(kernel, moving)];
   const relay = links.relay !== undefined && relayMisfit(moving.segment, links.relay) === undefined ? links.relay : undefined;
   closePort(kernel, mover, { ...links, also: relay === undefined ? [] : [putVxlanFdb(relay.index, relayEntry(mover))] });
-  if (relay === undefined) startRelay(kernel, moving);
-  else ensureCopies(kernel.netfilter, moving.port, relay.index);
+  if (relay === undefined) startRelay(kernel, moving, links);
+  else ensureCopies(kernel.netfilter, moving.port, { relay: relay.index, hasHost: links.host !== undefined });
 }
 
 function endRelay(kernel: Kernel, { port, segment }: MovingPort): Promise<void> {
@@ -74,11 +75,21 @@ function requireMover(moving: MovingPort): Mover {
 }
 
 function plugLinks({ route }: Kernel, { segment, port }: MovingPort): PlugLinks {
-  const names = [bridgeName(segment.vni), vxlanName(segment.vni), port.hostIf];
-  const [bridge, vxlan, host, relay] = findLinks(route, [...names, relayName(segment.vni)]);
-  if (bridge !== undefined && vxlan !== undefined && host !== undefined) return { bridge, vxlan, host, ...(relay === undefined ? {} : { relay }) };
-  const missing = names.filter((_name, at) => [bridge, vxlan, host][at] === undefined);
-  throw new WeftError('tryAgainLater', `The endpoint at ${port.hostIf} cannot move at this moment: ${missing.join(', ')} is missing and has to be repaired first`);
+  const names = [bridgeName(segment.vni), vxlanName(segment.vni)];
+  const [bridge, vxlan, host, relay] = findLinks(route, [...names, port.hostIf, relayName(segment.vni)]);
+  if (bridge === undefined || vxlan === undefined) throw missing(port, names.filter((_name, at) => [bridge, vxlan][at] === undefined));
+  return { bridge, vxlan, ...(host === undefined ? {} : { host }), ...(relay === undefined ? {} : { relay }) };
+}
+
+/** Of an attachment whose machine is to run here. */
+function wholeLinks(kernel: Kernel, moving: MovingPort): PlugLinks & { readonly host: Link } {
+  const links = plugLinks(kernel, moving);
+  if (links.host === undefined) throw missing(moving.port, [moving.port.hostIf]);
+  return { ...links, host: links.host };
+}
+
+function missing({ hostIf }: MovingPort['port'], names: readonly string[]): WeftError {
+  return new WeftError('tryAgainLater', `The endpoint at ${hostIf} cannot move at this moment: ${names.join(', ')} is missing and has to be repaired first`);
 }
 
 /** The guard opens before the bridge learns, which is what is heard of. */
@@ -87,7 +98,7 @@ function watchOpening(kernel: Kernel, moving: MovingPort, onOpened: () => void):
   const look = (): void => {
     if (isWatched && hasOpened(kernel, moving.port)) onOpened();
   };
-  const watch = watchFdb(plugLinks(kernel, moving).host.index, look);
+  const watch = watchFdb(wholeLinks(kernel, moving).host.index, look);
   setImmediate(look);
   return () => {
     isWatched = false;
