@@ -127,8 +127,8 @@ class Daemon {
     if (this.#isStopping) return;
     conf.watch();
     void this.#evpn.follow(conf.current);
-    // What has been under way is gone on with as soon as others can be spoken to.
-    void migrations.follow(conf.current).then(() => migrations.migrations.resume());
+    // Before the node is looked at: an endpoint that has gone meanwhile is not to be put back.
+    await migrations.start(conf.current);
     await this.#reconciler.start();
   }
 

@@ -50,9 +50,15 @@ export class NodeMigrations {
       timeoutMs: () => (this.#opening?.conf.timeoutSeconds ?? 0) * 1000,
       correspondent: () => {
         const channel = this.#channel;
-        return channel === undefined ? undefined : { ask: (peer, body, options) => channel.ask(peer, body as JsonValue, options) };
+        return channel === undefined ? undefined : { ask: (peer, body, options) => channel.ask(peer, body as JsonValue, options), keepOpen: (peer) => channel.keepOpen(peer) };
       },
     });
+  }
+
+  /** As follow(), for the first time; fulfilled when what an earlier daemon has begun is gone on with, as far as the other nodes can be asked. */
+  async start(conf: NodeConf): Promise<void> {
+    await this.follow(conf);
+    if (this.#channel === undefined) await this.migrations.resume();
   }
 
   /** Does what the configuration says from now on, after what it said before. */
@@ -93,6 +99,8 @@ export class NodeMigrations {
       await channel.listen(conf.listen ?? engine.underlay(vtep ?? {}, undefined).vtepAddress);
       this.#channel = channel;
       this.#fault = undefined;
+      // What is under way keeps a connection, which went with the channel before.
+      await this.migrations.resume();
     } catch (error) {
       await channel.close();
       const fault = `other nodes cannot send endpoints here: ${describeWithAdvice(error)}`;

@@ -11,6 +11,8 @@ import { decodeFound, encodeBody, type FindAnswer } from './messages.ts';
 export interface Correspondent {
   /** @throws WeftError the other node's, or tryAgainLater where it does not answer in time */
   ask(peer: Address, body: unknown, options: { readonly deadlineMs: number }): Promise<unknown>;
+  /** Sees to it that a question to the peer need not wait for a connection, until the returned function is called. */
+  keepOpen(peer: Address): () => void;
 }
 
 export interface ElsewhereParts {

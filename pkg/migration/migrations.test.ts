@@ -30,6 +30,7 @@ async function begun(t: Test, options?: { readonly timeoutMs: number }): Promise
   await target.migrations.begin(waiting);
   t.same([source.phase(), target.phase()], ['relaying', 'waiting']);
   t.same(source.calls.splice(0), ['startRelay relaying']);
+  t.same(network.kept.toSorted(), ['192.0.2.1 to 192.0.2.2', '192.0.2.2 to 192.0.2.1'], 'what is to be said need not wait for a connection');
   return { network, source, target, waiting };
 }
 
@@ -37,10 +38,11 @@ function command(node: TestNode, verb: string, more: object = {}): Promise<{ rea
   return carryOut(node.engine, node.migrations, { verb, tenant: 'blue', endpoint, ...more });
 }
 
-async function expectDone(t: Test, { source, target }: Scene): Promise<void> {
+async function expectDone(t: Test, { source, target, network }: Scene): Promise<void> {
   await eventually(t, 'the source has left, and the target is as any other', () => source.phase() === 'left' && target.phase() === 'none');
   t.equal(source.calls.at(-1), 'leave left');
   t.ok(target.calls.includes('settle none'));
+  t.same(network.kept, [], 'and no connection is kept any more');
 }
 
 t.test('the machine stops at the source', async (t) => {
@@ -127,12 +129,10 @@ t.test('daemons that start anew in each phase', async (t) => {
   const prepared = await begun(t);
   const source = prepared.source.restart();
   const target = prepared.target.restart();
-  source.migrations.resume();
-  target.migrations.resume();
+  await Promise.all([source.migrations.resume(), target.migrations.resume()]);
   t.match(await command(source, 'activate'), { words: 'the endpoint vm-1 goes to VTEP 192.0.2.2' });
   const [again, there] = [source.restart(), target.restart()];
-  again.migrations.resume();
-  there.migrations.resume();
+  await Promise.all([again.migrations.resume(), there.migrations.resume()]);
   await expectDone(t, { ...prepared, source: again, target: there });
 
   const halfway = await begun(t);
@@ -141,8 +141,8 @@ t.test('daemons that start anew in each phase', async (t) => {
   await eventually(t, 'it is open', () => halfway.target.phase() === 'arrived');
   t.equal(halfway.source.phase(), 'relaying', 'a daemon that has stopped does nothing');
   const late = halfway.source.restart();
-  late.migrations.resume();
-  await eventually(t, 'the next one hears of it', () => late.phase() === 'departed');
+  await late.migrations.resume();
+  t.equal(late.phase(), 'departed', 'the next one has heard of it');
 });
 
 t.test('what the kernel refuses changes nothing', async (t) => {

@@ -64,6 +64,8 @@ export class Migrations implements EndpointMoves {
   readonly #turns = new Turns();
   /** Attachments that are known to be at the target by now. */
   readonly #there = new Set<number>();
+  /** What ends keeping a connection to the other node, of each migration. */
+  readonly #connected = new Map<number, () => void>();
   readonly #expected = new Map<string, { readonly vtep: Address; readonly until: number }>();
   #isStopped = false;
 
@@ -73,15 +75,31 @@ export class Migrations implements EndpointMoves {
     this.#attention = new Attention({ datapath, timeoutMs, now, happen: (seq, event) => this.happen(seq, event).catch((error: unknown) => this.#warn(seq, event, error)), probe: (seq) => this.isThere(seq) });
   }
 
-  /** Goes on with what a daemon before this one has begun. */
-  resume(): void {
-    for (const record of this.#list()) this.#attend(record.seq);
+  /** Goes on with what a daemon before this one has begun; fulfilled when it is known how far that is, or cannot be known now. */
+  async resume(): Promise<void> {
+    const records = this.#list();
+    await Promise.all(records.map(async ({ seq, port: { migration } }) => {
+      if (migration?.phase === 'relaying' || migration?.phase === 'departed') await this.isThere(seq);
+      else if (migration?.phase === 'waiting') await this.#noticeOpened(seq);
+    }));
+    for (const { seq } of records) this.#attend(seq);
+  }
+
+  async #noticeOpened(seq: number): Promise<void> {
+    const found = this.#find(seq);
+    if (found === undefined) return;
+    try {
+      if (await this.#parts.datapath.hasOpened(found.traveller)) await this.happen(seq, 'spoke');
+    } catch (error) {
+      this.#warn(seq, 'spoke', error);
+    }
   }
 
   /** Waits for nothing any more. What is under way is the next daemon's. */
   stop(): void {
     this.#isStopped = true;
     this.#attention.stop();
+    for (const seq of [...this.#connected.keys()]) this.#disconnect(seq);
   }
 
   find(question: EndpointQuestion): Promise<FoundEndpoint | undefined> {
@@ -122,6 +140,7 @@ export class Migrations implements EndpointMoves {
     if (migration === undefined) return;
     if (migration.phase === 'departed') await this.#awaitQuiet(record);
     this.#attention.forget(record.seq);
+    this.#disconnect(record.seq);
     this.#there.delete(record.seq);
     if (migration.phase === 'left' || migration.phase === 'arrived') return;
     const told = await this.#say(record, migration, isSource(migration.phase) ? 'gone' : 'abandoned');
@@ -249,8 +268,17 @@ export class Migrations implements EndpointMoves {
 
   #attend(seq: number): void {
     const found = this.#isStopped ? undefined : this.#find(seq);
-    if (found?.record.port.migration === undefined) this.#attention.forget(seq);
-    else this.#attention.attend(found.traveller);
+    const migration = found?.record.port.migration;
+    this.#disconnect(seq);
+    if (found === undefined || migration === undefined) return this.#attention.forget(seq);
+    this.#attention.attend(found.traveller);
+    const stop = migration.phase === 'left' ? undefined : this.#parts.correspondent()?.keepOpen(migration.other);
+    if (stop !== undefined) this.#connected.set(seq, stop);
+  }
+
+  #disconnect(seq: number): void {
+    this.#connected.get(seq)?.();
+    this.#connected.delete(seq);
   }
 
   #write(record: AttachmentRecord, migration: PortMigration | undefined): void {

@@ -44,6 +44,15 @@ export class TestNetwork {
   readonly cut: Set<string> = new Set();
   readonly heard: string[] = [];
 
+  /** Connections that are kept open, by who keeps them. */
+  readonly kept: string[] = [];
+
+  keepOpen(from: string, to: string): () => void {
+    const connection = `${from} to ${to}`;
+    this.kept.push(connection);
+    return () => void this.kept.splice(this.kept.indexOf(connection), 1);
+  }
+
   async ask(from: string, to: string, body: unknown): Promise<unknown> {
     const node = this.nodes.get(to);
     if (node === undefined || this.cut.has(from) || this.cut.has(to)) throw new WeftError('tryAgainLater', `${to} does not answer`);
@@ -92,7 +101,7 @@ function nodeOver(scope: Scope, network: TestNetwork, settings: NodeSettings): T
     phase: () => ledger.read((tx) => tx.listAttachments({ vni: blueVni, endpoint }))[0]?.port.migration?.phase ?? 'none',
   };
   const datapath = playedDatapath(node);
-  node.migrations = new Migrations({ engine, datapath, log, timeoutMs: () => timeoutMs, vtepsOf: async () => [], correspondent: () => ({ ask: (to, body) => network.ask(name, formatAddress(to), body) }) });
+  node.migrations = new Migrations({ engine, datapath, log, timeoutMs: () => timeoutMs, vtepsOf: async () => [], correspondent: () => ({ ask: (to, body) => network.ask(name, formatAddress(to), body), keepOpen: (to) => network.keepOpen(name, formatAddress(to)) }) });
   const { migrations } = node;
   network.nodes.set(name, migrations);
   scope.teardown(() => migrations.stop());

@@ -231,7 +231,6 @@ function connectError(error: Error, address: string): WeftError {
   if (isTlsError(error)) {
     return new WeftError('invalidConfiguration', `the node at ${address} and this one do not know each other: ${describeTlsError(error)}`, {
       details: 'migration in weft.yaml must have the same key, or certificates of the same authority, on all nodes.',
-      cause: error,
     });
   }
   return new WeftError('tryAgainLater', `the node at ${address} cannot be reached`, { details: 'Is its weft daemon running, with migration in its weft.yaml?', cause: error });
