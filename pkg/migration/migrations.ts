@@ -17,7 +17,8 @@ import { pause, startTimer } from '../sys/timer.ts';
 import { Attention, type Traveller } from './attention.ts';
 import { isSource, stepFrom, type MigrationEvent, type Phase, type Step } from './course.ts';
 import { findElsewhere, type Correspondent } from './elsewhere.ts';
-import { decodeFound, decodeMessage, decodePhase, encodeBody, type EndpointName, type FindAnswer, type Message, type PhaseAnswer, type Saying } from './messages.ts';
+import { decodeMessage, encodeBody, type EndpointName, type FindAnswer, type Message, type PhaseAnswer, type Saying } from './messages.ts';
+import { describe, Messenger, type Told } from './messenger.ts';
 import { answerFind } from './here.ts';
 import { Turns } from './turns.ts';
 
@@ -33,10 +34,6 @@ export interface MigrationParts {
   readonly log: Log;
 }
 
-/** How long the other node may take to answer. It is on the same network, and what it does takes milliseconds. */
-const answerMs = 1000;
-/** How often it is told the same, when it does not answer, and after which pauses. */
-const tellPausesMs = [100, 300, 1000] as const;
 /** After the first announcement, as QEMU repeats its own: a frame may be lost. */
 const announcementsMs = [50, 250] as const;
 /** A DEL at the source waits so long for the others to send to the target by themselves. */
@@ -44,9 +41,6 @@ const leavingMs = 1500;
 const leavingLookMs = 50;
 /** Between `weft migrate prepare` and the ADD. */
 const expectMs = 600_000;
-
-/** What came of telling the other node: how far it is, or why that is not known. */
-export type Told = { readonly phase: PhaseAnswer['phase'] } | { readonly words: string };
 
 /** What came of an event. */
 export interface Outcome {
@@ -61,6 +55,7 @@ export interface Outcome {
 export class Migrations implements EndpointMoves {
   readonly #parts: MigrationParts;
   readonly #attention: Attention;
+  readonly #messenger: Messenger;
   readonly #turns = new Turns();
   /** Attachments that are known to be at the target by now. */
   readonly #there = new Set<number>();
@@ -72,6 +67,7 @@ export class Migrations implements EndpointMoves {
   constructor(parts: MigrationParts) {
     this.#parts = parts;
     const { datapath, timeoutMs, engine: { now } } = parts;
+    this.#messenger = new Messenger(parts);
     this.#attention = new Attention({ datapath, timeoutMs, now, happen: (seq, event) => this.happen(seq, event).catch((error: unknown) => this.#warn(seq, event, error)), probe: (seq) => this.isThere(seq) });
   }
 
@@ -99,6 +95,7 @@ export class Migrations implements EndpointMoves {
   stop(): void {
     this.#isStopped = true;
     this.#attention.stop();
+    this.#messenger.stop();
     for (const seq of [...this.#connected.keys()]) this.#disconnect(seq);
   }
 
@@ -114,9 +111,7 @@ export class Migrations implements EndpointMoves {
    */
   async expect(name: EndpointName, vtep: Address): Promise<void> {
     const { engine, log } = this.#parts;
-    const correspondent = this.#parts.correspondent();
-    if (correspondent === undefined) throw unconfigured();
-    const answer = decodeFound(await correspondent.ask(vtep, encodeBody({ kind: 'find', ...name }), { deadlineMs: answerMs }));
+    const answer = await this.#messenger.find(vtep, name);
     if (answer.kind === 'moving') throw new WeftError('tryAgainLater', `The endpoint ${name.endpoint} at VTEP ${formatAddress(vtep)} cannot come here now: ${answer.words}`);
     if (answer.kind !== 'attached') throw new WeftError('unknownContainer', `No container of VTEP ${formatAddress(vtep)} is the endpoint ${name.endpoint} of VNI ${name.vni}`);
     this.#expected.set(keyOf(name), { vtep, until: engine.now() + expectMs });
@@ -126,7 +121,7 @@ export class Migrations implements EndpointMoves {
   async begin(record: AttachmentRecord): Promise<void> {
     const { migration } = record.port;
     if (migration === undefined) return;
-    const told = await this.#say(record, migration, 'begin');
+    const told = await this.#messenger.say(record, migration, 'begin');
     if (!('phase' in told) || told.phase !== 'relaying') {
       const why = 'phase' in told ? `the endpoint is ${told.phase} there` : told.words;
       throw new WeftError('tryAgainLater', `VTEP ${formatAddress(migration.other)} does not let the endpoint ${record.endpoint} go: ${why}`);
@@ -143,7 +138,7 @@ export class Migrations implements EndpointMoves {
     this.#disconnect(record.seq);
     this.#there.delete(record.seq);
     if (migration.phase === 'left' || migration.phase === 'arrived') return;
-    const told = await this.#say(record, migration, isSource(migration.phase) ? 'gone' : 'abandoned');
+    const told = await this.#messenger.say(record, migration, isSource(migration.phase) ? 'gone' : 'abandoned');
     if (!('phase' in told)) this.#parts.log.warn({ ...describe(record), error: told.words }, 'the other node of a migration could not be told that the container goes');
   }
 
@@ -200,14 +195,13 @@ export class Migrations implements EndpointMoves {
   async #probe(seq: number): Promise<boolean> {
     const record = this.#read((tx) => tx.findAttachmentBySeq(seq));
     const migration = record?.port.migration;
-    const correspondent = this.#parts.correspondent();
-    if (record === undefined || migration === undefined || correspondent === undefined) return false;
+    if (record === undefined || migration === undefined) return false;
     if (this.#there.has(seq)) return true;
-    const answer = await this.#ask(correspondent, migration.other, { kind: 'ask', id: migration.id, ...nameOf(record) });
+    const answer = await this.#messenger.ask(record, migration);
     if (!('phase' in answer)) return false;
     if (answer.phase === 'arrived' || answer.phase === 'none') await this.happen(seq, 'opened');
     else if (answer.phase === 'unknown') await this.happen(seq, 'abandoned');
-    else if (migration.phase === 'departed') await this.#say(record, migration, 'open').then((told) => ('phase' in told && told.phase === 'arrived' ? this.happen(seq, 'opened') : undefined));
+    else if (migration.phase === 'departed') await this.#messenger.say(record, migration, 'open').then((told) => ('phase' in told && told.phase === 'arrived' ? this.happen(seq, 'opened') : undefined));
     return this.#there.has(seq);
   }
 
@@ -219,35 +213,11 @@ export class Migrations implements EndpointMoves {
     });
   }
 
+  /** The answer to `open` is that it is open. */
   async #tell(record: AttachmentRecord, migration: PortMigration, saying: Saying): Promise<Told> {
-    let told = await this.#say(record, migration, saying);
-    for (const ms of tellPausesMs) {
-      if ('phase' in told) break;
-      await pause(ms);
-      if (this.#isStopped) return told;
-      told = await this.#say(record, migration, saying);
-    }
-    if (this.#isStopped) return told;
-    if (!('phase' in told)) this.#parts.log.warn({ ...describe(record), error: told.words, said: saying }, 'the other node of a migration does not answer');
-    // The answer to `open` is that it is open.
-    else if (saying === 'open' && told.phase === 'arrived') await this.happen(record.seq, 'opened').catch((error: unknown) => this.#warn(record.seq, 'opened', error));
+    const told = await this.#messenger.tell(record, migration, saying);
+    if (saying === 'open' && 'phase' in told && told.phase === 'arrived' && !this.#isStopped) await this.happen(record.seq, 'opened').catch((error: unknown) => this.#warn(record.seq, 'opened', error));
     return told;
-  }
-
-  async #say(record: AttachmentRecord, { id, other }: Pick<PortMigration, 'id' | 'other'>, saying: Saying): Promise<Told> {
-    const correspondent = this.#parts.correspondent();
-    if (correspondent === undefined) return { words: describeError(unconfigured()) };
-    const vtep = this.#read((tx) => tx.findSegment(record.vni))?.segment.vtepAddress;
-    if (vtep === undefined) return { words: 'the tenant is gone from this node' };
-    return this.#ask(correspondent, other, { kind: 'say', id, saying, vtep, ...nameOf(record) });
-  }
-
-  async #ask(correspondent: Correspondent, other: Address, message: Message): Promise<Told> {
-    try {
-      return decodePhase(await correspondent.ask(other, encodeBody(message), { deadlineMs: answerMs }));
-    } catch (error) {
-      return { words: describeError(error) };
-    }
   }
 
   async #awaitQuiet({ seq }: AttachmentRecord): Promise<void> {
@@ -316,23 +286,10 @@ function withMigration({ port: { migration: _, ...port } }: AttachmentRecord, mi
   return migration === undefined ? port : { ...port, migration };
 }
 
-function nameOf({ vni, endpoint = '' }: AttachmentRecord): { readonly vni: Vni; readonly endpoint: string } {
-  return { vni, endpoint };
-}
-
 function keyOf({ vni, endpoint }: EndpointName): string {
   return `${vni} ${endpoint}`;
 }
 
-/** What whoever has no `migration` in his configuration is told. */
-export function unconfigured(): WeftError {
-  return new WeftError('invalidConfiguration', 'the node configuration must have a migration section: without one no endpoint comes or goes', { details: 'add it on every node of the tenant, with the same key' });
-}
-
 function isHere({ port: { migration } }: AttachmentRecord): boolean {
   return migration === undefined || migration.phase === 'arrived';
-}
-
-function describe({ tenant, endpoint, key: { containerId }, port: { migration } }: AttachmentRecord): Record<string, unknown> {
-  return { tenant, endpoint, containerId, ...(migration === undefined ? {} : { migration: migration.id, other: formatAddress(migration.other) }) };
 }
