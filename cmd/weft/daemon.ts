@@ -110,7 +110,19 @@ class Daemon {
       exclusively: (containerId, work) => calls.exclusively(containerId, work),
     });
     this.#evpn = new Evpn({ engine: parts, remotes: parts.datapath, log: this.#log, nameOf: (index) => this.#reconciler?.nameOf(index) });
-    this.#monitor = openKernelMonitor({
+    this.#monitor = this.#listenToKernel(underlay);
+    this.#listenToSignals();
+    await this.#serve(calls, join(runDirectory, 'weft.sock'));
+    if (this.#isStopping) return;
+    conf.watch();
+    void this.#evpn.follow(conf.current);
+    // Before the node is looked at: an endpoint that has gone meanwhile is not to be put back.
+    await migrations.start(conf.current);
+    await this.#reconciler.start();
+  }
+
+  #listenToKernel(underlay: UnderlayMemory): KernelMonitor {
+    return openKernelMonitor({
       onEvents: (events) => {
         underlay.noteEvents(events);
         this.#noteEvents(events);
@@ -122,14 +134,6 @@ class Daemon {
       },
       onFailure: (error) => this.#fail(error),
     });
-    this.#listenToSignals();
-    await this.#serve(calls, join(runDirectory, 'weft.sock'));
-    if (this.#isStopping) return;
-    conf.watch();
-    void this.#evpn.follow(conf.current);
-    // Before the node is looked at: an endpoint that has gone meanwhile is not to be put back.
-    await migrations.start(conf.current);
-    await this.#reconciler.start();
   }
 
   #followConf(): void {

@@ -5,16 +5,17 @@ import { portsExhausted } from '../datapath/datapath.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerTransaction } from '../ledger/ledger.ts';
 import { ipv6MinimumMtuBytes } from '../mtu/overhead.ts';
-import { macFromBytes, type Mac } from '../netaddr/netaddr.ts';
+import { macFromBytes, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentKey, AttachmentPort, Segment } from '../overlay/model.ts';
 import { keyDigest, portAlias, portName } from '../overlay/names.ts';
+import { spareVni } from '../overlay/spare.ts';
 import { netnsId } from '../sys/netns.ts';
 import { chooseMac, identityMatches } from './addressing.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { assignFromPool, delegateConf, ipamName, type Assignment } from './ipam.ts';
 import { assignFound, type FoundEndpoint } from './moves.ts';
 import { findPredecessors, type Newcomer } from './predecessor.ts';
-import { describeConflict, describeGatewayConflict, keepFoundPeers, requireFreePort } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, keepFoundPeers, requireFreePort, requireRelay } from './segment-plan.ts';
 
 /** An ADD whose every input has been read and found good. */
 export interface AddPlan {
@@ -65,6 +66,7 @@ export async function reserve(parts: EngineParts, plan: AddPlan, delegated?: Ass
 
 function reserveIn(tx: LedgerTransaction, parts: EngineParts, { plan, delegated }: { plan: AddPlan; delegated: Assignment | undefined }): Reservation {
   const { segment, previous } = reserveSegment(parts, tx, plan.segment);
+  if (plan.found?.migration !== undefined) requireRelay(plan.segment, tx.listSegments().map((entry) => entry.segment));
   const assignment = delegated ?? (plan.found === undefined ? assignFromPool(tx, plan.conf) : assignFound(tx, plan.conf, plan.found));
   requireIpv6Mtu(plan.segment, assignment);
   const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment) }));
@@ -87,6 +89,7 @@ function reserveSegment(parts: EngineParts, tx: LedgerTransaction, wanted: Segme
   requireFreePort(wanted, segments);
   const present = tx.findSegment(wanted.vni)?.segment ?? tx.findSegmentByTenant(wanted.tenant)?.segment;
   if (present === undefined) {
+    requireNoRelay(tx, wanted);
     tx.putSegment({ vni: wanted.vni, segment: wanted });
     return { segment: wanted };
   }
@@ -98,6 +101,12 @@ function reserveSegment(parts: EngineParts, tx: LedgerTransaction, wanted: Segme
   if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return { segment };
   tx.putSegment({ vni: segment.vni, segment });
   return { segment, previous: present };
+}
+
+/** A tenant must not come while its VNI carries what is relayed for another one. */
+function requireNoRelay(tx: LedgerTransaction, { vni, tenant }: Segment): void {
+  const moving = tx.listAttachments({ vni: spareVni(vni) as Vni }).find(({ port }) => port.migration !== undefined);
+  if (moving !== undefined) throw new WeftError('tryAgainLater', `VNI ${vni} of tenant ${tenant} is in use on this node until the endpoint ${moving.endpoint} of tenant ${moving.tenant} has moved`);
 }
 
 function bigintText(_key: string, value: unknown): unknown {

@@ -6,7 +6,7 @@ import { emptyNodeConf } from '../config/node-model.ts';
 import { decodeSegment, encodeSegment } from '../ledger/codec.ts';
 import { formatAddress, formatInterfaceAddress, parseAddress, parseVni } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
-import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort, requireRelay } from './segment-plan.ts';
 
 function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
   const json = { cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...fields };
@@ -84,6 +84,15 @@ t.test('planSegment() gives the bridge each gateway once', (t) => {
   const segment = planSegment(confOf({ isGateway: true, ipMasq: true, ipam: { type: 'weft', ranges } }), underlay4);
   t.same(segment.gateway?.addresses.map(formatInterfaceAddress), ['10.1.1.1/24', '10.1.2.254/24', 'fd00:1::1/64']);
   t.equal(segment.gateway?.masquerade, true);
+  t.end();
+});
+
+t.test('requireRelay() finds the tenant whose VNI would be needed', (t) => {
+  const planned = (tenant: string, vni: number): ReturnType<typeof planSegment> => planSegment(confOf({ name: tenant, vni }), underlay4);
+  const blue = planned('blue', 1001);
+  t.doesNotThrow(() => requireRelay(blue, [blue, planned('red', 1002)]));
+  t.throws(() => requireRelay(blue, [blue, planned('red', 16_776_214)]), { code: 'invalidConfiguration', message: /frames are relayed with VNI 16776214, which is tenant red's/ });
+  t.throws(() => requireRelay(planned('red', 16_777_215), []), { code: 'invalidConfiguration', message: /vni must not be 16777215/ });
   t.end();
 });
 

@@ -6,7 +6,7 @@ import type { RangeSet } from '../ipam/pool.ts';
 import { ipv4MinimumMtuBytes, overlayMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
 import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { Gateway, Segment } from '../overlay/model.ts';
-import { describeSpareConflict } from '../overlay/spare.ts';
+import { describeRelayConflict, describeSpareConflict } from '../overlay/spare.ts';
 
 /** The family that the VTEP must be of: the peers', and IPv4 with EVPN, since FRR knows no other VTEPs. */
 export function vtepFamilyOf({ controlPlane, peers }: Pick<NetConf, 'controlPlane' | 'peers'>): Address['family'] | undefined {
@@ -96,6 +96,12 @@ export function requireFreePort(wanted: Segment, others: readonly Segment[]): vo
   if (conflict !== undefined) throw new WeftError('invalidConfiguration', conflict, { details: 'give one of the two tenants another vtep.port, on all of its nodes' });
   const spareConflict = describeSpareConflict(wanted, others);
   if (spareConflict !== undefined) throw new WeftError('invalidConfiguration', spareConflict, { details: 'give one of the two tenants another vni, or vtep.port, on all of its nodes' });
+}
+
+/** @throws WeftError invalidConfiguration where frames for an endpoint that moves could not be told from another tenant's of this node */
+export function requireRelay(wanted: Pick<Segment, 'vni'>, others: readonly Segment[]): void {
+  const conflict = describeRelayConflict(wanted, others);
+  if (conflict !== undefined) throw new WeftError('invalidConfiguration', conflict, { details: 'give one of the two tenants another vni, on all of its nodes' });
 }
 
 function wiringOf({ datapath = 'bridge' as const, encapsulation = 'vxlan' as const }: { readonly datapath?: 'ovs' | 'bridge'; readonly encapsulation?: 'geneve' | 'vxlan' }): string {

@@ -29,6 +29,8 @@ const quietMs = 1000;
 const quietLookMs = 250;
 /** And this long at most: somebody out there never learns. */
 const relayMaxMs = 30_000;
+/** How often the gate is looked at, beside what tells of it. */
+const openingLookMs = 2000;
 /** The target waits longer than any source relays. */
 const arrivedMaxMs = 60_000;
 
@@ -60,12 +62,12 @@ export class Attention {
   }
 
   #begin(traveller: Traveller): (() => void) | undefined {
-    const { datapath, happen, probe, timeoutMs, now } = this.#parts;
+    const { happen, probe, timeoutMs, now } = this.#parts;
     const { seq, port: { migration } } = traveller;
     const inTime = (ms: number, late: () => unknown): (() => void) => startTimer(Math.max(0, ms - (now() - (migration?.since ?? 0))), () => void late());
     switch (migration?.phase) {
       case 'waiting':
-        return datapath.watchOpening(traveller, () => void happen(seq, 'spoke'));
+        return this.#awaitOpening(traveller);
       case 'relaying':
         // What the target has said may have been lost.
         return both(inTime(timeoutMs(), async () => (await probe(seq)) || happen(seq, 'late')), startInterval(relayingProbeMs, () => void probe(seq)));
@@ -75,6 +77,22 @@ export class Attention {
         return inTime(arrivedMaxMs, () => happen(seq, 'late'));
       default:
         return undefined;
+    }
+  }
+
+  /** What watches may end where the port is made anew. */
+  #awaitOpening(traveller: Traveller): () => void {
+    const { datapath, happen } = this.#parts;
+    const onOpened = (): void => void happen(traveller.seq, 'spoke');
+    const look = async (): Promise<void> => {
+      if (await datapath.hasOpened(traveller)) onOpened();
+    };
+    // A port that is missing is found by the next look, or by whoever repairs it.
+    const stopLooking = startInterval(openingLookMs, () => void look().catch(() => undefined));
+    try {
+      return both(datapath.watchOpening(traveller, onOpened), stopLooking);
+    } catch {
+      return stopLooking;
     }
   }
 

@@ -6,6 +6,7 @@
  * written down when the daemon dies is found out again by asking.
  */
 import type { EngineParts } from '../attachment/engine-parts.ts';
+import { requireRelay } from '../attachment/segment-plan.ts';
 import { findEndpoint, type EndpointMoves, type EndpointQuestion, type FoundEndpoint } from '../attachment/moves.ts';
 import type { DatapathMigration } from '../datapath/migration.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
@@ -174,8 +175,11 @@ export class Migrations implements EndpointMoves {
       if (step === undefined || names === undefined) return { phase, step: undefined };
       const migration = { id: names.id, other: names.other, since: this.#parts.engine.now() };
       const next: PortMigration | undefined = step.to === 'none' ? undefined : { ...migration, phase: step.to };
-      if (step.work !== undefined) await this.#parts.datapath[step.work]({ ...traveller, port: withMigration(record, next) });
-      const told = step.tell === undefined ? undefined : this.#tell(record, { ...migration, phase: step.to === 'none' ? phase as PortMigration['phase'] : step.to }, step.tell);
+      if (step.work === 'startRelay') requireRelay(traveller.segment, this.#read((tx) => tx.listSegments()).map((entry) => entry.segment));
+      const working = step.work === undefined ? undefined : this.#parts.datapath[step.work]({ ...traveller, port: withMigration(record, next) });
+      // What the work is made of is on its way by now, or done: it need not be waited for.
+      const told = step.tell === undefined ? undefined : this.#tell(record, migration, step.tell);
+      await working;
       if (step.to !== phase) this.#write(record, next);
       this.#noteStep(record, { event, phase, step });
       return { phase: step.to, step, ...(told === undefined ? {} : { told }) };
@@ -214,8 +218,8 @@ export class Migrations implements EndpointMoves {
   }
 
   /** The answer to `open` is that it is open. */
-  async #tell(record: AttachmentRecord, migration: PortMigration, saying: Saying): Promise<Told> {
-    const told = await this.#messenger.tell(record, migration, saying);
+  async #tell(record: AttachmentRecord, parties: Pick<PortMigration, 'id' | 'other'>, saying: Saying): Promise<Told> {
+    const told = await this.#messenger.tell(record, parties, saying);
     if (saying === 'open' && 'phase' in told && told.phase === 'arrived' && !this.#isStopped) await this.happen(record.seq, 'opened').catch((error: unknown) => this.#warn(record.seq, 'opened', error));
     return told;
   }
