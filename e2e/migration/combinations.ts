@@ -52,6 +52,7 @@ const onBridges: readonly (readonly [course: Course, suite: number])[] = [
   [{ machine: 'veth', how: 'garp', pauseMs: 0 }, 2],
   [{ machine: 'veth', how: 'na', pauseMs: 0 }, 2],
   [{ machine: 'tap', how: 'silent', pauseMs: 50 }, 2],
+  [{ machine: 'bridged-tap', how: 'stop', pauseMs: 50 }, 2],
   [{ machine: 'tap', how: 'stop', pauseMs: 50, rateHz: 10_000, families: [4] }, 2],
   [{ machine: 'veth', how: 'rarp', pauseMs: 0, rateHz: 10_000, families: [6] }, 0],
 ];
@@ -76,7 +77,7 @@ export const combinations: readonly Combination[] = [
 ];
 
 function combination(place: Place, course: Course, inSuite: number): Combination {
-  const how = course.how === 'stop' ? 'stop' : 'announcement';
+  const how = course.how === 'stop' ? 'stop' : course.how === 'silent' ? 'told afterwards' : 'announcement';
   const goal: Goal = { how, rateHz: course.rateHz ?? 1000, pauseMs: course.pauseMs, firstPacketMs: firstPacketMs[place.datapath] };
   return { title: `${placeTitle(place)}: ${courseTitle(course)}`, place, course, inSuite, inTable: 50, goal };
 }

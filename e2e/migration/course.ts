@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import type { Berth, Carrier, MachineKind } from './carrier.ts';
 import { sampleOf, type Sample } from './figures.ts';
-import { Mover, type Announcement, type StreamKind, type TriggerTime } from './mover.ts';
+import { Mover, type Announcement, type StreamKind, type TriggerTime, type Window } from './mover.ts';
+import { tapDrops } from './tap-container.ts';
 
 /** Who says that the machine has moved: it is stopped and weft is told, or it speaks when it goes on, or it is silent and weft is told when it goes on; or nobody says it. */
 export type How = 'stop' | 'rarp' | 'garp' | 'na' | 'silent' | 'nothing';
@@ -125,17 +126,19 @@ class Course {
     await this.#carrier.remove(this.#berth());
   }
 
-  async #moveTo(from: Berth, prepared: Berth | undefined): Promise<{ readonly window: Awaited<ReturnType<Mover['end']>>; readonly at: Berth }> {
+  async #moveTo(from: Berth, prepared: Berth | undefined): Promise<{ readonly window: Window; readonly at: Berth }> {
     const { how, pauseMs, patienceMs = 2000 } = this.#options;
     const { name } = this.#carrier.machine;
     const at = prepared ?? (await this.#moveCold(from));
+    const dropped = this.#tapDrops(at);
     const way = ways[how];
     if (way.trigger !== 'never') await this.#mover.arm(this.#carrier.activation(from, at));
     await this.#mover.move({ machine: name, place: this.#places.get(at.netns) ?? '', pauseMs, ...way });
     await this.#mover.reached(patienceMs + pauseMs);
     const window = await this.#mover.end(settleMs);
+    const overflow = this.#tapDrops(at) - dropped;
     if (prepared === undefined) await this.#leave(from);
-    return { window, at };
+    return { window: overflow === 0 ? window : { ...window, fault: `the tap's queue lost ${overflow}` }, at };
   }
 
   /** Here it goes, and there it is made anew: its end at the source is only left when it is at the target. */
@@ -155,6 +158,10 @@ class Course {
     const place = `place${this.#places.size + 1}`;
     this.#places.set(berth.netns, place);
     await this.#mover.place(this.#carrier.machine.name, place, { netns: berth.netns, kind: this.#options.machine === 'veth' ? 'veth' : 'tap' });
+  }
+
+  #tapDrops({ netns }: Berth): number {
+    return this.#options.machine === 'veth' ? 0 : tapDrops(netns);
   }
 
   async #leave(berth: Berth): Promise<void> {

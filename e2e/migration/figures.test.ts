@@ -52,6 +52,12 @@ t.test('judge() without it: what was sent while the machine stood still may be l
   t.match(judge(figuresOf([sample([flow({ lost: 52, lostDuring: 50, lostBefore: 1, lostAfter: 1 })])]), spoken), [/beyond the pause p95 is 2/]);
 });
 
+t.test('judge() of a silent machine that is spoken for', async (t) => {
+  const lossy = figuresOf([sample([flow({ lost: 60, lostDuring: 50, lostAfter: 10 }), flow({ from: 'machine', to: 'sender1', lost: 9 })])]);
+  t.same(judge(lossy, { ...stop, how: 'told afterwards' }), []);
+  t.match(judge(lossy, { ...stop, how: 'told afterwards', firstPacketMs: 0.1 }), [/first packet/]);
+});
+
 t.test('judge() of all else', async (t) => {
   const faultsOf = (...samples: readonly Sample[]): readonly string[] => judge(figuresOf(samples), { ...stop, pauseMs: 0 });
   t.match(faultsOf(sample([flow({ activationToFirstMs: 2.01 })])), [/first packet p95 is 2\.01/]);
