@@ -9,8 +9,8 @@ import type { Mac } from '../../netaddr/netaddr.ts';
 import { tolerating, type NetlinkRequest } from '../../netlink/codec.ts';
 import { setLink, type Link } from '../../netlink/link.ts';
 import type { BridgePortOptions } from '../../netlink/bridge-options.ts';
-import { putExternalNeighbour } from '../../netlink/ip-neighbour.ts';
-import { decodeFdb, getBridgeFdb, getVxlanFdb, putLearnedPortFdb, putLearnedVxlanFdb, putPortFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
+import { delNeighbour, putExternalNeighbour } from '../../netlink/ip-neighbour.ts';
+import { decodeFdb, delPortFdb, getBridgeFdb, getVxlanFdb, putLearnedPortFdb, putLearnedVxlanFdb, putPortFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 import { exchangeGuard, hasElements } from '../guard/guard.ts';
@@ -40,6 +40,15 @@ export function elsewhere({ segment, port: { mac, migration: { other: vtep } } }
   return hasSpare(segment) ? [putVxlanFdb(vxlan, { mac, vtep }), putPortFdb(vxlan, mac)] : [putLearnedVxlanFdb(vxlan, { mac, vtep }), putLearnedPortFdb(vxlan, mac)];
 }
 
+/**
+ * Takes away what says that the endpoint is here, from a bridge with a control plane: of an entry that only moves zebra hears nothing that would end
+ * its telling of it, and a bgpd that starts would announce the endpoint from here as well (zebra_vxlan.c, zebra_vxlan_dp_network_mac_add).
+ */
+function forgetHere({ segment, port: { mac, addresses } }: Mover, { host, bridge }: PlugLinks): NetlinkRequest[] {
+  if (!hasSpare(segment) || host === undefined) return [];
+  return [delPortFdb(host.index, mac), ...addresses.map(({ address }) => delNeighbour(bridge.index, address))].map((request) => tolerating(request, 'ENOENT'));
+}
+
 /** The addresses of an endpoint that is elsewhere, as neighbours of a bridge with a control plane. */
 export function neighboursElsewhere({ segment, port: { addresses, mac } }: Omit<MovingPort, 'others'>, bridge: number): NetlinkRequest[] {
   return hasSpare(segment) ? addresses.map(({ address }) => putExternalNeighbour(bridge, { address, mac })) : [];
@@ -64,7 +73,7 @@ export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilte
   const isOpen = hasElements(netfilter, [openElement(port)])[0] === true;
   if (isOpen) exchangeGuard(netfilter, { removed: [openElement(port)] });
   const isMoved = !isOpen && isElsewhere(route, port.mac, links);
-  route.request([...(isMoved ? [] : elsewhere(mover, links.vxlan.index)), ...neighboursElsewhere(mover, links.bridge.index), ...also]);
+  route.request([...(isMoved ? [] : [...forgetHere(mover, links), ...elsewhere(mover, links.vxlan.index)]), ...neighboursElsewhere(mover, links.bridge.index), ...also]);
 }
 
 /** Whether the bridge has it there, and the VXLAN device a VTEP for it. */
