@@ -34,6 +34,11 @@ export interface DatapathMigration {
   countRelayed(moving: MovingPort): number | Promise<number>;
   /** At the target, to have `arrived`: opens the gate, or completes what the machine has opened. @throws as startRelay() */
   open(moving: MovingPort): void | Promise<void>;
+  /**
+   * At the target, while it waits: gets at hand what opening needs. The returned function opens the gate to what the endpoint gets, at once and without
+   * looking at anything; open() does the rest. It never throws. @throws as startRelay()
+   */
+  armOpening(moving: MovingPort): () => void;
   /** At the target: whether the machine has opened the gate. */
   hasOpened(moving: MovingPort): boolean | Promise<boolean>;
   /** At the target: calls the function once the machine has opened the gate, perhaps more than once, until the returned function is called. It must not throw. */

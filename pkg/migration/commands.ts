@@ -30,6 +30,7 @@ export interface MigrateAnswer {
 /** Does what a command says. @throws WeftError where it cannot be done, and then nothing was */
 export async function carryOut(engine: EngineParts, migrations: Migrations, body: unknown): Promise<MigrateAnswer> {
   const command = parseCommand(body);
+  if (command.verb === 'activate') migrations.hurry(command.tenant, command.endpoint);
   const vni = await findVni(engine, command.tenant);
   if (command.verb === 'prepare') return prepare(migrations, vni, command);
   const record = engine.ledger().read((tx) => findEndpoint(tx, vni, command.endpoint));

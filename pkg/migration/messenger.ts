@@ -43,14 +43,22 @@ export class Messenger {
 
   /** Says it once. */
   async say(record: AttachmentRecord, { id, other }: Parties, saying: Saying): Promise<Told> {
-    const vtep = this.#parts.engine.ledger().read((tx) => tx.findSegment(record.vni))?.segment.vtepAddress;
+    const vtep = this.#vtepOf(record);
     if (vtep === undefined) return { words: 'the tenant is gone from this node' };
     return this.#ask(other, { kind: 'say', id, saying, vtep, ...nameOf(record) });
   }
 
-  /** Says it until it is heard, or for some seconds. */
-  async tell(record: AttachmentRecord, parties: Parties, saying: Saying): Promise<Told> {
-    let told = await this.say(record, parties, saying);
+  /** As say(), with all that it takes at hand: what the returned function says is on its way when it returns. */
+  prepare(record: AttachmentRecord, { id, other }: Parties, saying: Saying): () => Promise<Told> {
+    const vtep = this.#vtepOf(record);
+    if (vtep === undefined) return () => this.say(record, { id, other }, saying);
+    const message: Message = { kind: 'say', id, saying, vtep, ...nameOf(record) };
+    return () => this.#ask(other, message);
+  }
+
+  /** Says it until it is heard, or for some seconds. @param first what came of having said it already */
+  async tell(record: AttachmentRecord, parties: Parties, { saying, first }: { readonly saying: Saying; readonly first?: Promise<Told> | undefined }): Promise<Told> {
+    let told = await (first ?? this.say(record, parties, saying));
     for (const ms of tellPausesMs) {
       if ('phase' in told) return told;
       await pause(ms);
@@ -59,6 +67,10 @@ export class Messenger {
     }
     if (!('phase' in told)) this.#parts.log.warn({ ...describe(record), error: told.words, said: saying }, 'the other node of a migration does not answer');
     return told;
+  }
+
+  #vtepOf({ vni }: AttachmentRecord): Address | undefined {
+    return this.#parts.engine.ledger().read((tx) => tx.findSegment(vni))?.segment.vtepAddress;
   }
 
   /** Asks how far the other node is. */

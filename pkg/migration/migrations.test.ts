@@ -50,8 +50,8 @@ t.test('the machine stops at the source', async (t) => {
   const { source, target, network } = scene;
   t.same(await command(source, 'activate'), { words: 'the endpoint vm-1 goes to VTEP 192.0.2.2' });
   t.same([source.phase(), target.phase()], ['departed', 'arrived']);
-  t.same(target.calls.slice(0, 2), ['open arrived', 'announce arrived']);
-  t.equal(network.heard.at(1), '192.0.2.1 says open');
+  t.same(target.calls.slice(0, 3), ['armed waiting', 'open arrived', 'announce arrived'], 'the gate first, and then the rest');
+  t.same(network.heard.filter((line) => line.endsWith('says open')), ['192.0.2.1 says open'], 'it is said once');
   await expectDone(t, scene);
   t.equal(target.calls.filter((call) => call.startsWith('announce')).length, 3, 'it is announced again, in case');
 });
@@ -145,16 +145,19 @@ t.test('daemons that start anew in each phase', async (t) => {
   t.equal(late.phase(), 'departed', 'the next one has heard of it');
 });
 
-t.test('what the kernel refuses changes nothing', async (t) => {
+t.test('what the kernel refuses', async (t) => {
   const { source, target } = await begun(t);
   source.refuse = 'depart';
   await t.rejects(command(source, 'activate'), { code: 'kernelRefused' });
-  t.same([source.phase(), target.phase()], ['relaying', 'waiting']);
+  t.equal(source.phase(), 'relaying', 'the phase is as it was');
   source.refuse = undefined;
-  target.refuse = 'open';
-  t.match(await command(source, 'activate'), { words: /does not answer: open is refused/ });
-  target.refuse = undefined;
-  await eventually(t, 'it is tried again', () => target.phase() === 'arrived');
+  await eventually(t, 'the machine has stopped: the target was told at once, and says so', () => source.phase() === 'departed' && target.phase() === 'arrived');
+  const other = await begun(t);
+  other.target.refuse = 'open';
+  t.match(await command(other.source, 'activate'), { words: /does not answer: open is refused/ });
+  t.equal(other.target.phase(), 'waiting');
+  other.target.refuse = undefined;
+  await eventually(t, 'it is tried again', () => other.target.phase() === 'arrived');
 });
 
 t.test('where an endpoint is', async (t) => {

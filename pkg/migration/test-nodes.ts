@@ -116,6 +116,7 @@ function playedDatapath(node: { readonly calls: string[]; relayed: number; refus
   return {
     startRelay: note('startRelay'), depart: note('depart'), leave: note('leave'), takeBack: note('takeBack'), open: note('open'), settle: note('settle'), announce: note('announce'),
     countRelayed: () => node.relayed,
+    armOpening: (moving) => () => note('armed')(moving),
     hasOpened: () => false,
     watchOpening(_moving, onOpened) {
       node.spoken = onOpened;

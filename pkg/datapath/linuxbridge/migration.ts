@@ -7,7 +7,7 @@
 import { WeftError } from '../../errors/weft-error.ts';
 import { watchFdb } from '../../netlink/fdb-watch.ts';
 import type { Link } from '../../netlink/link.ts';
-import { forgetVxlanFdb, putVxlanFdb } from '../../netlink/neighbour.ts';
+import { forgetVxlanFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import { bridgeName, relayName, vxlanName } from '../../overlay/names.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
@@ -38,6 +38,7 @@ export function linuxBridgeMigration(kernel: Kernel): DatapathMigration {
     },
     countRelayed: ({ port }) => countCopies(kernel.netfilter, port),
     open: (moving) => openPort(kernel, moving, wholeLinks(kernel, moving)),
+    armOpening: (moving) => armOpening(kernel, moving),
     hasOpened: ({ port }) => hasOpened(kernel, port),
     watchOpening: (moving, onOpened) => watchOpening(kernel, moving, onOpened),
     settle: ({ port, segment }) => releaseRelay(kernel, { port, segment }),
@@ -62,6 +63,11 @@ function depart(kernel: Kernel, moving: MovingPort): void {
 function endRelay(kernel: Kernel, { port, segment }: MovingPort): Promise<void> {
   removeCopies(kernel.netfilter, port);
   return releaseRelay(kernel, { port, segment });
+}
+
+function armOpening(kernel: Kernel, moving: MovingPort): () => void {
+  const entry = replacePortFdb(wholeLinks(kernel, moving).host.index, moving.port.mac);
+  return () => void kernel.route.tryRequest([entry]);
 }
 
 function hasOpened({ netfilter }: Kernel, port: MovingPort['port']): boolean {

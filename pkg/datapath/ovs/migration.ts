@@ -45,6 +45,7 @@ export function ovsMigration(parts: OvsParts): DatapathMigration {
       await tellBgp(kernel, moving);
       await showOnSwitch(parts, moving.port);
     }),
+    armOpening: (moving) => armOpening(ovs, moving),
     hasOpened: during(({ port }) => hasOpened(ovs, port)),
     watchOpening: ({ port }, onOpened) => watchOpening(ovs, port, onOpened),
     settle: during(change),
@@ -63,8 +64,13 @@ interface Place {
 }
 
 /** @throws WeftError tryAgainLater while the tenant's network or the port is not whole */
-async function placeOf(ovs: OvsSwitch, { segment, port }: Pick<MovingPort, 'segment' | 'port'>): Promise<Place> {
+async function placeOf(ovs: OvsSwitch, moving: Pick<MovingPort, 'segment' | 'port'>): Promise<Place> {
   await requirePorts(ovs);
+  return knownPlaceOf(ovs, moving);
+}
+
+/** As placeOf(), while the switch's ports are known. */
+function knownPlaceOf(ovs: OvsSwitch, { segment, port }: Pick<MovingPort, 'segment' | 'port'>): Place {
   const network = requireNetwork(ovs, segment);
   const ofport = ovs.ports().get(port.hostIf)?.ofport;
   if (ofport === undefined) throw new WeftError('tryAgainLater', `The host interface ${port.hostIf} is no port of Open vSwitch`);
@@ -84,6 +90,15 @@ async function sendPhase(ovs: OvsSwitch, moving: MovingPort): Promise<void> {
 async function sendPhaseUnseen(ovs: OvsSwitch, moving: MovingPort): Promise<void> {
   const { network, local } = await placeOf(ovs, moving);
   await ovs.send(planPortFlowsUnseen(network, local, flowsOfPort(network, local)));
+}
+
+/** The flows of the port when its endpoint has arrived are on their way when it returns. */
+function armOpening(ovs: OvsSwitch, { segment, port }: MovingPort): () => void {
+  const { migration } = port;
+  if (migration === undefined) throw new WeftError('internal', `The attachment of ${port.hostIf} does not say from which node it comes`);
+  const { network, local } = knownPlaceOf(ovs, { segment, port: { ...port, migration: { ...migration, phase: 'arrived' } } });
+  const mods = planPortFlowsUnseen(network, local, flowsOfPort(network, local));
+  return () => void ovs.send(mods).catch(() => undefined);
 }
 
 /** The port's flows; none of one that is not on the switch. */

@@ -1,0 +1,23 @@
+/** What is to be done in a moment that must not wait for anything: it is made ready before, and found by what the moment's message says. */
+export class Readiness<T> {
+  readonly #byKey = new Map<string, () => T>();
+  readonly #keys = new Map<number, readonly string[]>();
+
+  /** Makes it ready, in the place of what was ready for the attachment. */
+  note(seq: number, keys: readonly string[], run: () => T): void {
+    this.forget(seq);
+    this.#keys.set(seq, keys);
+    for (const key of keys) this.#byKey.set(key, run);
+  }
+
+  /** Nothing of the attachment's is ready any more. */
+  forget(seq: number): void {
+    for (const key of this.#keys.get(seq) ?? []) this.#byKey.delete(key);
+    this.#keys.delete(seq);
+  }
+
+  /** Does what is ready under the key, if anything is. */
+  run(key: string): T | undefined {
+    return this.#byKey.get(key)?.();
+  }
+}
