@@ -2,6 +2,9 @@
  * What can be wrong inside a container. It is the container's own, and it may have CAP_NET_ADMIN: what it needs to have a
  * network is put back (addresses, routes, the MAC without which its guard drops everything); what it may have chosen (an
  * interface that is down, renamed or moved, a smaller MTU, a route by another interface) is said and left.
+ *
+ * An interface that it has put into a bridge leads to somebody behind that: a guest, which has the MAC and the addresses, and has them from the
+ * interface (KubeVirt's bridge binding). Put back there, they would take the guest's frames from it.
  */
 import { addressesEqual, formatInterfaceAddress, formatPrefix, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import { addAddress, decodeAddress, delAddress, listAddresses } from '../netlink/address.ts';
@@ -21,7 +24,9 @@ export function containerFaults(route: Netlink, port: AttachmentPort): Container
   const name = port.containerIf;
   const [link] = findLinks(route, [name]);
   if (link === undefined) return [{ what: `the container's interface ${name} is missing` }];
-  const faults = [...linkFaults(port, link), ...addressFaults(route, port, link), ...routeFaults(route, port, link)];
+  // Of a bridge or another master, whoever is behind that decides; but what is too large for the overlay is so for anybody.
+  if (link.master !== undefined) return link.mtu > port.mtu ? mtuFaults(port, link) : [];
+  const faults = [...linkFaults(port, link), ...mtuFaults(port, link), ...addressFaults(route, port, link), ...routeFaults(route, port, link)];
   if (link.kind === 'veth' && link.isUp) return faults;
   // On a link that is down the kernel takes no route and keeps no IPv6 address: they come back when it is up.
   return faults.map(({ what }) => ({ what }));
@@ -33,11 +38,14 @@ function linkFaults(port: AttachmentPort, link: Link): ContainerFault[] {
   if (!link.isUp) faults.push({ what: `the container's interface ${name} is down` });
   if (link.kind !== 'veth') faults.push({ what: `the container's interface ${name} is no veth` });
   if (link.mac !== port.mac) faults.push(changed(name, { what: `the container's interface ${name} has MAC ${link.mac ?? 'none'} instead of ${port.mac}`, done: 'set back', change: { mac: port.mac } }));
-  if (link.mtu !== port.mtu) {
-    const what = `the container's interface ${name} has MTU ${link.mtu} instead of ${port.mtu}`;
-    faults.push(link.mtu > port.mtu ? changed(name, { what, done: 'lowered', change: { mtu: port.mtu } }) : { what });
-  }
   return faults;
+}
+
+function mtuFaults(port: AttachmentPort, link: Link): ContainerFault[] {
+  const name = port.containerIf;
+  if (link.mtu === port.mtu) return [];
+  const what = `the container's interface ${name} has MTU ${link.mtu} instead of ${port.mtu}`;
+  return [link.mtu > port.mtu ? changed(name, { what, done: 'lowered', change: { mtu: port.mtu } }) : { what }];
 }
 
 function addressFaults(route: Netlink, port: AttachmentPort, { index }: Link): ContainerFault[] {

@@ -103,6 +103,7 @@ export function conformanceOfRepair(subject: DatapathUnderTest): void {
   });
 
   conformanceOfLeaving(subject);
+  conformanceOfBridged(subject);
   conformanceOfNewPorts(subject);
 }
 
@@ -139,6 +140,36 @@ function conformanceOfLeaving(subject: DatapathUnderTest): void {
     const { repaired, left, failed } = await pass();
     t.same([repaired, failed], [[], []]);
     t.match(left, [/^the container lacks the address fd00:1::5\/64: Cannot add address/, /^the container lacks the route to ::\/0: Cannot add route/]);
+    t.ok(canPing(container, '10.1.1.1'));
+  });
+}
+
+/** What KubeVirt's bridge binding does, and the guest behind it: its interface is the bridge's own, with the MAC and the address. */
+const bridged = [
+  'link add k6t-eth0 type bridge', 'link set eth0 down', 'address flush dev eth0', 'link set eth0 address 02:00:00:00:00:99', 'link set eth0 master k6t-eth0', 'link set eth0 up',
+  'link add tap0 type veth peer name guest0', 'link set guest0 address 02:00:00:00:00:05', 'link set tap0 master k6t-eth0 up', 'link set k6t-eth0 up', 'link set guest0 up', 'address add 10.1.1.5/24 dev guest0',
+];
+
+function conformanceOfBridged(subject: DatapathUnderTest): void {
+  const { skip } = subject;
+  void t.test('an interface that the container has put into a bridge is its own business', { skip }, async (t) => {
+    const { container, pass, inside, faults } = await createStage(t, subject);
+    inside(...bridged);
+    t.same(await faults(), []);
+    t.same(await pass(), whole);
+    t.ok(canPing(container, '10.1.1.1'), 'the guest behind it has its network');
+    t.equal(findLink(container.netns, 'eth0')?.address, '02:00:00:00:00:99');
+    inside('link set eth0 mtu 1400');
+    t.same([await faults(), await pass()], [[], whole], 'a smaller MTU');
+    inside('link set eth0 mtu 1500');
+    t.same(await faults(), ["the container's interface eth0 has MTU 1500 instead of 1450"]);
+    t.same((await pass()).repaired, ["the container's interface eth0 has MTU 1500 instead of 1450: lowered"]);
+    t.same(await pass(), whole);
+    inside('link del k6t-eth0', 'link del tap0');
+    const damage = ["the container's interface eth0 has MAC 02:00:00:00:00:99 instead of 02:00:00:00:00:05", 'the container lacks the address 10.1.1.5/24', 'the container lacks the address fd00:1::5/64'];
+    t.same((await faults()).slice(0, damage.length), damage, 'out of it again');
+    t.same((await pass()).repaired.length, 5, 'out of it again');
+    t.same([await faults(), await pass()], [[], whole]);
     t.ok(canPing(container, '10.1.1.1'));
   });
 }
