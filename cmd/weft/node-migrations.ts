@@ -1,5 +1,5 @@
 /** The daemon's part in migrations: a channel to other nodes for as long as the configuration asks for one, and who follows migrations over it. */
-import { hostname } from 'node:os';
+import { constants, getPriority, hostname, setPriority } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { EngineParts } from '../../pkg/attachment/engine-parts.ts';
 import type { MigrationConf } from '../../pkg/config/migration-conf.ts';
@@ -31,6 +31,18 @@ interface Opening {
   readonly node: string;
 }
 
+/** What this thread of the event loop has beside others on a busy node (setpriority(2)); nothing else gets it. */
+const ownPriority = getPriority();
+
+/** A machine that stops is late by as much as this process waits for a processor. */
+function setUrgent(isUrgent: boolean): void {
+  try {
+    setPriority(isUrgent ? constants.priority.PRIORITY_HIGHEST : ownPriority);
+  } catch {
+    // Without CAP_SYS_NICE it is as quick as it is.
+  }
+}
+
 /** One for a daemon. */
 export class NodeMigrations {
   readonly migrations: Migrations;
@@ -46,7 +58,7 @@ export class NodeMigrations {
     this.#parts = parts;
     const { engine, datapath, vtepsOf, log } = parts;
     this.migrations = new Migrations({
-      engine, datapath, vtepsOf, log,
+      engine, datapath, vtepsOf, log, setUrgent,
       timeoutMs: () => (this.#opening?.conf.timeoutSeconds ?? 0) * 1000,
       correspondent: () => {
         const channel = this.#channel;

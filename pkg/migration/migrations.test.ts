@@ -31,6 +31,7 @@ async function begun(t: Test, options?: { readonly timeoutMs: number }): Promise
   t.same([source.phase(), target.phase()], ['relaying', 'waiting']);
   t.same(source.calls.splice(0), ['startRelay relaying']);
   t.same(network.kept.toSorted(), ['192.0.2.1 to 192.0.2.2', '192.0.2.2 to 192.0.2.1'], 'what is to be said need not wait for a connection');
+  t.same([...network.urgent].sort(), ['192.0.2.1', '192.0.2.2']);
   return { network, source, target, waiting };
 }
 
@@ -42,7 +43,7 @@ async function expectDone(t: Test, { source, target, network }: Scene): Promise<
   await eventually(t, 'the source has left, and the target is as any other', () => source.phase() === 'left' && target.phase() === 'none');
   t.equal(source.calls.at(-1), 'leave left');
   t.ok(target.calls.includes('settle none'));
-  t.same(network.kept, [], 'and no connection is kept any more');
+  t.same([network.kept, [...network.urgent]], [[], []], 'no connection is kept any more, and nobody is in a hurry');
 }
 
 t.test('the machine stops at the source', async (t) => {

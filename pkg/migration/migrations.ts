@@ -33,6 +33,8 @@ export interface MigrationParts {
   readonly timeoutMs: () => number;
   /** VTEPs that have a tenant, which the control plane knows beside those in the tenant's segment. */
   readonly vtepsOf: (vni: Vni) => Promise<readonly Address[]>;
+  /** Says that a machine may stop, or speak, at any moment, and that packets will wait for this process then; or that none will. */
+  readonly setUrgent: (isUrgent: boolean) => void;
   readonly log: Log;
 }
 
@@ -64,7 +66,7 @@ export class Migrations implements EndpointMoves {
   /** What ends keeping a connection to the other node, of each migration. */
   readonly #connected = new Map<number, () => void>();
   /** What is done at once when a migration is activated: at the source by its name, at the target by its id. */
-  readonly #ready = new Readiness<Promise<Told> | void>();
+  readonly #ready: Readiness<Promise<Told> | void>;
   /** What was said to the target of a source before anything else was done. */
   readonly #hurried = new Map<number, Promise<Told>>();
   readonly #expected = new Map<string, { readonly vtep: Address; readonly until: number }>();
@@ -74,6 +76,7 @@ export class Migrations implements EndpointMoves {
     this.#parts = parts;
     const { datapath, timeoutMs, engine: { now } } = parts;
     this.#messenger = new Messenger(parts);
+    this.#ready = new Readiness(parts.setUrgent);
     this.#attention = new Attention({ datapath, timeoutMs, now, happen: (seq, event) => this.happen(seq, event).catch((error: unknown) => this.#warn(seq, event, error)), probe: (seq) => this.isThere(seq) });
   }
 

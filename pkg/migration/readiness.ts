@@ -2,10 +2,17 @@
 export class Readiness<T> {
   readonly #byKey = new Map<string, () => T>();
   readonly #keys = new Map<number, readonly string[]>();
+  readonly #onChange: (isReady: boolean) => void;
+
+  /** @param onChange called when something is ready, and when nothing is any more */
+  constructor(onChange: (isReady: boolean) => void) {
+    this.#onChange = onChange;
+  }
 
   /** Makes it ready, in the place of what was ready for the attachment. */
   note(seq: number, keys: readonly string[], run: () => T): void {
     this.forget(seq);
+    if (this.#keys.size === 0) this.#onChange(true);
     this.#keys.set(seq, keys);
     for (const key of keys) this.#byKey.set(key, run);
   }
@@ -13,7 +20,7 @@ export class Readiness<T> {
   /** Nothing of the attachment's is ready any more. */
   forget(seq: number): void {
     for (const key of this.#keys.get(seq) ?? []) this.#byKey.delete(key);
-    this.#keys.delete(seq);
+    if (this.#keys.delete(seq) && this.#keys.size === 0) this.#onChange(false);
   }
 
   /** Does what is ready under the key, if anything is. */

@@ -46,6 +46,8 @@ export class TestNetwork {
 
   /** Connections that are kept open, by who keeps them. */
   readonly kept: string[] = [];
+  /** Nodes on which a machine may stop or speak at any moment. */
+  readonly urgent: Set<string> = new Set();
 
   keepOpen(from: string, to: string): () => void {
     const connection = `${from} to ${to}`;
@@ -101,7 +103,7 @@ function nodeOver(scope: Scope, network: TestNetwork, settings: NodeSettings): T
     phase: () => ledger.read((tx) => tx.listAttachments({ vni: blueVni, endpoint }))[0]?.port.migration?.phase ?? 'none',
   };
   const datapath = playedDatapath(node);
-  node.migrations = new Migrations({ engine, datapath, log, timeoutMs: () => timeoutMs, vtepsOf: async () => [], correspondent: () => ({ ask: (to, body) => network.ask(name, formatAddress(to), body), keepOpen: (to) => network.keepOpen(name, formatAddress(to)) }) });
+  node.migrations = new Migrations({ engine, datapath, log, timeoutMs: () => timeoutMs, vtepsOf: async () => [], setUrgent: (isUrgent) => void (network.urgent[isUrgent ? 'add' : 'delete'](name)), correspondent: () => ({ ask: (to, body) => network.ask(name, formatAddress(to), body), keepOpen: (to) => network.keepOpen(name, formatAddress(to)) }) });
   const { migrations } = node;
   network.nodes.set(name, migrations);
   scope.teardown(() => migrations.stop());
