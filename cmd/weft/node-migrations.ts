@@ -1,5 +1,5 @@
 /** The daemon's part in migrations: a channel to other nodes for as long as the configuration asks for one, and who follows migrations over it. */
-import { hostname } from 'node:os';
+import { constants, getPriority, hostname, setPriority } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { EngineParts } from '../../pkg/attachment/engine-parts.ts';
 import type { MigrationConf } from '../../pkg/config/migration-conf.ts';
@@ -10,8 +10,6 @@ import type { Log } from '../../pkg/log/log.ts';
 import { Migrations } from '../../pkg/migration/migrations.ts';
 import type { Address, Vni } from '../../pkg/netaddr/netaddr.ts';
 import type { JsonValue, PeerChannel } from '../../pkg/peers/peers.ts';
-import { SystemCallError } from '../../pkg/sys/libc.ts';
-import { setRealTime } from '../../pkg/sys/scheduling.ts';
 import { startTimer } from '../../pkg/sys/timer.ts';
 
 /** What it works with. */
@@ -33,13 +31,15 @@ interface Opening {
   readonly node: string;
 }
 
+/** What this thread of the event loop has beside others on a busy node (setpriority(2)); nothing else gets it. */
+const ownPriority = getPriority();
+
 /** A machine that stops is late by as much as this process waits for a processor. */
 function setUrgent(isUrgent: boolean): void {
   try {
-    setRealTime(isUrgent);
-  } catch (error) {
+    setPriority(isUrgent ? constants.priority.PRIORITY_HIGHEST : ownPriority);
+  } catch {
     // Without CAP_SYS_NICE it is as quick as it is.
-    if (!(error instanceof SystemCallError)) throw error;
   }
 }
 

@@ -54,7 +54,6 @@ interface Libc {
   ioctl(fd: number, request: number, argument: number): number;
   ioctlOn(fd: number, request: number, argument: Uint8Array): number;
   poll(fds: Uint8Array, count: number, timeoutMs: number): number;
-  sched_setscheduler(pid: number, policy: number, parameters: Uint8Array): number;
   strerror(errno: number): string;
 }
 
@@ -81,7 +80,6 @@ function bindLibc(library: Koffi): Libc {
     ioctl: c.func('int ioctl(int, unsigned long, long)'),
     ioctlOn: c.func('int ioctl(int, unsigned long, void *)'),
     poll: c.func('int poll(void *, unsigned long, int)'),
-    sched_setscheduler: c.func('int sched_setscheduler(int, int, const void *)'),
     strerror: c.func('const char *strerror(int)'),
   } as unknown as Libc;
 }
@@ -106,13 +104,6 @@ function retried(call: string, attempt: () => number): number {
 export function openSocket(domain: number, type: number, protocol: number): number {
   const sockCloexec = 0o2000000;
   return checked('socket', libc().socket(domain, type | sockCloexec, protocol));
-}
-
-/** How the kernel schedules the calling thread. sched_setscheduler(2); the parameters are one int, the priority. */
-export function setScheduler(policy: number, priority: number): void {
-  const parameters = Buffer.alloc(4);
-  parameters.writeInt32LE(priority);
-  checked('sched_setscheduler', libc().sched_setscheduler(0, policy, parameters));
 }
 
 /** bind(2). */
