@@ -100,6 +100,27 @@ void t.test('a port that waits is closed both ways', { skip }, async (t) => {
   t.equal(await comesTrue(async () => (await source.datapath.countRelayed(scene.atSource('relaying'))) >= 4), true, 'what came from the others was relayed');
 });
 
+void t.test('what the machine asks when it goes on is answered at once, whatever was dropped before it did', { skip }, async (t) => {
+  const { scene, after } = await prepared(t);
+  const { near, there, far } = scene;
+  const inAfter = await capture(t, after);
+  const { mac } = after.port;
+  const answer = ({ port }: Machine, marker: string): readonly Buffer[] => {
+    const [own, own6] = port.addresses.map(({ address }) => formatAddress(address));
+    const reply = arp({ operation: 2, senderMac: port.mac, senderAddress: own ?? '', targetAddress: addressOf(5) });
+    const advertisement = icmp6(own6 ?? '', 'fd00:1::5', { type: 136, body: discoveryBody(own6 ?? '', addressOption(2, port.mac)) });
+    return [frame({ to: mac, from: port.mac }, 0x0806, reply, marker), frame({ to: mac, from: port.mac }, 0x86dd, advertisement, marker)];
+  };
+  // By now the switch knows what it does with whatever is relayed: it does not look at its flows for them.
+  for (const from of [near, there, far]) from.send(data(from, mac, 'for nobody'), ...answer(from, 'repeated'));
+  t.ok(await inAfter.waitFor(() => inAfter.count('repeated') === 6, 10_000), 'answers pass the gate');
+  after.send(announcements.RARP(after));
+  for (const from of [near, there, far]) from.send(...answer(from, 'at once'));
+  t.ok(await inAfter.waitFor(() => inAfter.count('at once') === 6, 10_000));
+  await inAfter.drain();
+  t.same([inAfter.count('at once'), inAfter.count('for nobody')], [6, 0]);
+});
+
 for (const [name, announcement] of [...Object.entries(announcements), ['open()', undefined] as const]) {
   void t.test(`it is opened by ${name}, and reached by all`, { skip }, async (t) => {
     const { scene, after } = await prepared(t);

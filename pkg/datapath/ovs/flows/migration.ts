@@ -10,6 +10,10 @@
  * the table `gate`, which is not there; and without a tenant every frame ends in the table `remote`. So the port is closed, and it takes two
  * flows to open it, one for what it sends and one for what it gets. The machine's announcement has the switch itself make them, by `learn`.
  *
+ * What the switch has cached outlives such a flow by some milliseconds: that relayed frames are dropped, too. Within these the first thing comes
+ * that a machine misses for long, the answers to its first questions, which it repeats after a second. So answers to its MAC, ARP replies and
+ * advertisements, pass the gate at any time; a machine that has asked nothing takes no notice of them.
+ *
  * Open vSwitch carries a learn action out once more for packets that it counts late, up to half a second later, and then the port may be opened
  * by the daemon too, or be gone. So what is learned has names that no other flow has, and says nothing that the port's own flows do not say:
  * beside them it is never met.
@@ -25,7 +29,7 @@ import { spareVni } from '../../../overlay/spare.ts';
 import { cookieOf } from './cookies.ts';
 import { localFlows, portFlows } from './endpoints.ts';
 import { addresses4, addresses6, guardFlows } from './guard.ts';
-import { departedNeighbourFlows, remoteNeighbourFlows, type Relays } from './neighbours.ts';
+import { arpOperations, departedNeighbourFlows, remoteNeighbourFlows, type Relays } from './neighbours.ts';
 import { admit, discovery, icmp6Types, noMac, ofTenant, toVtep, type LocalPort, type TenantNetwork } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
@@ -33,6 +37,8 @@ import { priorities, tables } from './tables.ts';
 const allNodes = parseAddress('ff02::1');
 /** So much of an announcement is shown to the daemon, who only wants to know that there was one. */
 const shownBytes = 64;
+/** What answers a question of the machine's. */
+const answers: readonly Match[] = [{ ethType: etherTypes.arp, arpOp: arpOperations.reply }, discovery(icmp6Types.neighbourAdvertisement)];
 
 /** The flows of a port, as far as its endpoint's migration is. @throws RangeError when the port is none that an interface can have */
 export function flowsOfPort(network: TenantNetwork, local: LocalPort): Flow[] {
@@ -47,9 +53,9 @@ export function flowsOfPort(network: TenantNetwork, local: LocalPort): Flow[] {
     case 'left':
       return [];
     case 'waiting':
-      return [...waitingFlows(local), relayedArrivals(network, local, migration.other)];
+      return [...waitingFlows(local), ...relayedArrivals(network, local, migration.other)];
     case 'arrived':
-      return [...portFlows(local), relayedArrivals(network, local, migration.other)];
+      return [...portFlows(local), ...relayedArrivals(network, local, migration.other)];
   }
 }
 
@@ -117,18 +123,17 @@ function departedFlows(network: TenantNetwork, local: LocalPort, target: Address
   ];
 }
 
-/** What the source relays of this endpoint's: nothing is learned of it. */
-function relayedArrivals({ segment: { vni }, tunnel }: TenantNetwork, local: LocalPort, source: Address): Flow {
-  return {
-    table: tables.source,
-    priority: priorities.source.trusted,
-    match: { inPort: tunnel, tunnelId: BigInt(spareVni(vni)), [source.family === 4 ? 'tunnelIpv4Src' : 'tunnelIpv6Src']: source, ethDst: local.port.mac, vlanVid: untagged },
-    instructions: admit(vni, tables.arrivals),
-    cookie: ownCookie(local),
-  };
+/** What the source relays of this endpoint's: nothing is learned of it. Answers go to the port, whether it waits or not. */
+function relayedArrivals({ segment: { vni }, tunnel }: TenantNetwork, local: LocalPort, source: Address): Flow[] {
+  const match: Match = { inPort: tunnel, tunnelId: BigInt(spareVni(vni)), [source.family === 4 ? 'tunnelIpv4Src' : 'tunnelIpv6Src']: source, ethDst: local.port.mac, vlanVid: untagged };
+  const cookie = ownCookie(local);
+  return [
+    { table: tables.source, priority: priorities.source.trusted, match, instructions: admit(vni, tables.arrivals), cookie },
+    ...answers.map((answer): Flow => ({ table: tables.source, priority: priorities.source.answered, match: { ...match, ...answer }, instructions: { apply: [output(local.ofport)] }, cookie })),
+  ];
 }
 
-/** The guard's flows and the gate's; nothing is given to the port. */
+/** The guard's flows and the gate's; nothing is given to the port by them. */
 function waitingFlows(local: LocalPort): Flow[] {
   const openers = openingFlows(local);
   const names = new Set(openers.map(flowKey));

@@ -29,7 +29,7 @@ export interface Relays {
 }
 
 /** Operations of ARP (RFC 826). */
-const arpOperations = { request: 1, reply: 2 } as const;
+export const arpOperations = { request: 1, reply: 2 } as const;
 
 /**
  * Questions for an owner on this node. From the tunnel they are the owner's own to answer: peers without weft's flows ask everybody, and
