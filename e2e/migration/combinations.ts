@@ -35,15 +35,15 @@ const hows = { stop: 'STOP', rarp: 'RARP', garp: 'gratuitous ARP', na: 'unsolici
 /** A baseline is not waited for any longer. */
 const patienceMs = 10_000;
 
-/** What is run everywhere, and how often in the suite: with Linux bridges and static peers, and elsewhere. */
+/** What is run everywhere, and how often in the suite, whose courses take four minutes together: with Linux bridges and static peers, and elsewhere. */
 const everywhere: readonly (readonly [course: Course, main: number, elsewhere: number])[] = [
-  [{ machine: 'tap', how: 'stop', pauseMs: 50 }, 40, 3],
-  [{ machine: 'veth', how: 'rarp', pauseMs: 0 }, 40, 3],
-  [{ machine: 'veth', how: 'stop', pauseMs: 0 }, 4, 0],
+  [{ machine: 'tap', how: 'stop', pauseMs: 50 }, 20, 2],
+  [{ machine: 'veth', how: 'rarp', pauseMs: 0 }, 20, 2],
+  [{ machine: 'veth', how: 'stop', pauseMs: 0 }, 0, 0],
   [{ machine: 'tap', how: 'stop', pauseMs: 200 }, 0, 0],
-  [{ machine: 'tap', how: 'rarp', pauseMs: 50 }, 3, 0],
+  [{ machine: 'tap', how: 'rarp', pauseMs: 50 }, 2, 0],
   [{ machine: 'tap', how: 'rarp', pauseMs: 200 }, 0, 0],
-  [{ machine: 'veth', how: 'stop', pauseMs: 0, rateHz: 0, streams: ['push', 'pull', 'ask'] }, 3, 2],
+  [{ machine: 'veth', how: 'stop', pauseMs: 0, rateHz: 0, streams: ['push', 'pull', 'ask'] }, 2, 2],
   [{ machine: 'veth', how: 'rarp', pauseMs: 0, rateHz: 0, streams: ['push', 'pull', 'ask'] }, 2, 0],
 ];
 

@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import type { Berth, Carrier, MachineKind } from './carrier.ts';
-import { sampleOf, type Sample } from './figures.ts';
+import { sampleOf, type Afterwards, type Sample } from './figures.ts';
+import { silentOf } from './invariants.ts';
 import { Mover, type Announcement, type StreamKind, type TriggerTime, type Window } from './mover.ts';
 import { tapDrops } from './tap-container.ts';
 
@@ -20,9 +21,12 @@ export interface CourseOptions {
   readonly families?: readonly (4 | 6)[];
   /** Of each family from the sender on the third node. @default none */
   readonly streams?: readonly StreamKind[];
-  /** How long to wait for the machine to be reached again. @default two seconds */
+  /** How long to wait for the machine to be reached again. @default usualPatienceMs */
   readonly patienceMs?: number;
 }
+
+/** Longer than any loss that is forgiven: see invariants.ts. */
+export const usualPatienceMs = 5000;
 
 const ways: Readonly<Record<How, { readonly announcement: Announcement; readonly trigger: TriggerTime }>> = {
   stop: { announcement: 'none', trigger: 'stop' },
@@ -39,6 +43,9 @@ const settleMs = 300;
 /** Before the first move: packets arrive, or it is waited for that they do. */
 const restMs = 300;
 const restsMax = 10;
+/** A look at what still comes, when a migration is over; TCP may have backed off by then, and is looked at until it is there again. */
+const lookMs = 100;
+const afterwardsMs = 10_000;
 const secondsPerMove = 20;
 
 /** What came of a course. */
@@ -111,13 +118,28 @@ class Course {
     await this.#mover.begin();
     await delay(steadyMs);
     const { window, at } = await this.#moveTo(from, to);
-    if (!isCold) {
-      await this.#leave(from);
-      await this.#carrier.completed(from, at, window.answer);
-      await this.#carrier.remove(from);
-    }
+    const sample = sampleOf(window, { from: from.node, to: at.node, senders: this.#carrier.senders, machine: this.#carrier.machine.name });
     this.#at = at;
-    return sampleOf(window, { from: from.node, to: at.node, senders: this.#carrier.senders, machine: this.#carrier.machine.name });
+    if (isCold) return sample;
+    await this.#carrier.completed(from, at, window.answer);
+    const afterwards = await this.#lookAfterwards();
+    await this.#leave(from);
+    await this.#carrier.remove(from);
+    return { ...sample, afterwards };
+  }
+
+  /** The mover still has its end at the source, and counts what comes there. */
+  async #lookAfterwards(): Promise<Afterwards> {
+    const deadline = performance.now() + afterwardsMs;
+    let atSource = 0;
+    for (;;) {
+      await this.#mover.begin();
+      await delay(lookMs);
+      const window = await this.#mover.end(lookMs);
+      atSource += window.flows.reduce((sum, { dead }) => sum + dead, 0);
+      const silent = silentOf(window);
+      if (silent.length === 0 || performance.now() > deadline) return { atSource, silent };
+    }
   }
 
   async end(): Promise<void> {
@@ -127,7 +149,7 @@ class Course {
   }
 
   async #moveTo(from: Berth, prepared: Berth | undefined): Promise<{ readonly window: Window; readonly at: Berth }> {
-    const { how, pauseMs, patienceMs = 2000 } = this.#options;
+    const { how, pauseMs, patienceMs = usualPatienceMs } = this.#options;
     const { name } = this.#carrier.machine;
     const at = prepared ?? (await this.#moveCold(from));
     const dropped = this.#tapDrops(at);

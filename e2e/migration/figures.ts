@@ -1,4 +1,4 @@
-/** What is made of the mover's windows: samples, order statistics, and whether they are as the goals want them. Pure. */
+/** What is made of the mover's windows: samples, order statistics, and whether they reach the goals. Pure. */
 import type { MovedFlow, MovedStream, Window } from './mover.ts';
 
 /** Where a sender is, as a migration sees it. */
@@ -10,11 +10,21 @@ export interface FlowSample extends MovedFlow {
   readonly direction: 'to' | 'from';
 }
 
+/** When weft has said that a migration is over, and the container at the source is still there. */
+export interface Afterwards {
+  /** Packets that came to the source all the same. */
+  readonly atSource: number;
+  /** Flows and connections by which nothing came before nobody waited any longer. */
+  readonly silent: readonly string[];
+}
+
 /** One migration. */
 export interface Sample {
   readonly flows: readonly FlowSample[];
   readonly streams: readonly MovedStream[];
   readonly timeline: Window['timeline'];
+  /** Absent: nobody looked, as after a move that nobody knew of. */
+  readonly afterwards?: Afterwards;
   /** Why it is not judged: what the instrument itself has spoilt. */
   readonly spoilt?: string;
 }
@@ -138,7 +148,7 @@ function streamFiguresOf(streams: readonly MovedStream[]): StreamFigures | undef
   };
 }
 
-/** What a course is measured by. */
+/** What a course aims at: issue 6's figures, which are for a machine that has nothing else to do. Whatever else it has, see invariants.ts. */
 export interface Goal {
   /** Told afterwards: what a silent machine loses until somebody speaks for it is nobody's fault. */
   readonly how: 'stop' | 'announcement' | 'told afterwards';
@@ -150,7 +160,7 @@ export interface Goal {
 /** At least so many of a course's migrations must count. */
 const judgedShareMin = 0.5;
 
-/** What is not as issue 6 wants it, in words; the goals in packets are given for 1000 a second. */
+/** The goals that are not reached, in words; those in packets are given for 1000 a second. */
 export function judge(figures: Figures, { how, rateHz, pauseMs, firstPacketMs }: Goal): readonly string[] {
   const { lost, beyondPause, lostFrom, early, activationToFirstMs, unreached, judged, migrations, streams, spoilt } = figures;
   const faults: string[] = [];

@@ -5,13 +5,13 @@ import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { skipWithoutDaemonLabOf } from '../harness/weft-executable.ts';
 import { combinations, type Place } from './combinations.ts';
 import { buildPlace, byPlace, runCourse } from './stage.ts';
-import { renderCourses, renderStreams } from './table.ts';
+import { renderCourses, renderGoals, renderStreams } from './table.ts';
 
 /** For the place, and for each migration. */
 const placeTimeoutMs = 60_000;
-const migrationTimeoutMs = 12_000;
+const migrationTimeoutMs = 20_000;
 
-/** Declares a test for each place that is meant, and in it one for each course; each prints its line of the table. */
+/** Declares a test for each place that is meant, and in it one for each course. Figures and goals are remarks only: other people's work is on the same machine. */
 export function testPlaces(isMeant: (place: Place) => boolean): void {
   const chosen = combinations.filter(({ place, inSuite }) => inSuite > 0 && isMeant(place));
   let total = 0;
@@ -29,7 +29,8 @@ export function testPlaces(isMeant: (place: Place) => boolean): void {
         await t.test(combination.title, { timeout }, async (t) => {
           const row = await runCourse(t, carrier, combination, combination.inSuite);
           for (const line of `${renderCourses([row])}\n${renderStreams([row])}`.split('\n')) t.comment(line);
-          t.same(row.faults, [], 'all is as wanted');
+          t.comment(renderGoals(row));
+          t.same(row.broken, [], 'what must hold on any machine holds');
         });
       }
     });

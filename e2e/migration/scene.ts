@@ -29,8 +29,8 @@ export interface SceneOptions {
 
 const endpoint: Endpoint = { tenant: blue.name, endpoint: 'vm-0' };
 const machine: Party = { name: 'machine', ipv4: '10.1.1.77', ipv6: 'fd00:1::77', mac: '02:00:5e:4d:00:01' };
-/** The source stays for a second after the last frame it has relayed. */
-const completionMs = 20_000;
+/** The source stays for a second after the last frame it has relayed; the rest is for a machine that is busy. */
+const completionMs = 60_000;
 /** Each look is a process of a hundred MB. */
 const pollMs = 150;
 

@@ -2,8 +2,9 @@
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 import type { Carrier } from './carrier.ts';
 import type { Combination, Place } from './combinations.ts';
-import { migrate } from './course.ts';
+import { migrate, usualPatienceMs } from './course.ts';
 import { figuresOf, judge } from './figures.ts';
+import { findBroken } from './invariants.ts';
 import { createPlainCarrier } from './plain-carrier.ts';
 import { createScene } from './scene.ts';
 import type { Row } from './table.ts';
@@ -20,7 +21,8 @@ export async function runCourse(scope: TeardownScope, carrier: Carrier, combinat
   const { samples, lostAtRest } = await migrate(scope, carrier, { ...course, migrations });
   // Otherwise it would be no migration's fault.
   const unrest = lostAtRest === 0 ? [] : [`${lostAtRest} packets were lost before anything happened`];
-  return { title, samples, faults: goal === undefined ? [] : [...unrest, ...judge(figuresOf(samples), goal)], patienceMs: course.patienceMs ?? 2000 };
+  const judged = goal === undefined ? { broken: [] } : { broken: findBroken(samples, goal), missed: [...unrest, ...judge(figuresOf(samples), goal)] };
+  return { title, samples, ...judged, patienceMs: course.patienceMs ?? usualPatienceMs };
 }
 
 /** The combinations by place, in their order. */

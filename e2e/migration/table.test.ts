@@ -1,6 +1,6 @@
 import t from 'tap';
 import { sampleOf } from './figures.ts';
-import { renderCourses, renderStreams, type Row } from './table.ts';
+import { renderCourses, renderGoals, renderStreams, type Row } from './table.ts';
 import { flow, stream, windowOf } from './test-windows.ts';
 
 const move = { from: 1, to: 2, machine: 'machine', senders: [{ name: 'sender1', node: 1 }, { name: 'sender2', node: 2 }] };
@@ -34,6 +34,12 @@ t.test('renderStreams() has those with TCP', async (t) => {
   t.equal(renderStreams([]), '');
 });
 
+t.test('renderGoals() says which are not reached', async (t) => {
+  t.equal(renderGoals(row({})), 'no goals');
+  t.equal(renderGoals(row({ missed: [] })), 'goals reached');
+  t.equal(renderGoals(row({ missed: ['lost is 3', 'first packet is 9'] })), 'goals NOT reached: lost is 3; first packet is 9');
+});
+
 function row(over: Partial<Row>): Row {
-  return { title: 'bridge', samples: [], faults: [], patienceMs: 10_000, ...over };
+  return { title: 'bridge', samples: [], broken: [], patienceMs: 10_000, ...over };
 }

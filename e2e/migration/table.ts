@@ -5,8 +5,10 @@ import { figuresOf, type Figures, type Role, type Sample, type Spread } from './
 export interface Row {
   readonly title: string;
   readonly samples: readonly Sample[];
-  /** What is not as wanted. */
-  readonly faults: readonly string[];
+  /** What must hold on any machine, and does not. */
+  readonly broken: readonly string[];
+  /** The goals that are not reached; absent: it has none. */
+  readonly missed?: readonly string[];
   /** How long it was waited for, where the machine was not reached. */
   readonly patienceMs: number;
 }
@@ -44,6 +46,12 @@ function firstPacket({ activationToFirstMs, unreached }: Figures, patienceMs: nu
   if (unreached === 0) return milliseconds(activationToFirstMs);
   const never = `not within ${patienceMs / 1000} s`;
   return activationToFirstMs.count === 0 ? never : `${milliseconds(activationToFirstMs)}, ${unreached} of ${unreached + activationToFirstMs.count} ${never}`;
+}
+
+/** How the course compares with the goals of issue 6. */
+export function renderGoals({ missed }: Row): string {
+  if (missed === undefined) return 'no goals';
+  return missed.length === 0 ? 'goals reached' : `goals NOT reached: ${missed.join('; ')}`;
 }
 
 /** TCP, one line for each course that had any. */
