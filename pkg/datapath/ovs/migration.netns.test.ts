@@ -352,7 +352,8 @@ void t.test('there and back, and there again', { skip }, async (t) => {
     await from.node.datapath.leave(from.at('left'));
     await to.node.datapath.settle(to.at());
     await from.node.datapath.detach(from.at('left').port, from.node.segment);
-    for (const sender of [near, there, far]) t.equal(await arrivals(sender, machine.port.mac, inMachine), 1);
+    // The userspace datapath's tunnels lose what they get while a link goes.
+    for (const sender of [near, there, far]) t.ok(await comesTrue(async () => (await arrivals(sender, machine.port.mac, inMachine)) === 1));
     t.same(await to.node.datapath.check({ segment: to.node.segment, port: to.at().port, netnsFd: machine.fd }), []);
   }
 });
