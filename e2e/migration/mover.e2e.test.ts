@@ -84,6 +84,8 @@ t.test('what is armed is sent at the stop, and a waiting machine’s queue holds
     await mover.place('machine', 'target', { netns: target, kind: placeKind(kind) });
     await lookAt(mover, 100);
     const path = bridgeBatch(t, bench.hub);
+    // A tap that nobody has opened yet has room for nothing.
+    const dropped = kind === 'veth' ? 0 : tapDrops(target);
     await mover.begin();
     await mover.arm({ path, request: Buffer.from(`fdb replace ${machine.mac} dev p-target master static\n`) });
     await mover.move({ machine: 'machine', place: 'target', pauseMs: 100, announcement: 'none', trigger: 'stop' });
@@ -92,7 +94,7 @@ t.test('what is armed is sent at the stop, and a waiting machine’s queue holds
     for (const flow of report.flows.filter(({ to }) => to === 'machine')) {
       t.ok(flow.lost < 50, `${kind}, ${title(flow)}: what was sent while it stood still is there when it goes on: ${JSON.stringify(flow)}`);
     }
-    if (kind !== 'veth') t.equal(tapDrops(target), 0, 'and the tap had room');
+    if (kind !== 'veth') t.equal(tapDrops(target), dropped, 'and the tap had room');
     const { stopped = 0, triggered = 0, resumed = 0 } = report.timeline;
     t.ok(triggered >= stopped && triggered < resumed, JSON.stringify(report.timeline));
   }
@@ -110,7 +112,8 @@ t.test('what comes to where the machine was is counted as long as its place is t
     await mover.end();
     const whole = await lookAt(mover, 100);
     t.ok(whole.flows.every(({ dead, sent, lost }) => dead === 0 && lost < sent), `${kind}: ${JSON.stringify(whole.flows)}`);
-    run('bridge', ['-n', hub, 'fdb', 'replace', machine.mac, 'dev', 'p-source', 'master', 'static']);
+    // Sticky: the machine goes on speaking at the target, and would be learned there again.
+    run('bridge', ['-n', hub, 'fdb', 'replace', machine.mac, 'dev', 'p-source', 'master', 'static', 'sticky']);
     const astray = (await lookAt(mover, 100)).flows.filter(({ to }) => to === 'machine');
     t.ok(astray.every(({ dead, sent, lost }) => dead > 0 && lost === sent), `${kind}: ${JSON.stringify(astray)}`);
   }
