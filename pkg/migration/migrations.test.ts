@@ -54,7 +54,7 @@ t.test('the machine stops at the source', async (t) => {
   t.same(target.calls.slice(0, 3), ['armed waiting', 'open arrived', 'announce arrived'], 'the gate first, and then the rest');
   t.same(network.heard.filter((line) => line.endsWith('says open')), ['192.0.2.1 says open'], 'it is said once');
   await expectDone(t, scene);
-  t.equal(target.calls.filter((call) => call.startsWith('announce')).length, 3, 'it is announced again, in case');
+  t.equal(target.calls.filter((call) => call.startsWith('announce')).length, 4, 'it is announced again, in case');
 });
 
 t.test('the machine speaks at the target', async (t) => {

@@ -38,8 +38,8 @@ export interface MigrationParts {
   readonly log: Log;
 }
 
-/** After the first announcement, as QEMU repeats its own: a frame may be lost. */
-const announcementsMs = [50, 250] as const;
+/** After the first announcement, as QEMU repeats its own: a frame may be lost; and a switch may learn once more, half a second late, from that of a move before. */
+const announcementsMs = [50, 250, 1000] as const;
 /** A DEL at the source waits so long for the others to send to the target by themselves. */
 const leavingMs = 1500;
 const leavingLookMs = 50;
