@@ -73,7 +73,9 @@ export function closePort({ route, netfilter }: Pick<Kernel, 'route' | 'netfilte
   const isOpen = hasElements(netfilter, [openElement(port)])[0] === true;
   if (isOpen) exchangeGuard(netfilter, { removed: [openElement(port)] });
   const isMoved = !isOpen && isElsewhere(route, port.mac, links);
-  route.request([...(isMoved ? [] : [...forgetHere(mover, links), ...elsewhere(mover, links.vxlan.index)]), ...neighboursElsewhere(mover, links.bridge.index), ...also]);
+  // By itself: what is refused here must not be followed by the entry, of which a second call would take it for done.
+  if (!isMoved) route.request(forgetHere(mover, links));
+  route.request([...(isMoved ? [] : elsewhere(mover, links.vxlan.index)), ...neighboursElsewhere(mover, links.bridge.index), ...also]);
 }
 
 /** Whether the bridge has it there, and the VXLAN device a VTEP for it. */
