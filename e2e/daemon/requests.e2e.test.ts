@@ -27,7 +27,7 @@ const wrong: readonly (readonly [string, RawRequest, number, RegExp])[] = [
   ['version 0', { ...status, version: 0 }, otherVersion, /version of the protocol must be 1: current value is 0/],
   ['version 2', { ...status, version: 2 }, otherVersion, /current value is 2/],
   ['version 65535', { ...status, version: 65_535 }, otherVersion, /current value is 65535/],
-  ['kind 0', { ...status, kind: 0 }, badRequest, /must be of kind 1, 2, 3: current value is 0/],
+  ['kind 0', { ...status, kind: 0 }, badRequest, /must be of kind 1, 2, 3, 4: current value is 0/],
   ['the kind of an answer', { ...status, kind: answered }, badRequest, /current value is 130/],
   ['an environment a byte too long', { ...status, envBytes: 64 * kibibyte + 1 }, badRequest, /environment must have at most 65536 bytes: it has 65537/],
   ['an environment of 4 GiB', { ...status, envBytes: 0xffff_ffff }, badRequest, /it has 4294967295/],
