@@ -145,6 +145,7 @@ export class Migrations implements EndpointMoves {
     if (migration.phase === 'departed') await this.#awaitQuiet(record);
     this.#attention.forget(record.seq);
     this.#disconnect(record.seq);
+    this.#hurried.delete(record.seq);
     this.#there.delete(record.seq);
     if (migration.phase === 'left' || migration.phase === 'arrived') return;
     const told = await this.#messenger.say(record, migration, isSource(migration.phase) ? 'gone' : 'abandoned');

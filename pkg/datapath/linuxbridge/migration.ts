@@ -114,5 +114,5 @@ function watchOpening(kernel: Kernel, moving: MovingPort, onOpened: () => void):
 
 function announceAll(kernel: Kernel, { segment, port }: MovingPort): void {
   const links = asSegmentLinks(segment, findLinks(kernel.route, linksOf(segment).map(({ name }) => name)));
-  if (links !== undefined) announceWith(kernel, { segment, port, addresses: port.addresses }, links);
+  if (links !== undefined) announceWith(kernel, { segment, port, addresses: port.addresses, isMoved: true }, links);
 }

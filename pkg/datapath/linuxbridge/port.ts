@@ -106,15 +106,25 @@ function announce(kernel: Kernel, { segment, port }: Pick<PortRequest, 'segment'
   announceWith(kernel, { segment, port, addresses: hasChosenMac(port) ? port.addresses : [] }, links);
 }
 
-/** Tells all of the endpoint's place, and of its MAC those that may remember another for the addresses; where the network refuses that, they hear of it later. */
-export function announceWith(kernel: Kernel, { segment, port: { mac, vni }, addresses }: Pick<PortRequest, 'segment' | 'port'> & Pick<AttachmentPort, 'addresses'>, { bridge, vxlan, spare }: SegmentLinks): void {
+interface Announcement extends Pick<PortRequest, 'segment' | 'port'> {
+  readonly addresses: AttachmentPort['addresses'];
+  readonly isMoved?: boolean;
+}
+
+/**
+ * Tells all of the endpoint's place, and of its MAC those that may remember another for the addresses; where the network refuses that, they hear of it
+ * later. Of an endpoint that has moved nobody on this node is told (`isMoved`): its MAC is what it was, and out of its own port too the frames would say
+ * to a bridge behind it, as KubeVirt makes one, that its machine is not there.
+ */
+export function announceWith(kernel: Kernel, { segment, port: { mac, vni }, addresses, isMoved = false }: Announcement, { bridge, vxlan, spare }: SegmentLinks): void {
   const frames = addresses.map(({ address }) => neighbourFrame(mac, address));
+  const hasPeers = segment.peers.length > 0;
   try {
     for (const frame of frames) {
-      kernel.sendFrame(bridge.index, frame);
-      if (spare !== undefined && segment.peers.length > 0) kernel.sendFrame(vxlan.index, frame);
+      if (!isMoved) kernel.sendFrame(bridge.index, frame);
+      if ((isMoved || spare !== undefined) && hasPeers) kernel.sendFrame(vxlan.index, frame);
     }
-    if (segment.peers.length > 0) kernel.sendFrame(vxlan.index, locationFrame(mac, gatewayMac(vni)));
+    if (hasPeers) kernel.sendFrame(vxlan.index, locationFrame(mac, gatewayMac(vni)));
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
   }
