@@ -62,7 +62,7 @@ export class Evpn {
     // What stays is changed line by line: no session ends that the new configuration has as well.
     if (isSame && conf.managed) before?.close();
     else await before?.resign();
-    if (conf !== undefined) this.#listener = new Listener({ conf, vtep: () => this.#parts.engine.underlay(vtep ?? {}, 4).vtepAddress, vnis: () => this.#keeper.vnis(), log: this.#parts.log, onChange: () => this.#keeper.lookAtAll() });
+    if (conf !== undefined) this.#listener = new Listener({ conf, vtep: () => this.#parts.engine.underlay(vtep ?? {}, 4).vtepAddress, vnis: () => this.#keeper.vnis(), isHere: (vni, mac) => this.#keeper.hasEndpoint(vni, mac), log: this.#parts.log, onChange: () => this.#keeper.lookAtAll() });
     this.#keeper.lookAtAll();
   }
 

@@ -7,6 +7,7 @@
  */
 import { changeSegment } from '../attachment/change-segment.ts';
 import type { EngineParts } from '../attachment/engine-parts.ts';
+import { isClosed } from '../datapath/phases.ts';
 import type { NodeRemotes, SeenRemotes } from '../datapath/remotes.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { Log } from '../log/log.ts';
@@ -104,6 +105,11 @@ export class Keeper {
       this.#parts.log.warn({ error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
       return [];
     }
+  }
+
+  /** Whether the tenant has an endpoint on this node with the MAC that is not on its way from or to another one. @throws WeftError where the ledger cannot be read */
+  hasEndpoint(vni: Vni, mac: Mac): boolean {
+    return this.#parts.engine.ledger().read((tx) => tx.listAttachments({ vni }).some(({ port }) => port.mac === mac && !isClosed(port)));
   }
 
   /** Begins no further look, and waits for the one that is under way. */

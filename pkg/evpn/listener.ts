@@ -20,7 +20,7 @@ import { startTimer } from '../sys/timer.ts';
 import type { Ear } from './keeper.ts';
 import { unheard, type Announced } from './retention.ts';
 import { SessionWatch } from './session-watch.ts';
-import { ZebraCheck, type Programs, type ZebraKnowledge } from './zebra-check.ts';
+import { ZebraCheck, type EndpointLookup, type Programs, type ZebraKnowledge } from './zebra-check.ts';
 
 const asking: AskOptions = { deadlineMs: 5000 };
 /** FRR tells nobody of its sessions, nor who has changed its configuration: how often it is asked for them. */
@@ -37,6 +37,7 @@ export interface ListenerParts {
   readonly vtep: () => Address;
   /** Those of the node's tenants that BGP is to tell of. */
   readonly vnis: () => readonly Vni[];
+  readonly isHere: EndpointLookup;
   readonly log: Log;
   /** FRR, or a session, is there or is there no more. */
   readonly onChange: () => void;
@@ -60,7 +61,7 @@ export class Listener implements Ear {
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
-    this.#check = new ZebraCheck(parts.log);
+    this.#check = new ZebraCheck(parts.log, parts.isHere);
     const { runDirectory } = parts.conf;
     const onChange = (): void => this.#attend();
     this.#zebra = new VtyKeeper({ daemon: 'zebra', runDirectory, onUp: onChange, onDown: onChange });

@@ -2,17 +2,18 @@
  * Sees that zebra knows what bgpd and the kernel know, which FRR 8.4 does not see to itself until bgpd is asked to begin again:
  * - A zebra that has started anew is told nothing by bgpd: what is withdrawn meanwhile would stay in the kernel, and what is new would not come;
  *   and what went from the node before it came bgpd would announce for ever.
- * - While bgpd has crashed zebra does not hear of MACs that go from the node, keeps them without an interface, and tells the next bgpd of them.
+ * - While bgpd has crashed zebra does not hear of MACs that go from the node, keeps them, and tells the next bgpd of them: where their container's
+ *   interface has gone as well, without an interface; where a stand-in tells of them, at the stand-in's port, although the kernel has them there no more.
  */
 import type { EvpnRoute } from '../frr/bgp-tables.ts';
 import { planReplay } from '../frr/plan.ts';
 import { evpnLines, type Speaker } from '../frr/speaker.ts';
-import { isBgpdConnected, readVnis, readVtepRoutes } from '../frr/tables.ts';
+import { isBgpdConnected, readMacs, readVnis, readVtepRoutes } from '../frr/tables.ts';
 import type { AskOptions, Vty } from '../frr/vty.ts';
 import type { ZebraMac, ZebraVni } from '../frr/zebra-tables.ts';
 import type { Log } from '../log/log.ts';
-import { addressesEqual, formatAddress, type Address, type Vni } from '../netaddr/netaddr.ts';
-import { standInVxlanName, vxlanName } from '../overlay/names.ts';
+import { addressesEqual, formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
+import { standInPortName, standInVxlanName, vxlanName } from '../overlay/names.ts';
 
 /** FRR's two programs. */
 export interface Programs {
@@ -35,6 +36,9 @@ export interface Wanted {
   readonly vnis: readonly Vni[];
 }
 
+/** Whether an endpoint of this node that BGP is to tell of has the MAC. */
+export type EndpointLookup = (vni: Vni, mac: Mac) => boolean;
+
 /** bgpd looks for a zebra that has started anew every ten seconds (lib/zclient.c). */
 const connectedWithinMs = 12_000;
 /** What bgpd tells zebra it tells within a tenth of a second. */
@@ -46,6 +50,7 @@ const longestPauseMs = 300_000;
 /** One for a listener. */
 export class ZebraCheck {
   readonly #log: Log;
+  readonly #isHere: EndpointLookup;
   #last: Programs | undefined;
   #isZebraNew = false;
   #stale: ZebraMac | undefined;
@@ -55,13 +60,14 @@ export class ZebraCheck {
   #replayedAt = -Infinity;
   #pauseMs = firstPauseMs;
 
-  constructor(log: Log) {
+  constructor(log: Log, isHere: EndpointLookup) {
     this.#log = log;
+    this.#isHere = isHere;
   }
 
   /** What zebra was found to know. */
   noteMacs(macs: readonly ZebraMac[]): void {
-    this.#stale = macs.find(({ origin }) => origin.kind === 'own' && origin.interface === undefined);
+    this.#stale = macs.find((entry) => isStale(entry, this.#isHere));
   }
 
   /** Why endpoints of a VNI of this node cannot be told of, whether or not there is one yet: zebra takes another device for its tunnel. */
@@ -80,6 +86,8 @@ export class ZebraCheck {
     if (!(await isBgpdConnected(zebra, asking))) return this.#unconnected(now);
     this.#unconnectedSince = undefined;
     this.#tables = await readVnis(zebra, asking);
+    // What has just gone from the kernel zebra may not have heard of yet.
+    if (this.#stale !== undefined) this.noteMacs(await readMacs(zebra, asking));
     const rival = vnis.map((vni) => this.rivalOf(vni)).find((words) => words !== undefined);
     const fault = describeIgnorance({ vnis, tables: this.#tables, routes: await readVtepRoutes(bgpd, asking) }) ?? describeStale(this.#stale);
     if (fault === undefined && !(this.#isZebraNew && speaker !== undefined)) {
@@ -121,6 +129,12 @@ export class ZebraCheck {
 }
 
 const remedy = `bgpd has to begin again, by "no ${evpnLines.advertise}" and "${evpnLines.advertise}"`;
+
+/** Whether zebra takes a MAC for this node's that is not, by what weft knows of it. Pure. */
+export function isStale({ vni, mac, origin }: Pick<ZebraMac, 'vni' | 'mac' | 'origin'>, isHere: EndpointLookup): boolean {
+  if (origin.kind !== 'own') return false;
+  return origin.interface === undefined || (origin.interface === standInPortName(vni) && !isHere(vni, mac));
+}
 
 function describeStale(stale: ZebraMac | undefined): string | undefined {
   return stale && `zebra of FRR takes ${stale.mac} in VNI ${stale.vni} for an endpoint of this node, which it is no more: ${remedy}`;
