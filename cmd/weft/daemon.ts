@@ -20,7 +20,7 @@ import { describeError, isWeftError, WeftError } from '../../pkg/errors/weft-err
 import { Evpn } from '../../pkg/evpn/evpn.ts';
 import type { Ledger } from '../../pkg/ledger/ledger.ts';
 import type { Log, LogLevel } from '../../pkg/log/log.ts';
-import { carryOut } from '../../pkg/migration/commands.ts';
+import { carryOut, hasten } from '../../pkg/migration/commands.ts';
 import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
@@ -172,7 +172,7 @@ class Daemon {
 
   /** Takes calls, first beside a daemon that is there already and then in its place. */
   async #serve(calls: Calls, socketPath: string): Promise<void> {
-    const handler = new DaemonHandler({ calls, status: () => this.#status(), command: (body) => this.#carryOut(body), retire: () => void this.#stop({ isReplaced: true }) });
+    const handler = new DaemonHandler({ calls, status: () => this.#status(), command: (body) => this.#carryOut(body), hasten: (body) => this.#hasten(body), retire: () => void this.#stop({ isReplaced: true }) });
     this.#server = new DaemonServer(handler, this.#log);
     await retirePredecessor(socketPath, this.#log, () => this.#server?.listen(socketPath) ?? Promise.resolve());
     // A signal came first.
@@ -254,6 +254,10 @@ class Daemon {
       ...(migrationFaults.length === 0 ? {} : { migrationFaults }),
       memoryBytes: process.memoryUsage.rss(),
     };
+  }
+
+  #hasten(body: unknown): void {
+    if (this.#migrations !== undefined) hasten(this.#migrations.migrations, body);
   }
 
   async #carryOut(body: unknown): Promise<object> {

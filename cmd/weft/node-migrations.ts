@@ -62,7 +62,7 @@ export class NodeMigrations {
       timeoutMs: () => (this.#opening?.conf.timeoutSeconds ?? 0) * 1000,
       correspondent: () => {
         const channel = this.#channel;
-        return channel === undefined ? undefined : { ask: (peer, body, options) => channel.ask(peer, body as JsonValue, options), keepOpen: (peer) => channel.keepOpen(peer) };
+        return channel === undefined ? undefined : { ask: (peer, body, options) => channel.ask(peer, body as JsonValue, options), keepOpen: (peer) => channel.keepOpen(peer), isConnected: (peer) => channel.isConnected(peer) };
       },
     });
   }

@@ -12,6 +12,8 @@ const question: Request = { kind: 'question', env: {}, stdin: 'status' };
 interface Scene {
   readonly path: string;
   readonly requests: Request[];
+  /** What was hastened, and how many requests had been answered by then. */
+  readonly hastened: (readonly [stdin: string, answered: number])[];
   /** How many connections are over, and how many there have been. */
   readonly over: () => number;
   readonly isWanted: () => boolean;
@@ -19,10 +21,11 @@ interface Scene {
 
 /** A server whose connections are served by the handler; it answers with `done` where it is not told otherwise. */
 async function createScene(t: Test, { refuse = () => undefined, answer = () => Promise.resolve({ status: 0, body: 'done' }) }: Partial<RequestHandler> = {}): Promise<Scene> {
-  const requests: Request[] = [];
+  const [requests, hastened]: [Request[], [string, number][]] = [[], []];
   let [over, isWanted] = [0, (): boolean => false];
   const handler: RequestHandler = {
     refuse: (request) => refuse(request),
+    hasten: ({ stdin }) => void hastened.push([stdin, requests.length]),
     answer: (request, wanted) => {
       requests.push(request);
       isWanted = wanted;
@@ -36,16 +39,16 @@ async function createScene(t: Test, { refuse = () => undefined, answer = () => P
   const path = join(temporaryDirectory(t), 's');
   await new Promise<void>((resolve) => server.listen(path, resolve));
   t.teardown(() => void server.close());
-  return { path, requests, over: () => over, isWanted: () => isWanted() };
+  return { path, requests, hastened, over: () => over, isWanted: () => isWanted() };
 }
 
 t.test('a request and its answer', async (t) => {
-  const { path, requests, over } = await createScene(t, { answer: () => Promise.resolve({ status: 7, body: 'ä'.repeat(300_000) }) });
+  const { path, requests, hastened, over } = await createScene(t, { answer: () => Promise.resolve({ status: 7, body: 'ä'.repeat(300_000) }) });
   const request: Request = { kind: 'call', env: { CNI_COMMAND: 'ADD' }, stdin: '{"ö":1}' };
   const frames = await (await TestCaller.request(path, request)).all();
   t.match(frames, [{ kind: 'accepted', status: 0, body: '' }, { kind: 'answered', status: 7 }]);
   t.equal(frames[1]?.body, 'ä'.repeat(300_000), 'larger than a socket holds');
-  t.same(requests, [request]);
+  t.same([requests, hastened], [[request], [[request.stdin, 0]]], 'what cannot wait comes first');
   t.equal(over(), 1);
 });
 

@@ -22,6 +22,8 @@ export interface Answer {
 export interface RequestHandler {
   /** Why the request is not for this daemon; undefined where it is. Nothing has begun by then. */
   refuse(request: Request): Refusal | undefined;
+  /** Does what of a request cannot wait for the rest of its way: called as soon as the request is there, by a caller who still waits. It never throws. */
+  hasten(request: Request): void;
   /**
    * Carries it out; never rejects.
    * @param isWanted whether somebody still waits for the answer
@@ -48,7 +50,7 @@ export async function serveConnection(socket: Socket, handler: RequestHandler): 
   if (fd === undefined || !isTrusted(readPeerCredentials(fd))) {
     return sendAway(socket, { reason: 'notPermitted', words: 'the daemon serves root only' });
   }
-  const request = await readRequest(socket);
+  const request = await readRequest(socket, (complete) => hasHungUp(fd) || handler.hasten(complete));
   if (request === undefined) return undefined;
   const refusal = 'reason' in request ? request : handler.refuse(request);
   if (refusal !== undefined) return sendAway(socket, refusal);
@@ -88,7 +90,7 @@ function finish(socket: Socket, frame: Buffer): void {
 }
 
 /** The request; a refusal where it is none of this protocol; undefined where the caller went away. */
-async function readRequest(socket: Socket): Promise<Request | Refusal | undefined> {
+async function readRequest(socket: Socket, onComplete: (request: Request) => void): Promise<Request | Refusal | undefined> {
   const decoder = new RequestDecoder();
   return new Promise((resolve) => {
     const settle = (outcome: Request | Refusal | undefined): void => {
@@ -100,7 +102,9 @@ async function readRequest(socket: Socket): Promise<Request | Refusal | undefine
     const take = (chunk: Buffer): void => {
       try {
         const request = decoder.push(chunk);
-        if (request !== undefined) settle(request);
+        if (request === undefined) return;
+        onComplete(request);
+        settle(request);
       } catch (error) {
         settle(refusalOf(error));
       }

@@ -11,11 +11,12 @@ const unused = (): never => {
   throw new Error('no verb is called');
 };
 
-function createHandler(): { readonly handler: DaemonHandler; readonly retired: () => number } {
+function createHandler(): { readonly handler: DaemonHandler; readonly retired: () => number; readonly hastened: readonly unknown[] } {
   const { log } = recordingLog();
   const calls = new Calls({ plugin: { add: unused, del: unused, check: unused, gc: unused, status: unused }, callLog: new CallLog({ log, onQuiet: () => undefined }), log });
   let retired = 0;
-  return { handler: new DaemonHandler({ calls, status: () => status, command: carryOut, retire: () => (retired += 1) }), retired: () => retired };
+  const hastened: unknown[] = [];
+  return { handler: new DaemonHandler({ calls, status: () => status, command: carryOut, hasten: (body) => void hastened.push(body), retire: () => (retired += 1) }), retired: () => retired, hastened };
 }
 
 /** What a command does in these tests: it is taken back, or refused. */
@@ -40,12 +41,15 @@ t.test('questions', async (t) => {
 });
 
 t.test('commands', async (t) => {
-  const { handler } = createHandler();
+  const { handler, hastened } = createHandler();
   const command = { kind: 'command', env: {} } as const;
   t.equal(handler.refuse({ ...command, stdin: '{}' }), undefined);
   t.same(await handler.answer({ ...command, stdin: '{"verb":"go"}' }, stays), { status: 0, body: '{"body":{"verb":"go"}}' });
   t.same(await handler.answer({ ...command, stdin: 'null' }, stays), { status: 1, body: '{"error":"it must be something: say something"}' });
   t.match(await handler.answer({ ...command, stdin: '{' }, stays), { status: 1, body: /error.*JSON/ });
+  for (const stdin of ['{"verb":"go"}', '{']) handler.hasten({ ...command, stdin });
+  handler.hasten({ kind: 'question', env: {}, stdin: '"status"' });
+  t.same(hastened, [{ verb: 'go' }], 'of commands alone');
 });
 
 t.test('retire', async (t) => {

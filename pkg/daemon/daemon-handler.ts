@@ -10,6 +10,8 @@ export interface DaemonHandlerParts {
   readonly status: () => DaemonStatus;
   /** Does what an operator says; @throws WeftError where it cannot be done. */
   readonly command: (body: unknown) => Promise<object>;
+  /** Does what of it cannot wait, before. Whatever is wrong with it, `command` says. */
+  readonly hasten: (body: unknown) => void;
   /** Makes way; what is under way is finished. */
   readonly retire: () => void;
 }
@@ -26,6 +28,15 @@ export class DaemonHandler implements RequestHandler {
 
   refuse(request: Request): Refusal | undefined {
     return request.kind === 'call' ? this.#parts.calls.refuse(request) : undefined;
+  }
+
+  hasten({ kind, stdin }: Request): void {
+    if (kind !== 'command') return;
+    try {
+      this.#parts.hasten(JSON.parse(stdin));
+    } catch {
+      // Its answer says what is wrong with it.
+    }
   }
 
   async answer(request: Request, isWanted: () => boolean): Promise<Answer> {

@@ -18,7 +18,7 @@ interface Scene {
 
 async function createScene(t: Test, answer: RequestHandler['answer'] = () => Promise.resolve({ status: 0, body: 'done' })): Promise<Scene> {
   const { log, lines } = recordingLog();
-  const server = new DaemonServer({ refuse: () => undefined, answer }, log);
+  const server = new DaemonServer({ refuse: () => undefined, hasten: () => undefined, answer }, log);
   const path = join(temporaryDirectory(t), 'weft.sock');
   await server.listen(path);
   t.teardown(() => Promise.all([server.stop({ deadlineMs: 0 }), stayAlive(10)]).then(() => undefined));
@@ -58,7 +58,7 @@ t.test('a replaced one leaves the name to its successor, and serves who had conn
   const old = await createScene(t, () => Promise.resolve({ status: 0, body: 'old' }));
   const waiting = await TestCaller.connect(old.path);
   const { log } = recordingLog();
-  const next = new DaemonServer({ refuse: () => undefined, answer: () => Promise.resolve({ status: 0, body: 'new' }) }, log);
+  const next = new DaemonServer({ refuse: () => undefined, hasten: () => undefined, answer: () => Promise.resolve({ status: 0, body: 'new' }) }, log);
   await next.listen(old.path);
   t.teardown(() => Promise.all([next.stop({ deadlineMs: 0 }), stayAlive(10)]).then(() => undefined));
   const stopped = old.server.stop({ deadlineMs: longMs, isReplaced: true });
@@ -70,7 +70,7 @@ t.test('a replaced one leaves the name to its successor, and serves who had conn
 
 t.test('told to stop before it listens, it does not begin', async (t) => {
   const { log } = recordingLog();
-  const server = new DaemonServer({ refuse: () => undefined, answer: () => Promise.resolve({ status: 0, body: '' }) }, log);
+  const server = new DaemonServer({ refuse: () => undefined, hasten: () => undefined, answer: () => Promise.resolve({ status: 0, body: '' }) }, log);
   const path = join(temporaryDirectory(t), 'weft.sock');
   t.equal(await server.stop({ deadlineMs: 0 }), 0);
   await server.listen(path);

@@ -78,6 +78,7 @@ export function datapathsAsOne({ bridge, ovs }: DatapathChoice): NodeDatapath {
     takeBack: (moving) => of(moving.segment).takeBack(moving),
     countRelayed: (moving) => of(moving.segment).countRelayed(moving),
     open: (moving) => of(moving.segment).open(moving),
+    armActivation: (moving) => of(moving.segment).armActivation(moving),
     armOpening: (moving) => of(moving.segment).armOpening(moving),
     hasOpened: (moving) => of(moving.segment).hasOpened(moving),
     watchOpening: (moving, onOpened) => of(moving.segment).watchOpening(moving, onOpened),

@@ -32,6 +32,11 @@ export interface DatapathMigration {
   takeBack(moving: MovingPort): void | Promise<void>;
   /** At the source: how many frames have been relayed, which only grows while the relay stands. */
   countRelayed(moving: MovingPort): number | Promise<number>;
+  /**
+   * At the source, while it relays: gets at hand what tells the target's datapath that the machine has stopped. The returned function opens the gate there,
+   * where that can be done without a process of the other node; who needs to be sure tells its daemon as well. It never throws. @throws as startRelay()
+   */
+  armActivation(moving: MovingPort): () => void;
   /** At the target, to have `arrived`: opens the gate, or completes what the machine has opened. @throws as startRelay() */
   open(moving: MovingPort): void | Promise<void>;
   /**

@@ -27,10 +27,16 @@ export interface MigrateAnswer {
   readonly words: string;
 }
 
+/** Does what of a command cannot wait: the machine of an endpoint has stopped, and what comes for it is lost until its target knows. The rest is carryOut()'s. */
+export function hasten(migrations: Migrations, body: unknown): void {
+  if (!isJsonObject(body) || body['verb'] !== 'activate') return;
+  const { tenant, endpoint } = body;
+  if (typeof tenant === 'string' && typeof endpoint === 'string') migrations.hurry(tenant, endpoint);
+}
+
 /** Does what a command says. @throws WeftError where it cannot be done, and then nothing was */
 export async function carryOut(engine: EngineParts, migrations: Migrations, body: unknown): Promise<MigrateAnswer> {
   const command = parseCommand(body);
-  if (command.verb === 'activate') migrations.hurry(command.tenant, command.endpoint);
   const vni = await findVni(engine, command.tenant);
   if (command.verb === 'prepare') return prepare(migrations, vni, command);
   const record = engine.ledger().read((tx) => findEndpoint(tx, vni, command.endpoint));

@@ -13,6 +13,8 @@ export interface Correspondent {
   ask(peer: Address, body: unknown, options: { readonly deadlineMs: number }): Promise<unknown>;
   /** Sees to it that a question to the peer need not wait for a connection, until the returned function is called. */
   keepOpen(peer: Address): () => void;
+  /** Whether the peer's daemon has been there until now. */
+  isConnected(peer: Address): boolean;
 }
 
 export interface ElsewhereParts {

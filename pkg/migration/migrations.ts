@@ -280,8 +280,10 @@ export class Migrations implements EndpointMoves {
     const { seq, tenant, vni, endpoint = '', port: { migration } } = record;
     if (migration?.phase === 'waiting') this.#ready.note(seq, [migration.id], this.#parts.datapath.armOpening(traveller));
     if (migration?.phase !== 'relaying') return;
-    const say = this.#messenger.prepare(record, migration, 'open');
+    const [activate, say] = [this.#parts.datapath.armActivation(traveller), this.#messenger.prepare(record, migration, 'open')];
     this.#ready.note(seq, [tenant, String(vni)].map((name) => commandKey(name, endpoint)), () => {
+      // Without a daemon there, who is to say later whether it was the machine that has opened it?
+      if (this.#parts.correspondent()?.isConnected(migration.other) === true) activate();
       const told = say();
       this.#hurried.set(seq, told);
       return told;

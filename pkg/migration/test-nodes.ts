@@ -103,7 +103,7 @@ function nodeOver(scope: Scope, network: TestNetwork, settings: NodeSettings): T
     phase: () => ledger.read((tx) => tx.listAttachments({ vni: blueVni, endpoint }))[0]?.port.migration?.phase ?? 'none',
   };
   const datapath = playedDatapath(node);
-  node.migrations = new Migrations({ engine, datapath, log, timeoutMs: () => timeoutMs, vtepsOf: async () => [], setUrgent: (isUrgent) => void (network.urgent[isUrgent ? 'add' : 'delete'](name)), correspondent: () => ({ ask: (to, body) => network.ask(name, formatAddress(to), body), keepOpen: (to) => network.keepOpen(name, formatAddress(to)) }) });
+  node.migrations = new Migrations({ engine, datapath, log, timeoutMs: () => timeoutMs, vtepsOf: async () => [], setUrgent: (isUrgent) => void (network.urgent[isUrgent ? 'add' : 'delete'](name)), correspondent: () => ({ ask: (to, body) => network.ask(name, formatAddress(to), body), keepOpen: (to) => network.keepOpen(name, formatAddress(to)), isConnected: (to) => !network.cut.has(formatAddress(to)) }) });
   const { migrations } = node;
   network.nodes.set(name, migrations);
   scope.teardown(() => migrations.stop());
@@ -118,6 +118,7 @@ function playedDatapath(node: { readonly calls: string[]; relayed: number; refus
   return {
     startRelay: note('startRelay'), depart: note('depart'), leave: note('leave'), takeBack: note('takeBack'), open: note('open'), settle: note('settle'), announce: note('announce'),
     countRelayed: () => node.relayed,
+    armActivation: (moving) => () => note('activated')(moving),
     armOpening: (moving) => () => note('armed')(moving),
     hasOpened: () => false,
     watchOpening(_moving, onOpened) {

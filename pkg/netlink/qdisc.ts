@@ -8,6 +8,7 @@ const rtmNewQdisc = 36;
 const rtmDelQdisc = 37;
 const rtmGetQdisc = 38;
 const rtmNewFilter = 44;
+const rtmDelFilter = 45;
 const rtmGetFilter = 46;
 const tca = { kind: 1, options: 2 } as const;
 const tbf = { parms: 1, rate64: 4, burst: 6 } as const;
@@ -24,6 +25,14 @@ const parentEgress = 0xfffffff3;
 /** Where a filter sees packets: as the link receives them (of either qdisc), or as they are about to be sent (of clsact). */
 export type FilterPoint = 'ingress' | 'egress';
 const filterParents: Readonly<Record<FilterPoint, number>> = { ingress: ingressHandle, egress: parentEgress };
+/** The hash table of u32 filters that the kernel makes by itself, TC_U32_ROOT >> 1 (net/sched/cls_u32.c). */
+const firstHashTable = 0x80000000;
+/** struct tc_u32_sel without its keys, and struct tc_u32_key. */
+const selectorBytes = 16;
+const keyBytes = 16;
+const headerEthernetBytes = 14;
+/** Of ARP and RARP, what they begin with (RFC 826). */
+const ethernetHardware = Uint8Array.of(0, 1);
 /** TC_LINKLAYER_ETHERNET: with it the kernel computes transmission times and wants no table of them. */
 const linkLayerEthernet = 1;
 const rateMax32 = 0xffffffff;
@@ -108,23 +117,101 @@ export function addRedirectAsReceived(index: number, to: number): NetlinkRequest
 /** TCA_EGRESS_REDIR, TCA_INGRESS_REDIR. */
 const mirredActions = { sent: 1, received: 3 } as const;
 
-function redirectFilter({ index, to, point, action }: { readonly index: number; readonly to: number; readonly point: FilterPoint; readonly action: number }): NetlinkRequest {
-  const priority = 1;
-  const everyProtocol = 0x0300;
-  // struct tc_u32_sel, terminal, with one struct tc_u32_key that matches everything.
-  const selector = Buffer.alloc(32);
-  selector.writeUInt8(1, 0);
-  selector.writeUInt8(1, 2);
+/** struct tc_u32_key: bits that must be as they are there, from the beginning of the network header, four bytes at a time. */
+interface U32Key {
+  readonly offset: number;
+  readonly value: number;
+}
+
+/** Matches everything. */
+const anything: readonly U32Key[] = [];
+
+interface RedirectFilter {
+  readonly index: number;
+  readonly to: number;
+  readonly point: FilterPoint;
+  readonly action: number;
+  readonly keys?: readonly U32Key[];
+  /** Among the filters of the link; 0: the kernel chooses one behind all that were chosen by others. */
+  readonly node?: number;
+}
+
+const filterPriority = 1;
+const everyProtocol = 0x0300;
+
+function filterHeader({ index, point, node = 0 }: Pick<RedirectFilter, 'index' | 'point' | 'node'>): Uint8Array {
+  return trafficHeader({ index, parent: filterParents[point], info: (filterPriority << 16) | everyProtocol, ...(node === 0 ? {} : { handle: firstHashTable + node }) });
+}
+
+function redirectFilter({ index, to, point, action, keys = anything, node }: RedirectFilter): NetlinkRequest {
   // struct tc_mirred: index, capabilities, action TC_ACT_STOLEN, two counters, what is done, the link.
   const redirect = Buffer.alloc(mirredBytes);
   redirect.writeInt32LE(4, 8);
   redirect.writeInt32LE(action, 20);
   redirect.writeUInt32LE(to, 24);
   const mirred = attributeNested(1, [attributeString(1, 'mirred'), attributeNested(2, [attribute(mirredParms, redirect)])]);
-  const options = [attribute(u32.sel, selector), attributeNested(u32.act, [mirred])];
-  const header = trafficHeader({ index, parent: filterParents[point], info: (priority << 16) | everyProtocol });
+  const options = [attribute(u32.sel, selectorOf(keys)), attributeNested(u32.act, [mirred])];
+  const header = filterHeader({ index, point, ...(node === undefined ? {} : { node }) });
   const payload = Buffer.concat([header, attributeString(tca.kind, 'u32'), attributeNested(tca.options, options)]);
   return { type: rtmNewFilter, flags: createExclusive, payload, what: `redirect ${point === 'ingress' ? 'received' : 'sent'} packets (tc filter u32, action mirred)` };
+}
+
+/** struct tc_u32_sel, terminal, with its keys; one of them at least, which may match everything. */
+function selectorOf(keys: readonly U32Key[]): Uint8Array {
+  const selector = Buffer.alloc(selectorBytes + keyBytes * Math.max(1, keys.length));
+  selector.writeUInt8(1, 0);
+  selector.writeUInt8(Math.max(1, keys.length), 2);
+  for (const [at, { offset, value }] of keys.entries()) {
+    const start = selectorBytes + keyBytes * at;
+    selector.writeUInt32BE(0xffffffff, start);
+    selector.writeUInt32BE(value, start + 4);
+    selector.writeInt32LE(offset, start + 8);
+  }
+  return selector;
+}
+
+/** An Ethernet header and the link beside which a frame with it is received. */
+export interface FrameRedirect {
+  readonly header: Uint8Array;
+  readonly to: number;
+}
+
+/** A filter of addFrameRedirect()'s kind, as the kernel describes it. */
+export interface ListedFrameRedirect extends FrameRedirect {
+  readonly node: number;
+}
+
+/** Those that can be told from one another, of a link. */
+export const frameRedirectsMax = 0x7ff;
+
+/**
+ * Equivalent to: `tc filter add dev LINK ingress protocol all prio 1 handle 800::NODE u32 match … action mirred ingress redirect dev TO`, for frames with
+ * exactly this Ethernet header (14 bytes) and hardware type Ethernet behind it, as ARP and RARP have: as if the other link had received it. Before addRedirectAsReceived()'s,
+ * whose node the kernel chooses, from 0x800 on (net/sched/cls_u32.c, gen_new_kid). @param node 1 to frameRedirectsMax
+ */
+export function addFrameRedirect(index: number, { header, to, node }: ListedFrameRedirect): NetlinkRequest {
+  return redirectFilter({ index, to, point: 'ingress', action: mirredActions.received, node, keys: keysOf(header) });
+}
+
+/** Removes a filter of addFrameRedirect()'s kind; ENOENT where there is none. */
+export function delFrameRedirect(index: number, node: number): NetlinkRequest {
+  const payload = Buffer.concat([filterHeader({ index, point: 'ingress', node }), attributeString(tca.kind, 'u32')]);
+  return { type: rtmDelFilter, flags: 0, payload, what: 'redirect received packets no longer (tc filter u32)' };
+}
+
+function keysOf(header: Uint8Array): readonly U32Key[] {
+  const bytes = Buffer.concat([header, ethernetHardware]);
+  return [0, 4, 8, 12].map((at) => ({ offset: at - headerEthernetBytes, value: bytes.readUInt32BE(at) }));
+}
+
+/** A filter of addFrameRedirect()'s kind; undefined for others. */
+export function decodeFrameRedirect(message: NetlinkMessage): ListedFrameRedirect | undefined {
+  const to = decodeRedirect(message);
+  const node = message.payload.readUInt32LE(8) - firstHashTable;
+  const selector = innerAttributes(decodeAttributes(message.payload, headerBytes).get(tca.options)).get(u32.sel);
+  if (to === undefined || selector === undefined || node < 1 || node > frameRedirectsMax || selector.length < selectorBytes + 4 * keyBytes) return undefined;
+  const header = Buffer.concat([0, 1, 2, 3].map((at) => selector.subarray(selectorBytes + keyBytes * at + 4, selectorBytes + keyBytes * at + 8)));
+  return { to, node, header: header.subarray(0, headerEthernetBytes) };
 }
 
 /** Equivalent to: `tc filter show dev LINK ingress|egress`. A dump; EINVAL or nothing where the link has no such qdisc. */

@@ -134,6 +134,11 @@ export class PeerChannel {
     return stop;
   }
 
+  /** Whether the other node's daemon has been there until now: a question to it need not wait for a connection. */
+  isConnected(peer: Address): boolean {
+    return this.#usable(peer) !== undefined;
+  }
+
   /** Ends everything; whoever waits for an answer hears so. Nothing can be asked any more. */
   async close(): Promise<void> {
     this.#isClosed = true;

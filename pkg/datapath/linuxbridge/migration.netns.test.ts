@@ -89,7 +89,7 @@ for (const kind of kinds) {
     t.equal(placeOf(target, waitingMac(scene)), vxlan);
   });
 
-  for (const [name, frameOf] of Object.entries(announcements)) {
+  for (const [name, frameOf] of [...Object.entries(announcements), ['the source', undefined] as const]) {
     void t.test(`${kind}: ${name} opens the gate in the kernel`, { skip }, async (t) => {
       const scene = await createScene(t, { kind });
       const [source, target] = scene.nodes;
@@ -98,8 +98,13 @@ for (const kind of kinds) {
       const opened = Promise.withResolvers<boolean>();
       const stop = target.datapath.watchOpening(scene.moving(1, 'waiting'), () => opened.resolve(true));
       const deadline = setTimeout(() => opened.resolve(false), openingDeadlineMs);
+      const activate = source.datapath.armActivation(scene.moving(0, 'relaying'));
+      // Another endpoint of the tenant cannot send the frame that the source opens the gate with.
+      for (const { sender } of scene.nodes) sendFrom(sender, locationFrame(waitingMac(scene), waitingMac(scene)));
+      t.notOk(await target.datapath.hasOpened(scene.moving(1, 'waiting')));
       stopMachine(scene.machines[0]);
-      sendFrom(scene.machines[1], frameOf(waitingMac(scene)));
+      if (frameOf === undefined) activate();
+      else sendFrom(scene.machines[1], frameOf(waitingMac(scene)));
       t.equal(placeOf(target, waitingMac(scene)), scene.moving(1).port.hostIf, 'the bridge has learned');
       t.ok(await target.datapath.hasOpened(scene.moving(1, 'waiting')));
       // Nobody at the source has been told.

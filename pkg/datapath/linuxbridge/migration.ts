@@ -5,10 +5,12 @@
  * Departing and opening are short: a few datagrams of requests, and nothing is listed. What is costly, the relay's device, stands by then.
  */
 import { WeftError } from '../../errors/weft-error.ts';
+import { parseMac } from '../../netaddr/netaddr.ts';
 import { watchFdb } from '../../netlink/fdb-watch.ts';
 import type { Link } from '../../netlink/link.ts';
 import { forgetVxlanFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
+import { SystemCallError } from '../../sys/libc.ts';
 import { bridgeName, relayName, vxlanName } from '../../overlay/names.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
 import { findLinks } from '../find-links.ts';
@@ -18,6 +20,7 @@ import type { Kernel } from '../kernel.ts';
 import { countCopies, ensureCopies, removeCopies } from './copies.ts';
 import { closePort, openPort, type PlugLinks } from './gate.ts';
 import { announceWith } from './port.ts';
+import { openingFrame } from './opener.ts';
 import { asMover, ensureRelay, relayEntry, relayMisfit, releaseRelay, type Mover } from './relay.ts';
 import { asSegmentLinks, linksOf } from './segment-links.ts';
 
@@ -38,6 +41,7 @@ export function linuxBridgeMigration(kernel: Kernel): DatapathMigration {
     },
     countRelayed: ({ port }) => countCopies(kernel.netfilter, port),
     open: (moving) => openPort(kernel, moving, wholeLinks(kernel, moving)),
+    armActivation: (moving) => armActivation(kernel, moving),
     armOpening: (moving) => armOpening(kernel, moving),
     hasOpened: ({ port }) => hasOpened(kernel, port),
     watchOpening: (moving, onOpened) => watchOpening(kernel, moving, onOpened),
@@ -63,6 +67,25 @@ function depart(kernel: Kernel, moving: MovingPort): void {
 function endRelay(kernel: Kernel, { port, segment }: MovingPort): Promise<void> {
   removeCopies(kernel.netfilter, port);
   return releaseRelay(kernel, { port, segment });
+}
+
+/** Documentation's (RFC 9542 §2.1.2). */
+const nobodysMac = parseMac('00:00:5e:00:53:00');
+
+function armActivation(kernel: Kernel, moving: MovingPort): () => void {
+  const { relay } = plugLinks(kernel, moving);
+  const frame = openingFrame(moving.port.mac);
+  const send = (bytes: Uint8Array): void => {
+    try {
+      if (relay !== undefined) kernel.sendFrame(relay.index, bytes);
+    } catch (error) {
+      // The other node's daemon is told as well.
+      if (!(error instanceof SystemCallError)) throw error;
+    }
+  };
+  // The first time takes longer. The relay has nowhere to send this one to.
+  send(openingFrame(nobodysMac));
+  return () => send(frame);
 }
 
 function armOpening(kernel: Kernel, moving: MovingPort): () => void {

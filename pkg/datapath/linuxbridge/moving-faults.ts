@@ -11,6 +11,7 @@ import { changed } from '../link-faults.ts';
 import type { Observation } from '../observation.ts';
 import { isClosed, isRelayed, isRelayedTo, isWaiting } from '../phases.ts';
 import { areCopiesDamaged, repairCopies } from './copies.ts';
+import { letSourceOpen } from './opener.ts';
 import { asMover, ensureRelay, openInlet, relayMisfit, type Mover } from './relay.ts';
 
 type Tables = Pick<Kernel, 'route' | 'netfilter'>;
@@ -39,14 +40,24 @@ function relayFaults(kernel: Tables, mover: Mover, seen: Observation): PortFault
   if (relay.mtu !== segment.underlayMtu) faults.push(changed(name, { what: `${name} has MTU ${relay.mtu} instead of ${segment.underlayMtu}`, done: 'set back', change: { mtu: segment.underlayMtu } }));
   if (!hasEntry(mover, relay, seen)) faults.push(remade(`${name} does not lead from ${port.mac} to the VTEP ${formatAddress(port.migration.other)}`));
   if (isRelayedTo(port) && !isInletOpen(segment, seen)) faults.push(remade(`what ${name} receives does not get to ${vxlanName(segment.vni)}`));
+  else if (isWaiting(port) && !canSourceOpen(port, relay, seen)) faults.push(remade(`the other node cannot open ${port.hostIf}`));
   if (isRelayed(port) && areCopiesDamaged(kernel.netfilter, port, relay.index)) faults.push(remade(`frames for ${port.mac} are not copied to ${name}`));
   return faults;
 }
 
 function remakeRelay(kernel: Tables, mover: Mover): void {
   const relay = ensureRelay(kernel, mover);
-  if (isRelayedTo(mover.port)) openInlet(kernel.route, mover.segment, relay);
+  if (isRelayedTo(mover.port)) {
+    openInlet(kernel.route, mover.segment, relay);
+    letSourceOpen(kernel.route, mover.port);
+  }
   else repairCopies(kernel.netfilter, mover.port, relay.index);
+}
+
+/** A port that is missing is a fault by itself. */
+function canSourceOpen({ hostIf }: AttachmentPort, relay: Link, seen: Observation): boolean {
+  const host = seen.findLink(hostIf);
+  return host === undefined || seen.redirectsOf(relay.index).includes(host.index);
 }
 
 function hasEntry({ port }: Mover, relay: Link, seen: Observation): boolean {
@@ -58,5 +69,5 @@ export function isInletOpen({ vni }: Pick<Segment, 'vni'>, seen: Observation): b
   const [relay, vxlan] = [seen.findLink(relayName(vni)), seen.findLink(vxlanName(vni))];
   if (relay === undefined || vxlan === undefined) return false;
   const redirects = seen.redirectsOf(relay.index);
-  return redirects.length === 1 && redirects[0] === vxlan.index;
+  return redirects.includes(vxlan.index);
 }

@@ -21,6 +21,7 @@ import { isClosed, isWaiting } from '../phases.ts';
 import { removeCopies } from './copies.ts';
 import { elsewhere } from './gate.ts';
 import { forgetNeighbours, neighbourSettings } from './local-neighbours.ts';
+import { letSourceOpen } from './opener.ts';
 import { asMover, ensureRelay, openInlet, releaseRelay } from './relay.ts';
 import { ensureSegment } from './segment.ts';
 import type { SegmentLinks } from './segment-links.ts';
@@ -67,6 +68,7 @@ function* plugPort(kernel: Kernel, request: PortRequest, { bridge, vxlan }: Segm
   limitBandwidth(kernel.route, port, host.index);
   yield { requests: [...hostEndSettings(request, host.index), ...(isClosed(port) ? [] : neighbourSettings(request, bridge.index))] };
   yield containerEnd(request, host.peerIndex);
+  letSourceOpen(kernel.route, port);
   if (!isClosed(port)) announce(kernel, request, { bridge, vxlan });
   return { hostMac: host.mac };
 }

@@ -3,6 +3,7 @@
  *
  *     source: copies of frames ─> weft-sr<VNI> ══ to the target's VTEP, the tenant's UDP port, the spare VNI
  *     target: weft-sr<VNI> ─ filter: as received by ─> weft-vx<VNI> ── bridge, whose entry for the MAC says whether the gate is open
+ *                          └ what the source opens the gate with: see opener.ts
  *
  * Its forwarding entries are those who need it, each with the other node: the source's as it sends, the target's marked by the tenant's own VNI, with
  * which nothing is sent. It goes with the last of them. It learns nothing, and is in no bridge, so that zebra takes no notice of it.
@@ -27,6 +28,7 @@ import type { Kernel } from '../kernel.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import { isRelayed, isRelayedTo } from '../phases.ts';
 import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
+import { removeOpeners } from './opener.ts';
 import { realDestination } from './spare.ts';
 import { tunnelPortOptionsOf } from './tunnel-port.ts';
 
@@ -130,7 +132,7 @@ export function openInlet(route: Netlink, { vni }: Pick<Segment, 'vni'>, relay: 
   if (vxlan === undefined) throw new WeftError('tryAgainLater', `The tenant's VXLAN device ${name} is missing`);
   if (vxlan.port?.learning !== false) route.request([setLink(name, { port: { learning: false } })]);
   const present = redirects(route, relay.index);
-  if (present.length === 1 && present[0] === vxlan.index) return;
+  if (present.includes(vxlan.index)) return;
   try {
     requestTolerating(route, [delIngress(relay.index)], 'ENOENT', 'EINVAL');
     requestTolerating(route, [addIngress(relay.index)], 'EEXIST');
@@ -167,6 +169,7 @@ export function releaseRelay(kernel: Kernel, { port, segment }: FormerMover): Pr
   const gone = elementsWithout(users.flatMap((user) => elementsOf(numbers, user)), left.flatMap((user) => elementsOf(numbers, user)));
   if (gone.length > 0) removeGuard(kernel.netfilter, gone);
   if (!left.some(({ isTarget }) => isTarget)) closeInlet(route, relay, segment);
+  else removeOpeners(route, relay.index, (mac) => mac !== port.mac);
   // Last: it says what else there is to remove, also to a call after one that was cut off.
   requestTolerating(route, [forgetVxlanFdb(relay.index, port.mac)], 'ENOENT');
   return left.length === 0 ? kernel.removeLinks([relay.name]) : Promise.resolve();
@@ -193,5 +196,6 @@ export function collectRelay(route: Netlink, segment: Segment, ports: readonly A
   const garbage = relayUsers(route, relay.index).filter((user) => !movers.some(({ mac }) => mac === user.mac));
   requestTolerating(route, garbage.map(({ mac }) => forgetVxlanFdb(relay.index, mac)), 'ENOENT');
   if (!movers.some(isRelayedTo)) closeInlet(route, relay, segment);
+  else removeOpeners(route, relay.index, (mac) => movers.some((port) => port.mac === mac));
   return garbage.length === 0 ? [] : [`${garbage.length} FDB entries of ${relay.name}`];
 }

@@ -45,6 +45,7 @@ export function ovsMigration(parts: OvsParts): DatapathMigration {
       await tellBgp(kernel, moving);
       await showOnSwitch(parts, moving.port);
     }),
+    armActivation: () => () => undefined,
     armOpening: (moving) => armOpening(ovs, moving),
     hasOpened: during(({ port }) => hasOpened(ovs, port)),
     watchOpening: ({ port }, onOpened) => watchOpening(ovs, port, onOpened),
