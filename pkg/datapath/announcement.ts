@@ -34,6 +34,11 @@ export function locationFrame(mac: Mac, to: Mac): Buffer {
   return ethernet(macBytes(to), own, { etherType: etherTypes.rarp, payload: arp(operations.requestReverse, own, new Uint8Array(4)) });
 }
 
+/** By which the source of a migration opens the gate of its target, in the machine's place: from its MAC to itself, as no machine sends it beyond its own port. */
+export function openingFrame(mac: Mac): Buffer {
+  return locationFrame(mac, mac);
+}
+
 /** Says to all neighbours that the address is at the MAC: an ARP announcement (RFC 5227 §1.1), or a neighbour advertisement (RFC 4861 §7.2.6). */
 export function neighbourFrame(mac: Mac, address: Address): Buffer {
   const [own, bytes] = [macBytes(mac), addressBytes(address)];

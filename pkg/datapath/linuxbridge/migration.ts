@@ -12,6 +12,7 @@ import { forgetVxlanFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neigh
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 import { bridgeName, relayName, vxlanName } from '../../overlay/names.ts';
+import { openingFrame } from '../announcement.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
 import { findLinks } from '../find-links.ts';
 import { hasElements } from '../guard/guard.ts';
@@ -20,7 +21,6 @@ import type { Kernel } from '../kernel.ts';
 import { countCopies, ensureCopies, removeCopies } from './copies.ts';
 import { closePort, openPort, type PlugLinks } from './gate.ts';
 import { announceWith } from './port.ts';
-import { openingFrame } from './opener.ts';
 import { asMover, ensureRelay, relayEntry, relayMisfit, releaseRelay, type Mover } from './relay.ts';
 import { asSegmentLinks, linksOf } from './segment-links.ts';
 

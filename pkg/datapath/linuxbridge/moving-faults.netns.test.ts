@@ -56,6 +56,7 @@ const damages: readonly { readonly command: string; readonly fault: string; read
   { command: `nft delete table netdev ${hostIf}`, fault: `frames for ${mac} are not copied to ${relay}`, of: ['relaying', 'departed'] },
   { command: `nft flush chain netdev ${hostIf} sent`, fault: `frames for ${mac} are not copied to ${relay}`, of: ['relaying', 'departed'] },
   { command: `tc qdisc del dev ${relay} ingress`, fault: `what ${relay} receives does not get to ${vxlan}`, of: ['arrived', 'waiting'] },
+  { command: `tc filter del dev ${relay} ingress protocol all prio 1 handle 800::1 u32`, fault: `the other node cannot open ${hostIf}`, of: ['waiting'] },
   { command: `bridge fdb replace ${mac} dev ${hostIf} master static`, fault: `the bridge has ${mac} at ${hostIf}, and it is on another node`, of: ['departed', 'left', 'waiting'] },
   { command: `ip link set ${hostIf} type bridge_slave bcast_flood on`, fault: `the bridge port option broadcastFlood of ${hostIf} is on`, of: ['waiting'] },
   { command: `ip link set ${hostIf} type bridge_slave learning on`, fault: `the bridge port option learning of ${hostIf} is on`, of: ['departed', 'left', 'arrived'] },

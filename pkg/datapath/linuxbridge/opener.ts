@@ -13,16 +13,11 @@ import { addFrameRedirect, decodeFrameRedirect, delFrameRedirect, frameRedirects
 import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { AttachmentPort } from '../../overlay/model.ts';
 import { relayName } from '../../overlay/names.ts';
-import { locationFrame } from '../announcement.ts';
+import { openingFrame } from '../announcement.ts';
 import { findLinks } from '../find-links.ts';
 import { isWaiting } from '../phases.ts';
 
 const ethernetBytes = 14;
-
-/** The frame. */
-export function openingFrame(mac: Mac): Uint8Array {
-  return locationFrame(mac, mac);
-}
 
 function macOf({ header }: ListedFrameRedirect): Mac {
   return macFromBytes(header.subarray(0, 6));

@@ -7,6 +7,7 @@ import type { Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
 import type { KnownState } from '../datapath.ts';
 import { baseFlows, flowsOf, flowsOfTenant, ownerOf } from './flows/flows.ts';
+import { collectGates } from './gate.ts';
 import type { OvsParts } from './port.ts';
 import { tunnelOf, vniOf } from './rows.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
@@ -25,7 +26,7 @@ async function removeBridge(ovs: OvsSwitch): Promise<string[]> {
  */
 export async function collectGarbage(parts: OvsParts, known: KnownState): Promise<string[]> {
   const found = await Promise.all([collectStandIns(parts.kernel, known), collectFromSwitch(parts, known)]);
-  return found.flat();
+  return [...found.flat(), ...collectGates(parts.kernel.netfilter, known.ports)];
 }
 
 async function collectFromSwitch({ ovs, tenants }: OvsParts, { segments, ports }: KnownState): Promise<string[]> {

@@ -8,10 +8,12 @@
  */
 import { WeftError } from '../../errors/weft-error.ts';
 import type { PacketIn } from '../../openflow/event.ts';
+import { NetlinkError } from '../../netlink/netlink-error.ts';
 import type { ListedFlow } from '../../openflow/flow.ts';
 import type { AttachmentPort } from '../../overlay/model.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
-import { countsRelayed, flowsOf, flowsOfPort, movePackets, ownerOf, tables, type FlowOwner, type LocalPort, type TenantNetwork } from './flows/flows.ts';
+import { activationPacket, countsRelayed, flowsOf, flowsOfPort, movePackets, ownerOf, priorities, tables, type FlowOwner, type LocalPort, type TenantNetwork } from './flows/flows.ts';
+import { isGateOpen, openGate, removeGate } from './gate.ts';
 import { planPortFlows, planPortFlowsUnseen } from './port-flows.ts';
 import { showOnSwitch, tellBgp, type OvsParts } from './port.ts';
 import { requireNetwork } from './remotes.ts';
@@ -43,12 +45,14 @@ export function ovsMigration(parts: OvsParts): DatapathMigration {
     open: during(async (moving) => {
       await sendPhaseUnseen(ovs, moving);
       await tellBgp(kernel, moving);
+      // The switch gives it the same as before, and the kernel nothing less from now on.
+      removeGate(kernel.netfilter, moving.port);
       await showOnSwitch(parts, moving.port);
     }),
-    armActivation: () => () => undefined,
-    armOpening: (moving) => armOpening(ovs, moving),
-    hasOpened: during(({ port }) => hasOpened(ovs, port)),
-    watchOpening: ({ port }, onOpened) => watchOpening(ovs, port, onOpened),
+    armActivation: (moving) => armActivation(ovs, moving),
+    armOpening: (moving) => armOpening(parts, moving),
+    hasOpened: during(({ port }) => hasOpened(parts, port)),
+    watchOpening: ({ port }, onOpened) => watchOpening(parts, port, onOpened),
     settle: during(change),
     announce: (moving) => ovs.presence.during(announce(ovs, moving)).catch(() => undefined),
   };
@@ -93,13 +97,28 @@ async function sendPhaseUnseen(ovs: OvsSwitch, moving: MovingPort): Promise<void
   await ovs.send(planPortFlowsUnseen(network, local, flowsOfPort(network, local)));
 }
 
-/** The flows of the port when its endpoint has arrived are on their way when it returns. */
-function armOpening(ovs: OvsSwitch, { segment, port }: MovingPort): () => void {
+/** The switch sends it by the relay. */
+function armActivation(ovs: OvsSwitch, { segment, port }: MovingPort): () => void {
+  if (port.migration === undefined) throw new WeftError('internal', `The attachment of ${port.hostIf} does not say to which node it moves`);
+  const packet = activationPacket(requireNetwork(ovs, segment), { port }, port.migration.other);
+  return () => void ovs.sendPacket(packet).catch(() => undefined);
+}
+
+/** The flows of the port when its endpoint has arrived are on their way when it returns, and the gate is open. */
+function armOpening({ ovs, kernel }: OvsParts, { segment, port }: MovingPort): () => void {
   const { migration } = port;
   if (migration === undefined) throw new WeftError('internal', `The attachment of ${port.hostIf} does not say from which node it comes`);
   const { network, local } = knownPlaceOf(ovs, { segment, port: { ...port, migration: { ...migration, phase: 'arrived' } } });
   const mods = planPortFlowsUnseen(network, local, flowsOfPort(network, local));
-  return () => void ovs.send(mods).catch(() => undefined);
+  return () => {
+    try {
+      openGate(kernel.netfilter, port);
+    } catch (error) {
+      // open() says it.
+      if (!(error instanceof NetlinkError)) throw error;
+    }
+    void ovs.send(mods).catch(() => undefined);
+  };
 }
 
 /** The port's flows; none of one that is not on the switch. */
@@ -109,18 +128,21 @@ async function listOwn(ovs: OvsSwitch, port: AttachmentPort, table?: number): Pr
   return ofport === undefined ? [] : ovs.listFlows({ ...flowsOf(ownerOfPort({ ofport, port })), ...(table === undefined ? {} : { table }) });
 }
 
-/** A port gets something by its MAC when its machine has opened it, or open() has. */
-async function hasOpened(ovs: OvsSwitch, port: AttachmentPort): Promise<boolean> {
-  return (await listOwn(ovs, port, tables.local)).length > 0;
+/** The machine has, or the source, or open(), which leaves neither the gate nor its flows. */
+async function hasOpened({ ovs, kernel }: OvsParts, port: AttachmentPort): Promise<boolean> {
+  if (isGateOpen(kernel.netfilter, port)) return true;
+  const flows = await listOwn(ovs, port, tables.local);
+  return flows.some(({ priority }) => priority !== priorities.local.relayed);
 }
 
 /** The flow that opens the port shows the frame to whoever is connected. What came before, or while nobody was, is looked for. */
-function watchOpening(ovs: OvsSwitch, port: AttachmentPort, onOpened: () => void): () => void {
+function watchOpening(parts: OvsParts, port: AttachmentPort, onOpened: () => void): () => void {
   let isWatched = true;
   const tell = (): void => {
     if (isWatched) onOpened();
   };
-  const look = (): void => void hasOpened(ovs, port).then((isOpen) => (isOpen ? tell() : undefined), () => undefined);
+  const { ovs } = parts;
+  const look = (): void => void hasOpened(parts, port).then((isOpen) => (isOpen ? tell() : undefined), () => undefined);
   const hear = ({ cookie }: PacketIn): void => {
     const owner = ownerOf(cookie);
     if (owner?.kind === 'port' && owner.vni === port.vni && ovs.isKnown && ovs.ports().get(port.hostIf)?.ofport === owner.ofport) tell();

@@ -14,6 +14,7 @@ import { asContainers, containerGone, insideContainer } from '../inside-containe
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
+import { gateFaults } from './gate.ts';
 import { gatewayPortFaults } from './gateway-port.ts';
 import type { GatewayHands } from '../gateway.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
@@ -74,7 +75,7 @@ function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: 
     },
   };
   const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> =>
-    hostEndFaults(port, view, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, view), ...endpointFaults(segment, port, view)]);
+    hostEndFaults(port, view, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, view), ...endpointFaults(segment, port, view), ...gateFaults(kernel.netfilter, port)]);
   const host = seen !== undefined && faultsOf(seen).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(now), hands);
   const remade = rest;
   if (remade !== undefined) return { ...host, rest: mended([], 'plugged in again', () => remade) };

@@ -23,11 +23,12 @@ import { priorities, tables } from './tables.ts';
 export { announcementPackets, locationPacket, movePackets } from './announcement-packets.ts';
 export { cookieOf, flowsOf, flowsOfTenant, flowsOfWeft, ownerOf, type FlowOwner, type FlowSelector } from './cookies.ts';
 export { portFlows, remoteFlows } from './endpoints.ts';
-export { countsRelayed, earlierFlows, flowsOfPort, openedFlows } from './migration.ts';
+export { addresses4, addresses6 } from './guard.ts';
+export { activationPacket, countsRelayed, earlierFlows, flowsOfPort, openedFlows } from './migration.ts';
 export type { LocalPort, Receivers, TenantNetwork } from './network.ts';
 export { flowsByMac, remotesIn, type RemoteFlow } from './remotes.ts';
 export { floodFlows, segmentFlows } from './segment.ts';
-export { tables } from './tables.ts';
+export { priorities, tables } from './tables.ts';
 
 /**
  * What there is before any tenant.

@@ -75,11 +75,11 @@ function discoveryFlows(local: LocalPort, cookie: bigint): Flow[] {
 }
 
 /** The container's addresses of IPv4. */
-export function addresses4({ port }: LocalPort): Address[] {
+export function addresses4({ port }: Pick<LocalPort, 'port'>): Address[] {
   return port.addresses.map(({ address }) => address).filter(({ family }) => family === 4);
 }
 
 /** Global addresses of IPv6, and the link-local one made from the MAC, which every container has. */
-export function addresses6({ port }: LocalPort): Address[] {
+export function addresses6({ port }: Pick<LocalPort, 'port'>): Address[] {
   return [...port.addresses.map(({ address }) => address).filter(({ family }) => family === 6), eui64LinkLocal(port.mac)];
 }

@@ -4,15 +4,12 @@
  * Frames are relayed through the tenant's tunnel with spareVni() for a VNI, each addressed to the endpoint's MAC, questions for its addresses too.
  * Where they come out they skip the table `learning`.
  *
- *     source   local ─▶ its port, and a copy ─▶ tunnel          target   tunnel ─▶ source ─▶ arrivals ─▶ local ─▶ (no flow: dropped)
+ *     source   local ─▶ its port, and a copy ─▶ tunnel          target   tunnel ─▶ source ─▶ arrivals ─▶ local ─▶ its port ─▶ gate
  *
- * The gate. A port that waits has the flows of any port's guard, and one thing less: they do not say whose the frame is. That does a flow in
- * the table `gate`, which is not there; and without a tenant every frame ends in the table `remote`. So the port is closed, and it takes two
- * flows to open it, one for what it sends and one for what it gets. The machine's announcement has the switch itself make them, by `learn`.
- *
- * What the switch has cached outlives such a flow by some milliseconds: that relayed frames are dropped, too. Within these the first thing comes
- * that a machine misses for long, the answers to its first questions, which it repeats after a second. So answers to its MAC, ARP replies and
- * advertisements, pass the gate at any time; a machine that has asked nothing takes no notice of them.
+ * The gate. What the source relays a port that waits is given at any time: it is the kernel that keeps it from the machine, see ../gate.ts, for what the
+ * switch has cached of frames that it drops outlives its flows. For what the machine sends a port that waits has the flows of any port's guard, and one
+ * thing less: they do not say whose the frame is. That does a flow in the table `gate`, which is not there; and without a tenant every frame ends in
+ * the table `remote`. The machine's announcement has the switch itself make that flow, by `learn`, and one by which senders on this node reach it.
  *
  * Open vSwitch carries a learn action out once more for packets that it counts late, up to half a second later, and then the port may be opened
  * by the daemon too, or be gone. So what is learned has names that no other flow has, and says nothing that the port's own flows do not say:
@@ -23,13 +20,15 @@ import { output, partOf, ports, resubmit, setField, toController, type Action } 
 import { fieldShapes } from '../../../openflow/field.ts';
 import { flowKey, type Flow, type FlowName } from '../../../openflow/flow.ts';
 import type { Instructions } from '../../../openflow/instruction.ts';
+import type { PacketOut } from '../../../openflow/event.ts';
 import type { LearnAction } from '../../../openflow/learn.ts';
 import { etherTypes, untagged, type Match } from '../../../openflow/match.ts';
 import { spareVni } from '../../../overlay/spare.ts';
+import { openingFrame } from '../../announcement.ts';
 import { cookieOf } from './cookies.ts';
 import { localFlows, portFlows } from './endpoints.ts';
 import { addresses4, addresses6, guardFlows } from './guard.ts';
-import { arpOperations, departedNeighbourFlows, remoteNeighbourFlows, type Relays } from './neighbours.ts';
+import { departedNeighbourFlows, remoteNeighbourFlows, type Relays } from './neighbours.ts';
 import { admit, discovery, icmp6Types, noMac, ofTenant, toVtep, type LocalPort, type TenantNetwork } from './network.ts';
 import { priorities, tables } from './tables.ts';
 
@@ -37,8 +36,6 @@ import { priorities, tables } from './tables.ts';
 const allNodes = parseAddress('ff02::1');
 /** So much of an announcement is shown to the daemon, who only wants to know that there was one. */
 const shownBytes = 64;
-/** What answers a question of the machine's. */
-const answers: readonly Match[] = [{ ethType: etherTypes.arp, arpOp: arpOperations.reply }, discovery(icmp6Types.neighbourAdvertisement)];
 
 /** The flows of a port, as far as its endpoint's migration is. @throws RangeError when the port is none that an interface can have */
 export function flowsOfPort(network: TenantNetwork, local: LocalPort): Flow[] {
@@ -53,16 +50,16 @@ export function flowsOfPort(network: TenantNetwork, local: LocalPort): Flow[] {
     case 'left':
       return [];
     case 'waiting':
-      return [...waitingFlows(local), ...relayedArrivals(network, local, migration.other)];
+      return [...waitingFlows(local), relayedArrivals(network, local, migration.other), relayedDelivery(network, local)];
     case 'arrived':
-      return [...portFlows(local), ...relayedArrivals(network, local, migration.other)];
+      return [...portFlows(local), relayedArrivals(network, local, migration.other)];
   }
 }
 
 /** What a port can have before it is as far as it is, by its part in the migration; but for what the source relays, which is let in to the end. */
 export function earlierFlows(network: TenantNetwork, local: LocalPort): FlowName[] {
   const { migration } = local.port;
-  if (migration?.phase === 'waiting' || migration?.phase === 'arrived') return [...waitingFlows(local), ...openedFlows(local)];
+  if (migration?.phase === 'waiting' || migration?.phase === 'arrived') return [...waitingFlows(local), relayedDelivery(network, local), ...openedFlows(local)];
   return relayingFlows(network, local, migration?.other ?? network.segment.vtepAddress);
 }
 
@@ -96,6 +93,11 @@ function asUnicast({ fromHere, fromTunnel }: Relays, { port: { mac } }: LocalPor
   return { fromHere: [addressed, ...fromHere], fromTunnel: [addressed, ...fromTunnel] };
 }
 
+/** What tells the target's gate that the machine has stopped. */
+export function activationPacket(network: TenantNetwork, { port: { mac } }: Pick<LocalPort, 'port'>, target: Address): PacketOut {
+  return { data: openingFrame(mac), actions: [...relaysTo(network, target).fromHere] };
+}
+
 function relayingFlows(network: TenantNetwork, local: LocalPort, target: Address): Flow[] {
   const relays = relaysTo(network, target);
   return [...guardFlows(local), ...localFlows(local, { ...relays, questions: asUnicast(relays, local) }), fromTunnel(network, local, [output(local.ofport), ...relays.fromTunnel])];
@@ -123,14 +125,15 @@ function departedFlows(network: TenantNetwork, local: LocalPort, target: Address
   ];
 }
 
-/** What the source relays of this endpoint's: nothing is learned of it. Answers go to the port, whether it waits or not. */
-function relayedArrivals({ segment: { vni }, tunnel }: TenantNetwork, local: LocalPort, source: Address): Flow[] {
+/** What the source relays of this endpoint's: nothing is learned of it. */
+function relayedArrivals({ segment: { vni }, tunnel }: TenantNetwork, local: LocalPort, source: Address): Flow {
   const match: Match = { inPort: tunnel, tunnelId: BigInt(spareVni(vni)), [source.family === 4 ? 'tunnelIpv4Src' : 'tunnelIpv6Src']: source, ethDst: local.port.mac, vlanVid: untagged };
-  const cookie = ownCookie(local);
-  return [
-    { table: tables.source, priority: priorities.source.trusted, match, instructions: admit(vni, tables.arrivals), cookie },
-    ...answers.map((answer): Flow => ({ table: tables.source, priority: priorities.source.answered, match: { ...match, ...answer }, instructions: { apply: [output(local.ofport)] }, cookie })),
-  ];
+  return { table: tables.source, priority: priorities.source.trusted, match, instructions: admit(vni, tables.arrivals), cookie: ownCookie(local) };
+}
+
+/** What comes through the tunnel for a port that waits: the gate is behind it. For senders on this node the endpoint still is elsewhere. */
+function relayedDelivery(network: TenantNetwork, local: LocalPort): Flow {
+  return fromTunnel(network, local, [output(local.ofport)]);
 }
 
 /** The guard's flows and the gate's; nothing is given to the port by them. */

@@ -23,7 +23,7 @@ export const tables = {
 
 /** Priorities, by table; the higher wins. */
 export const priorities = {
-  source: { reserved: 300, gatewayLie: 210, answered: 205, trusted: 200, opening: 150, open: 140, discovery: 130, otherDiscovery: 120, own: 100 },
+  source: { reserved: 300, gatewayLie: 210, trusted: 200, opening: 150, open: 140, discovery: 130, otherDiscovery: 120, own: 100 },
   discovery: { malformed: 20, opening: 15, own: 10 },
   gate: { opened: 10 },
   learning: { learned: 10, other: 0 },
