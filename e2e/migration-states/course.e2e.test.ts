@@ -27,7 +27,7 @@ testEachDatapath('the machine stops at the source', async (t, datapath) => {
   t.same(await whoHas(scene, source.address, places), { asked: ['target'], answered: 3 }, 'at once, for everybody');
   await eventually('it is over', async () => (await phases(one))[endpoint] === 'left' && (await phases(two))[endpoint] === undefined, () => scene.daemons.map((daemon) => daemon.describe()).join('\n'));
   t.same(await whoHas(scene, source.address, places), { asked: ['target'], answered: 3 });
-  t.equal(await ping(source.attach.netns, '10.1.1.10'), 0);
+  t.equal(await ping(source.attach.netns, '10.1.1.50'), 0);
   t.same(await whoHas(scene, source.address, places), { asked: ['target'], answered: 3 }, 'whatever the container that was left says');
   t.match(await one.check(source.attach, source.result), { exitCode: 0, stderr: '' }, 'which is whole, as one that was left');
   t.match(await two.check(target.attach, target.result), { exitCode: 0, stderr: '' });

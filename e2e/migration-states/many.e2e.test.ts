@@ -6,12 +6,12 @@ import { runWeft } from '../command-line/run-weft.ts';
 import { attach, command, configure, createScene, endpoint, eventually, lastingState, migrate, migrationConf, phases, tenant, whoHas } from './scene.ts';
 
 const skip = skipWithoutDaemonLab();
-t.setTimeout(300_000);
 
-/** As many endpoints as a range has beside the sender. */
-const many = 9;
+const many = 20;
 /** To and fro. */
-const moves = 10;
+const moves = Number(process.env['WEFT_MOVES'] ?? 10);
+
+t.setTimeout(300_000 + moves * 40_000);
 
 testEachDatapath(`${many} endpoints at once`, async (t, datapath) => {
   const scene = await createScene(t, { datapath });
@@ -56,7 +56,7 @@ testEachDatapath(`one endpoint, ${moves} times to and fro`, async (t, datapath) 
   }
   for (const { node, container } of [...left, present]) t.match(await node.del(container.attach), { exitCode: 0, stderr: '' });
   t.same([lastingState(one), lastingState(two)], before, 'nothing is left');
-}, { skip, timeout: 240_000 });
+}, { skip, timeout: 60_000 + moves * 20_000 });
 
 t.test('nodes that do not know each other', { skip, timeout: 60_000 }, async (t) => {
   const scene = await createScene(t, { datapath: 'bridge', configuration: (node) => migrationConf(node.name.endsWith('2') ? 'a key that no other node has' : undefined) });

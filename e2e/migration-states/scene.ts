@@ -58,7 +58,7 @@ export async function createScene(scope: TeardownScope, { datapath, configuratio
 /** Blue's network on a node: each gives addresses of a range of its own, in one subnet. IPv4 only: nobody has to wait for duplicate address detection. */
 export function blueConf({ lab }: Pick<Scene, 'lab'>, node: LabNode): NetConf {
   const number = lab.nodes.indexOf(node) + 1;
-  return netConf({ name: tenant, vni, vtep: node.ipv4, peers: lab.peersOf(number), ranges: [[{ subnet: '10.1.1.0/24', rangeStart: `10.1.1.${number}0`, rangeEnd: `10.1.1.${number}9` }]] });
+  return netConf({ name: tenant, vni, vtep: node.ipv4, peers: lab.peersOf(number), ranges: [[{ subnet: '10.1.1.0/24', rangeStart: `10.1.1.${number * 50}`, rangeEnd: `10.1.1.${number * 50 + 49}` }]] });
 }
 
 /** A container of the endpoint, not attached yet. */

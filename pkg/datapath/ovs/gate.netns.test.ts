@@ -40,8 +40,14 @@ void t.test('the gate of a port that waits', { skip }, async (t) => {
   await target.datapath.repairPort(toRepair(target.segment, request.port, after), await target.datapath.observe([target.segment])).rest;
   t.match(readRuleset(target.netns), `table ${table}`);
   await target.datapath.open(atTarget('arrived'));
-  t.notMatch(readRuleset(target.netns), table, 'a machine that is here has none');
-  t.same(await target.datapath.check({ ...request, port: atTarget('arrived').port }), []);
+  t.ok(await target.datapath.hasOpened(atTarget('arrived')));
+  const arrived = { ...request, port: atTarget('arrived').port };
+  t.notOk((await target.datapath.check(request)).includes(fault), 'who does not know yet that it has arrived has no gate to make');
+  t.same(await target.datapath.check(arrived), []);
+  t.same(await target.datapath.collect({ ...known, ports: [arrived.port, there.port] }), []);
+  await target.datapath.settle(atTarget());
+  t.notMatch(readRuleset(target.netns), table, 'when all is over there is none');
+  t.same(await target.datapath.check({ ...request, port: atTarget().port }), []);
 });
 
 void t.test('a port that goes while it waits', { skip }, async (t) => {

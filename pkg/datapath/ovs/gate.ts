@@ -18,7 +18,7 @@ import type { AttachmentPort } from '../../overlay/model.ts';
 import { isPortName } from '../../overlay/names.ts';
 import type { PortFault } from '../host-end-faults.ts';
 import { bigEndian16 } from '../guard/guard-rules.ts';
-import { isWaiting } from '../phases.ts';
+import { isRelayedTo, isWaiting } from '../phases.ts';
 import { addresses4, addresses6 } from './flows/flows.ts';
 
 const suffix = '-gate';
@@ -160,9 +160,9 @@ export function removeGate(netfilter: Netlink, port: Pick<Gated, 'hostIf'>): voi
   if (netfilter.tryRequest([getTable(table)]).every(isFound)) commitBatch(netfilter, [deleteTable(table)]);
 }
 
-/** Takes away those that none of the attachments waits behind; what went, in words. */
+/** Takes away those behind which none of the attachments waits, or has waited; what went, in words. */
 export function collectGates(netfilter: Netlink, ports: readonly AttachmentPort[]): string[] {
-  const known = new Set(ports.filter(isWaiting).map((port) => tableOf(port).table));
+  const known = new Set(ports.filter(isRelayedTo).map((port) => tableOf(port).table));
   const isGate = (name: string | undefined): name is string => name !== undefined && name.endsWith(suffix) && isPortName(name.slice(0, -suffix.length));
   const garbage = netfilter.dump(listTables('netdev')).map(describedTable).filter(isGate).filter((name) => !known.has(name));
   for (const name of garbage) removeGate(netfilter, { hostIf: name.slice(0, -suffix.length) });

@@ -45,15 +45,18 @@ export function ovsMigration(parts: OvsParts): DatapathMigration {
     open: during(async (moving) => {
       await sendPhaseUnseen(ovs, moving);
       await tellBgp(kernel, moving);
-      // The switch gives it the same as before, and the kernel nothing less from now on.
-      removeGate(kernel.netfilter, moving.port);
+      // It is taken away when all is over: who looks before the ledger says that the endpoint has arrived would find a waiting port without one.
+      openGate(kernel.netfilter, moving.port);
       await showOnSwitch(parts, moving.port);
     }),
     armActivation: (moving) => armActivation(ovs, moving),
     armOpening: (moving) => armOpening(parts, moving),
     hasOpened: during(({ port }) => hasOpened(parts, port)),
     watchOpening: ({ port }, onOpened) => watchOpening(parts, port, onOpened),
-    settle: during(change),
+    settle: during(async (moving) => {
+      await change(moving);
+      removeGate(kernel.netfilter, moving.port);
+    }),
     announce: (moving) => ovs.presence.during(announce(ovs, moving)).catch(() => undefined),
   };
 }
