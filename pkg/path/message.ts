@@ -39,13 +39,13 @@ const nameAt = nonceEnd + 4 + 1;
 /** A label of DNS has as many (RFC 1035 §2.3.4). */
 const nodeBytesMax = 63;
 /** The longest answer, and so the shortest question, bytes of UDP data. */
-export const answerBytesMax = nameAt + nodeBytesMax;
+export const answerBytesMax: number = nameAt + nodeBytesMax;
 /** The smallest packet that can be asked about in either family, bytes. */
-export const packetBytesMin = answerBytesMax + headerBytes[6];
+export const packetBytesMin: number = answerBytesMax + headerBytes[6];
 /** The largest packet there is (RFC 791 §3.1), bytes. */
 export const packetBytesMax = 65_535;
 /** Of a datagram no more has to be looked at. */
-export const messageBytesMax = answerBytesMax;
+export const messageBytesMax: number = answerBytesMax;
 
 /** What questions are filled up with: a link that compresses must not take a large packet for a small one. */
 const noise = Buffer.alloc(packetBytesMax);

@@ -59,6 +59,8 @@ const icmpOrigins: ReadonlySet<number> = new Set([2, 3]);
 /** struct sock_extended_err. */
 const extendedErrorBytes = 16;
 const datagramsPerReading = 16;
+/** ICMP may say something between one attempt and the next. */
+const readingAttempts = 3;
 /** Of the heap for what is not read yet: some hundred packets of 9000 bytes. */
 const receiveBufferBytes = 2 * 1024 * 1024;
 
@@ -147,13 +149,15 @@ class Socket implements WholeUdp {
   }
 
   #next(flags: number): readonly Datagram[] {
-    try {
-      return this.#read(this.fd, flags);
-    } catch (error) {
-      if (!(error instanceof SystemCallError) || error.code === 'EBADF') throw error;
-      // As in send(): it is about a datagram that was sent, and said once.
-      return this.#read(this.fd, flags);
+    for (let attempt = 0; attempt < readingAttempts; attempt += 1) {
+      try {
+        return this.#read(this.fd, flags);
+      } catch (error) {
+        if (!(error instanceof SystemCallError) || error.code === 'EBADF') throw error;
+        // As in send(): it is about a datagram that was sent, and said once.
+      }
     }
+    return [];
   }
 
   #decode(address: Buffer): UdpAddress | undefined {
