@@ -1,12 +1,13 @@
 /** Probes over real links: how large they are on the wire, what is answered, what routers say, and what is nobody's business. */
 import t, { type Test } from 'tap';
-import { formatAddress, type Address, type Family } from '../netaddr/netaddr.ts';
+import { formatAddress, parseAddress, type Address, type Family } from '../netaddr/netaddr.ts';
 import { openWholeUdp, type WholeUdp } from '../sys/whole-udp.ts';
 import { startCapture } from '../testing/capture.ts';
 import { skipUnless } from '../testing/requirements.ts';
+import { createRoad, type Road } from '../testing/road.ts';
 import { answerBytesMax, encodeAnswer, encodeQuestion, headerBytes, packetBytesMin } from './message.ts';
 import { ProbeEnd, type ProbeEndOptions } from './probe-end.ts';
-import { createRoad, within, type Road } from './test-road.ts';
+import { within } from './test-within.ts';
 
 t.setTimeout(60_000);
 const skip = skipUnless({ root: true, tools: ['ip', 'nft', 'tcpdump'] });
@@ -14,6 +15,10 @@ const port = 24790;
 /** Long enough for any machine; what is awaited to be silent has a shorter one. */
 const deadlineMs = 10_000;
 const silenceMs = 300;
+
+function endsOf(road: Road, family: Family): readonly [near: Address, far: Address] {
+  return [parseAddress(road.near.addresses[family]), parseAddress(road.far.addresses[family])];
+}
 
 function openEnd(t: Test, netns: string, options: Partial<ProbeEndOptions> & { readonly address: Address }): ProbeEnd {
   const { address, ...more } = options;
@@ -41,13 +46,13 @@ async function received(socket: WholeUdp, ms: number): Promise<readonly { readon
 for (const family of [4, 6] as const) {
   t.test(`IPv${family}`, { skip }, async (t) => {
     const road = createRoad(t);
-    const { near, far } = road.addresses[family];
+    const [near, far] = endsOf(road, family);
 
     await t.test('a packet of exactly the size, never to be fragmented', async (t) => {
       const names: string[] = [];
       const asked: Address[] = [];
-      const ends = [openEnd(t, road.near, { address: near, onNamed: (peer, node) => names.push(`${formatAddress(peer)} ${node}`) }), openEnd(t, road.far, { address: far, onAsked: (peer) => asked.push(peer) })];
-      const capture = await startCapture(t, road.router, 'r2');
+      const ends = [openEnd(t, road.near.netns, { address: near, onNamed: (peer, node) => names.push(`${formatAddress(peer)} ${node}`) }), openEnd(t, road.far.netns, { address: far, onAsked: (peer) => asked.push(peer) })];
+      const capture = await startCapture(t, road.east, 'outer');
       for (const packetBytes of [packetBytesMin, 1280, 1499, 1500]) t.match(await ends[0]?.probe({ peer: far, packetBytes, deadlineMs }), { kind: 'answered' }, `${packetBytes}`);
       t.match(await ends[1]?.probe({ peer: near, packetBytes: 1500, deadlineMs }), { kind: 'answered' }, 'the other way as well');
       await capture.drain();
@@ -58,7 +63,7 @@ for (const family of [4, 6] as const) {
     });
 
     await t.test('larger than the link', async (t) => {
-      const end = openEnd(t, road.near, { address: near });
+      const end = openEnd(t, road.near.netns, { address: near });
       t.match(await end.probe({ peer: far, packetBytes: 1501, deadlineMs }), { kind: 'tooBig' });
       t.match(await end.probe({ peer: far, packetBytes: 65_535, deadlineMs }), { kind: 'tooBig' });
     });
@@ -66,8 +71,8 @@ for (const family of [4, 6] as const) {
     await t.test('a hop in the middle is narrower, and the router says so', async (t) => {
       road.narrow(1400);
       t.teardown(() => road.narrow(1500));
-      const end = openEnd(t, road.near, { address: near });
-      openEnd(t, road.far, { address: far });
+      const end = openEnd(t, road.near.netns, { address: near });
+      openEnd(t, road.far.netns, { address: far });
       t.same(await end.probe({ peer: far, packetBytes: 1500, deadlineMs }), { kind: 'tooBig', mtuBytes: 1400 });
       t.match(await end.probe({ peer: far, packetBytes: 1401, deadlineMs }), { kind: 'tooBig', mtuBytes: 1400 }, 'what the kernel has learnt keeps nothing from being sent');
       t.match(await end.probe({ peer: far, packetBytes: 1400, deadlineMs }), { kind: 'answered' });
@@ -78,18 +83,18 @@ for (const family of [4, 6] as const) {
       road.setIcmp(false);
       t.teardown(() => road.narrow(1500));
       t.teardown(() => road.setIcmp(true));
-      const end = openEnd(t, road.near, { address: near });
-      openEnd(t, road.far, { address: far });
+      const end = openEnd(t, road.near.netns, { address: near });
+      openEnd(t, road.far.netns, { address: far });
       t.same(await end.probe({ peer: far, packetBytes: 1500, deadlineMs: silenceMs }), { kind: 'silent' });
       t.match(await end.probe({ peer: far, packetBytes: 1400, deadlineMs }), { kind: 'answered' });
     });
 
     await t.test('nobody there, and nobody at all', async (t) => {
-      const end = openEnd(t, road.near, { address: near });
+      const end = openEnd(t, road.near.netns, { address: near });
       const before = performance.now();
       t.same(await end.probe({ peer: far, packetBytes: 1500, deadlineMs }), { kind: 'silent' }, 'a closed port');
       t.ok(performance.now() - before < deadlineMs / 2, 'known at once');
-      t.same(await end.probe({ peer: road.addresses[family === 4 ? 6 : 4].far, packetBytes: 1500, deadlineMs }), { kind: 'silent' }, 'another family');
+      t.same(await end.probe({ peer: parseAddress(road.far.addresses[family === 4 ? 6 : 4]), packetBytes: 1500, deadlineMs }), { kind: 'silent' }, 'another family');
     });
 
     await t.test("what is nobody's business is not answered", async (t) => checkStrangers(t, road, family));
@@ -98,9 +103,9 @@ for (const family of [4, 6] as const) {
 }
 
 async function checkStrangers(t: Test, road: Road, family: Family): Promise<void> {
-  const { near, far } = road.addresses[family];
-  const end = openEnd(t, road.far, { address: far, isPeer: (address) => formatAddress(address) === formatAddress(near), rate: { perSecond: 0.001, burst: 2 } });
-  const [peer, stranger] = [openPlain(t, road.near, near), openPlain(t, road.near, near, { at: 4000 })];
+  const [near, far] = endsOf(road, family);
+  const end = openEnd(t, road.far.netns, { address: far, isPeer: (address) => formatAddress(address) === formatAddress(near), rate: { perSecond: 0.001, burst: 2 } });
+  const [peer, stranger] = [openPlain(t, road.near.netns, near), openPlain(t, road.near.netns, near, { at: 4000 })];
   const to = { address: far, port };
   const nonce = '00112233445566778899aabbccddeeff';
   const question = encodeQuestion(nonce, 1000);
@@ -118,16 +123,16 @@ async function checkStrangers(t: Test, road: Road, family: Family): Promise<void
   t.equal((await received(peer, deadlineMs)).length, 1, 'what is left of its burst');
   t.same(await received(peer, silenceMs), [], 'and no more');
   end.close();
-  const deaf = openEnd(t, road.far, { address: far, isPeer: () => false });
+  const deaf = openEnd(t, road.far.netns, { address: far, isPeer: () => false });
   peer.send(question, to);
   t.same(await received(peer, silenceMs), [], 'no peer of any tenant');
   deaf.close();
 }
 
 async function checkForgeries(t: Test, road: Road, family: Family): Promise<void> {
-  const { near, far } = road.addresses[family];
-  const end = openEnd(t, road.near, { address: near });
-  const forger = openPlain(t, road.far, far);
+  const [near, far] = endsOf(road, family);
+  const end = openEnd(t, road.near.netns, { address: near });
+  const forger = openPlain(t, road.far.netns, far);
   const outcome = end.probe({ peer: far, packetBytes: 1400, deadlineMs });
   const nonce = await new Promise<string>((resolve) => {
     const look = (): void => {
