@@ -1,4 +1,5 @@
 /** How the ways to other nodes are proven: the node's `path`. */
+import { probePort } from '../overlay/probe-port.ts';
 import { boolean, malformed, objectOf, text, wholeNumber, type Reader } from './readers.ts';
 
 /** What is done about a path that is narrower than this node's interfaces say. */
@@ -22,7 +23,7 @@ export interface PathConf {
 }
 
 /** Of a node without the section. The port's number is that of the migrations, which have TCP. */
-export const pathDefaults: PathConf = { probe: true, port: 24_790, intervalSeconds: 2, act: 'lower' };
+export const pathDefaults: PathConf = { probe: true, port: probePort, intervalSeconds: 2, act: 'lower' };
 
 /** RFC 768. */
 const portMax = 65_535;
