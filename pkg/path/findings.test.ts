@@ -32,7 +32,7 @@ function scene(_t: Test, { act = 'lower' as PathAct, mtuMin, remembered = [] }: 
     findings, alarms, changes, written: () => written,
     see(path, packetBytes, way = 'underlay') {
       const before = findings.trackOf(path, way) ?? newTrack(1500);
-      findings.note(path, way, observed(before, packetBytes === undefined ? { kind: 'whole' } : { kind: 'narrow', packetBytes }, (now += 1000)));
+      findings.note(path, way, observed(before, packetBytes === undefined ? { kind: 'whole' } : { kind: 'narrow', packetBytes, isRefused: false }, (now += 1000)));
     },
   };
 }

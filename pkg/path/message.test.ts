@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { answerBytesMax, decodeMessage, encodeAnswer, encodeQuestion, packetBytesMax, packetBytesMin, quotedNonce } from './message.ts';
+import { answerBytesMax, decodeMessage, encodeAnswer, encodeQuestion, headerBytes, packetBytesMax, packetBytesMin, quotedNonce } from './message.ts';
 
 const nonce = '00112233445566778899aabbccddeeff';
 
@@ -25,7 +25,7 @@ t.test('an answer says what came, and who says so', async (t) => {
     t.same(decoded(encodeAnswer({ nonce, receivedBytes: 1472, node })), { kind: 'answer', nonce, receivedBytes: 1472, node });
   }
   const long = encodeAnswer({ nonce, receivedBytes: 1, node: 'ä'.repeat(200) });
-  t.ok(long.length <= answerBytesMax && answerBytesMax <= packetBytesMin - 48, 'never longer than the shortest question');
+  t.ok(long.length <= answerBytesMax && answerBytesMax <= packetBytesMin - headerBytes[6], 'never longer than the shortest question');
   t.match(decoded(long), { node: 'ä'.repeat(31) });
 });
 

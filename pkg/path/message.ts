@@ -40,8 +40,8 @@ const nameAt = nonceEnd + 4 + 1;
 const nodeBytesMax = 63;
 /** The longest answer, and so the shortest question, bytes of UDP data. */
 export const answerBytesMax: number = nameAt + nodeBytesMax;
-/** The smallest packet that can be asked about in either family, bytes. */
-export const packetBytesMin: number = answerBytesMax + headerBytes[6];
+/** The smallest packet that is asked about, bytes: whoever answers it is there. Large enough for a question in either family, and inside a tunnel. */
+export const packetBytesMin = 256;
 /** The largest packet there is (RFC 791 §3.1), bytes. */
 export const packetBytesMax = 65_535;
 /** Of a datagram no more has to be looked at. */

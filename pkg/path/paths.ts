@@ -192,7 +192,7 @@ export class Paths {
   }
 
   #follow(key: string, path: Path, isDisturbed: boolean): void {
-    const egress = this.#parts.egress(path.peer);
+    const egress = this.#egressTo(path.peer);
     const known = this.#known.get(key);
     if (known !== undefined) {
       const hasChanged = isOther(known.egress, egress) || (egress !== undefined && this.#disturbed.has(egress.linkIndex));
@@ -206,18 +206,27 @@ export class Paths {
   }
 
   #newRound(path: Path): Round {
-    const { now, furtherProbers, egress } = this.#parts;
+    const { now, furtherProbers } = this.#parts;
     return new Round({
       path, now, findings: this.findings,
       probers: () => {
         const end = this.#ends.at(path.vtep);
         return end === undefined ? [] : [end, ...(furtherProbers?.(path.vtep) ?? [])];
       },
-      fullBytes: () => egress(path.peer)?.mtuBytes,
+      fullBytes: () => this.#egressTo(path.peer)?.mtuBytes,
       floorBytes: () => mtuMinOf(this.#conf, path.peer.family),
       intervalMs: () => this.#intervalMs(),
       turn: (work) => this.#turns.take(work),
     });
+  }
+
+  #egressTo(peer: Address): Egress | undefined {
+    try {
+      return this.#parts.egress(peer);
+    } catch (error) {
+      this.#fault = `how packets to ${formatAddress(peer)} leave this node cannot be read: ${describeError(error)}`;
+      return undefined;
+    }
   }
 
   #intervalMs(): number {

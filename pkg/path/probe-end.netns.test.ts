@@ -48,19 +48,7 @@ for (const family of [4, 6] as const) {
     const road = createRoad(t);
     const [near, far] = endsOf(road, family);
 
-    await t.test('a packet of exactly the size, never to be fragmented', async (t) => {
-      const names: string[] = [];
-      const asked: Address[] = [];
-      const ends = [openEnd(t, road.near.netns, { address: near, onNamed: (peer, node) => names.push(`${formatAddress(peer)} ${node}`) }), openEnd(t, road.far.netns, { address: far, onAsked: (peer) => asked.push(peer) })];
-      const capture = await startCapture(t, road.east, 'outer');
-      for (const packetBytes of [packetBytesMin, 1280, 1499, 1500]) t.match(await ends[0]?.probe({ peer: far, packetBytes, deadlineMs }), { kind: 'answered' }, `${packetBytes}`);
-      t.match(await ends[1]?.probe({ peer: near, packetBytes: 1500, deadlineMs }), { kind: 'answered' }, 'the other way as well');
-      await capture.drain();
-      t.same(questionsOf(capture.frames, family), [packetBytesMin, 1280, 1499, 1500, 1500].map((bytes) => ({ bytes, isWhole: true })));
-      t.ok(capture.frames.filter(isUdp(family)).every((frame) => frame.length <= 14 + 1500));
-      t.equal(names.at(-1), `${formatAddress(far)} far`);
-      t.same(asked.map(formatAddress), Array(4).fill(formatAddress(near)));
-    });
+    await t.test('a packet of exactly the size, never to be fragmented', async (t) => checkWire(t, road, family));
 
     await t.test('larger than the link', async (t) => {
       const end = openEnd(t, road.near.netns, { address: near });
@@ -69,22 +57,16 @@ for (const family of [4, 6] as const) {
     });
 
     await t.test('a hop in the middle is narrower, and the router says so', async (t) => {
-      road.narrow(1400);
-      t.teardown(() => road.narrow(1500));
-      const end = openEnd(t, road.near.netns, { address: near });
-      openEnd(t, road.far.netns, { address: far });
+      const end = openNarrow(t, road, family);
       t.same(await end.probe({ peer: far, packetBytes: 1500, deadlineMs }), { kind: 'tooBig', mtuBytes: 1400 });
       t.match(await end.probe({ peer: far, packetBytes: 1401, deadlineMs }), { kind: 'tooBig', mtuBytes: 1400 }, 'what the kernel has learnt keeps nothing from being sent');
       t.match(await end.probe({ peer: far, packetBytes: 1400, deadlineMs }), { kind: 'answered' });
     });
 
     await t.test('and the router says nothing', async (t) => {
-      road.narrow(1400);
       road.setIcmp(false);
-      t.teardown(() => road.narrow(1500));
       t.teardown(() => road.setIcmp(true));
-      const end = openEnd(t, road.near.netns, { address: near });
-      openEnd(t, road.far.netns, { address: far });
+      const end = openNarrow(t, road, family);
       t.same(await end.probe({ peer: far, packetBytes: 1500, deadlineMs: silenceMs }), { kind: 'silent' });
       t.match(await end.probe({ peer: far, packetBytes: 1400, deadlineMs }), { kind: 'answered' });
     });
@@ -100,6 +82,30 @@ for (const family of [4, 6] as const) {
     await t.test("what is nobody's business is not answered", async (t) => checkStrangers(t, road, family));
     await t.test('what was not asked is no answer', async (t) => checkForgeries(t, road, family));
   });
+}
+
+/** The near node's end; 1400 bytes pass until the test is over. */
+function openNarrow(t: Test, road: Road, family: Family): ProbeEnd {
+  const [near, far] = endsOf(road, family);
+  road.narrow(1400);
+  t.teardown(() => road.narrow(1500));
+  openEnd(t, road.far.netns, { address: far });
+  return openEnd(t, road.near.netns, { address: near });
+}
+
+async function checkWire(t: Test, road: Road, family: Family): Promise<void> {
+  const [near, far] = endsOf(road, family);
+  const names: string[] = [];
+  const asked: Address[] = [];
+  const ends = [openEnd(t, road.near.netns, { address: near, onNamed: (peer, node) => names.push(`${formatAddress(peer)} ${node}`) }), openEnd(t, road.far.netns, { address: far, onAsked: (peer) => asked.push(peer) })];
+  const capture = await startCapture(t, road.east, 'outer');
+  for (const packetBytes of [packetBytesMin, 1280, 1499, 1500]) t.match(await ends[0]?.probe({ peer: far, packetBytes, deadlineMs }), { kind: 'answered' }, `${packetBytes}`);
+  t.match(await ends[1]?.probe({ peer: near, packetBytes: 1500, deadlineMs }), { kind: 'answered' }, 'the other way as well');
+  await capture.drain();
+  t.same(questionsOf(capture.frames, family), [packetBytesMin, 1280, 1499, 1500, 1500].map((bytes) => ({ bytes, isWhole: true })));
+  t.ok(capture.frames.filter(isUdp(family)).every((frame) => frame.length <= 14 + 1500));
+  t.equal(names.at(-1), `${formatAddress(far)} far`);
+  t.same(asked.map(formatAddress), Array(4).fill(formatAddress(near)));
 }
 
 async function checkStrangers(t: Test, road: Road, family: Family): Promise<void> {

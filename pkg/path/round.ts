@@ -100,6 +100,8 @@ export class Round {
     if (this.#isStopped) return;
     // An interface that was made narrower meanwhile is no finding.
     if (survey.kind === 'narrow' && this.#parts.fullBytes() !== fullBytes) return void (this.#isDueAgain = true);
+    // What the kernel refuses to send through the tunnel, as while it remembers what a router has said, is the underlay's to say.
+    if (way === 'tunnel' && survey.kind === 'narrow' && survey.isRefused) return;
     if (way === 'underlay') this.#unanswered = survey.kind === 'unanswered' ? this.#unanswered + 1 : 0;
     findings.note(path, way, observed(before, survey, now()));
   }

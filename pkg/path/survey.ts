@@ -22,7 +22,7 @@ export type Survey =
   /** The full size passes. */
   | { readonly kind: 'whole' }
   /** This passes, and a byte more does not. */
-  | { readonly kind: 'narrow'; readonly packetBytes: number }
+  | { readonly kind: 'narrow'; readonly packetBytes: number; /** The full size was refused, by this node's kernel or by a router, each time; nothing vanished. */ readonly isRefused: boolean }
   /** Nothing is answered, of whatever size. */
   | { readonly kind: 'unanswered' }
   /** So much is lost that nothing can be said. */
@@ -33,6 +33,20 @@ const stepsMax = 12;
 
 /** Looks at a path. In the good case it is one packet and one round trip. Never rejects. */
 export async function surveyPath(ask: Ask, sizes: SurveySizes): Promise<Survey> {
+  let isRefused = true;
+  const noting: Ask = async (packetBytes) => {
+    const outcome = await ask(packetBytes);
+    if (packetBytes === sizes.fullBytes && outcome.kind !== 'tooBig') isRefused = false;
+    return outcome;
+  };
+  const found = await look(noting, sizes);
+  return found.kind === 'narrow' ? { ...found, isRefused } : found;
+}
+
+/** A survey that does not say yet how it was that the full size did not pass. */
+type Found = Exclude<Survey, { readonly kind: 'narrow' }> | Omit<Extract<Survey, { readonly kind: 'narrow' }>, 'isRefused'>;
+
+async function look(ask: Ask, sizes: SurveySizes): Promise<Found> {
   const { fullBytes, knownBytes } = sizes;
   const edges = knownBytes === undefined || knownBytes >= fullBytes ? [] : [knownBytes, knownBytes + 1];
   const first = await askAll(ask, [...new Set([fullBytes, ...edges])]);
@@ -42,7 +56,7 @@ export async function surveyPath(ask: Ask, sizes: SurveySizes): Promise<Survey> 
 }
 
 /** A packet may have been lost: the full size is tried twice more, and smaller ones with it. */
-async function doubt(ask: Ask, { fullBytes, floorBytes, knownBytes }: SurveySizes, first: readonly Tried[]): Promise<Survey> {
+async function doubt(ask: Ask, { fullBytes, floorBytes, knownBytes }: SurveySizes, first: readonly Tried[]): Promise<Found> {
   const smaller = [packetBytesMin, floorBytes, ...(knownBytes === undefined ? [] : [knownBytes])].filter((size) => size < fullBytes);
   const tried = [...first, ...(await askAll(ask, [...smaller, fullBytes, fullBytes]))];
   if (!tried.some(({ outcome }) => outcome.kind === 'answered')) tried.push(...(await askAll(ask, [packetBytesMin, packetBytesMin, floorBytes])));
@@ -51,7 +65,7 @@ async function doubt(ask: Ask, { fullBytes, floorBytes, knownBytes }: SurveySize
   return search(ask, narrowed({ answeredBytes: packetBytesMin, failedBytes: fullBytes }, tried), { fullBytes, hints: hintsOf(tried) });
 }
 
-async function search(ask: Ask, start: Bracket, { fullBytes, hints }: { readonly fullBytes: number; readonly hints: readonly number[] }): Promise<Survey> {
+async function search(ask: Ask, start: Bracket, { fullBytes, hints }: { readonly fullBytes: number; readonly hints: readonly number[] }): Promise<Found> {
   let [bracket, named] = [start, hints];
   for (let step = 0; step < stepsMax; step += 1) {
     const sizes = sizesToTry(bracket, named);

@@ -4,7 +4,7 @@ import { newTrack, observed, resized, roundsUntilWide, type Track } from './trac
 
 const whole: Survey = { kind: 'whole' };
 const unanswered: Survey = { kind: 'unanswered' };
-const narrow = (packetBytes: number): Survey => ({ kind: 'narrow', packetBytes });
+const narrow = (packetBytes: number): Survey => ({ kind: 'narrow', packetBytes, isRefused: false });
 const start = 1_000_000;
 
 /** Looks that follow each other, a second apart. */

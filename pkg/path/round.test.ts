@@ -1,0 +1,130 @@
+import t from 'tap';
+import { noPathKnowledge } from '../mtu/path-knowledge.ts';
+import { parseAddress } from '../netaddr/netaddr.ts';
+import { pause } from '../sys/timer.ts';
+import { PathFindings } from './findings.ts';
+import type { ProbeOutcome, Prober, ProbeWay } from './prober.ts';
+import { Round } from './round.ts';
+
+const path = { vtep: parseAddress('192.0.2.1'), peer: parseAddress('192.0.2.2') };
+const nothing = (): void => undefined;
+
+/** A way that carries so many bytes. */
+class Way implements Prober {
+  readonly way: ProbeWay;
+  bytes: number;
+  isSaid = false;
+  isDead = false;
+  readonly asked: number[] = [];
+
+  constructor(way: ProbeWay, bytes: number) {
+    this.way = way;
+    this.bytes = bytes;
+  }
+
+  async probe({ packetBytes }: { readonly packetBytes: number }): Promise<ProbeOutcome> {
+    this.asked.push(packetBytes);
+    await pause(1);
+    if (packetBytes <= this.bytes && !this.isDead) return { kind: 'answered', milliseconds: 1 };
+    return this.isSaid ? { kind: 'tooBig', mtuBytes: this.bytes } : { kind: 'silent' };
+  }
+}
+
+interface Scene {
+  readonly findings: PathFindings;
+  readonly round: Round;
+  /** Looks once more, and waits until it is over. */
+  look(): Promise<void>;
+  setFull(bytes: number): void;
+}
+
+function scene(t: { teardown(undo: () => void): void }, ways: readonly Prober[], { intervalMs = 60_000 } = {}): Scene {
+  const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+  const findings = new PathFindings({ log, node: () => 'n', file: { read: () => [], write: nothing }, onChange: nothing }, { act: 'lower' });
+  let [full, over, done] = [1500, 0, 0];
+  const round = new Round({
+    path, findings, probers: () => ways, fullBytes: () => full, floorBytes: () => 1330, intervalMs: () => intervalMs, now: Date.now,
+    turn: async (work) => {
+      await work();
+      over += 1;
+    },
+  });
+  t.teardown(() => round.stop());
+  return {
+    findings, round, setFull: (bytes) => (full = bytes),
+    async look() {
+      done = over;
+      round.soon();
+      while (over === done) await pause(1);
+      await pause(0);
+    },
+  };
+}
+
+t.test('every way is looked at, and named', async (t) => {
+  const [underlay, tunnel] = [new Way('underlay', 1500), new Way('tunnel', 1400)];
+  const { findings, look } = scene(t, [underlay, tunnel]);
+  await look();
+  t.match(findings.paths, [{ state: 'narrow', narrow: { packetBytes: 1400, way: 'tunnel' } }]);
+  t.equal(findings.narrowest([path.peer]), 1400);
+  underlay.bytes = 1400;
+  await look();
+  t.match(findings.paths, [{ narrow: { packetBytes: 1400, way: 'underlay' } }]);
+  [underlay.bytes, tunnel.bytes] = [1500, 1500];
+  for (let count = 0; count < 2; count += 1) await look();
+  t.match(findings.paths, [{ state: 'whole', narrow: undefined }]);
+  t.equal(findings.narrowest([path.peer]), noPathKnowledge.narrowest([]));
+});
+
+t.test("what the kernel refuses to send through the tunnel is the underlay's to say", async (t) => {
+  const [underlay, tunnel] = [new Way('underlay', 1500), new Way('tunnel', 1400)];
+  tunnel.isSaid = true;
+  const { findings, look } = scene(t, [underlay, tunnel]);
+  await look();
+  t.match(findings.paths, [{ state: 'whole', narrow: undefined }]);
+});
+
+t.test('an interface that becomes narrower meanwhile is no finding', async (t) => {
+  const underlay = new Way('underlay', 1500);
+  const { findings, look, setFull } = scene(t, [underlay]);
+  await look();
+  underlay.bytes = 1400;
+  const probe = underlay.probe.bind(underlay);
+  underlay.probe = (question) => {
+    setFull(1400);
+    return probe(question);
+  };
+  await look();
+  while (findings.paths[0]?.fullBytes !== 1400) await pause(1);
+  while (findings.paths[0]?.state !== 'whole') await pause(1);
+  t.match(findings.paths, [{ fullBytes: 1400, narrow: undefined }]);
+});
+
+t.test('whoever asks is looked at, if he did not answer before', async (t) => {
+  const underlay = new Way('underlay', 1500);
+  const { findings, look, round } = scene(t, [underlay]);
+  await look();
+  const count = underlay.asked.length;
+  round.noteAlive();
+  await pause(20);
+  t.equal(underlay.asked.length, count, 'he is known to be there');
+  underlay.isDead = true;
+  await look();
+  t.equal(findings.paths[0]?.state, 'unanswered');
+  underlay.isDead = false;
+  round.noteAlive();
+  while (findings.paths[0]?.state !== 'whole') await pause(1);
+});
+
+t.test('again and again, until it is stopped', async (t) => {
+  const underlay = new Way('underlay', 1500);
+  const { round, look } = scene(t, [underlay], { intervalMs: 5 });
+  await look();
+  while (underlay.asked.length < 5) await pause(1);
+  t.ok(underlay.asked.every((size) => size === 1500), 'one packet each');
+  round.stop();
+  await pause(20);
+  const count = underlay.asked.length;
+  await pause(50);
+  t.equal(underlay.asked.length, count);
+});
