@@ -5,7 +5,6 @@ import type { NodeConf } from '../../pkg/config/node-model.ts';
 import { pathDefaults, type PathConf } from '../../pkg/config/path-conf.ts';
 import type { Ledger } from '../../pkg/ledger/ledger.ts';
 import type { Log } from '../../pkg/log/log.ts';
-import type { Address } from '../../pkg/netaddr/netaddr.ts';
 import { findEgress } from '../../pkg/path/egress.ts';
 import { findingsFileIn } from '../../pkg/path/findings-file.ts';
 import type { Path } from '../../pkg/path/findings.ts';
@@ -20,8 +19,8 @@ export interface NodePathsParts {
   readonly stateDirectory: string;
   /** The configuration in force. */
   readonly conf: () => NodeConf;
-  /** Other ways to ask from a VTEP; absent: the underlay alone. */
-  readonly furtherProbers?: (vtep: Address) => readonly Prober[];
+  /** Asks inside the tunnel; undefined where there is none to the peer. Absent: the underlay alone is asked. */
+  readonly tunnelProber?: (path: Path) => Prober | undefined;
   /** The MTUs of tenants are to be reconsidered. */
   readonly onChange: (reason: string) => void;
 }
@@ -32,14 +31,14 @@ export function pathConfOf({ pathProbes }: NodeConf): PathConf {
 }
 
 /** One for a daemon; what an earlier one has found is known at once, and follow() begins. */
-export function openNodePaths({ engine, log, stateDirectory, conf, furtherProbers, onChange }: NodePathsParts): Paths {
+export function openNodePaths({ engine, log, stateDirectory, conf, tunnelProber, onChange }: NodePathsParts): Paths {
   return new Paths({
     log, onChange,
     node: () => conf().node ?? hostname(),
     paths: () => pathsIn(engine.ledger()),
     egress: (peer) => findEgress(engine.kernel.route, peer),
     openEnd: (options) => new ProbeEnd(options),
-    ...(furtherProbers === undefined ? {} : { furtherProbers }),
+    ...(tunnelProber === undefined ? {} : { tunnelProber }),
     file: findingsFileIn(stateDirectory, (message) => log.warn({}, message)),
     now: engine.now,
   }, pathConfOf(conf()));

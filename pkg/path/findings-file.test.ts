@@ -5,8 +5,8 @@ import { parseAddress } from '../netaddr/netaddr.ts';
 import { temporaryDirectory } from '../testing/directory.ts';
 import { findingsFileIn, formatFindings, parseFindings, type RememberedFinding } from './findings-file.ts';
 
-const one: RememberedFinding = { vtep: parseAddress('192.0.2.1'), peer: parseAddress('192.0.2.2'), way: 'underlay', packetBytes: 1400, fullBytes: 1500, since: 1, peerNode: 'node-2' };
-const { peerNode: _name, ...nameless } = one;
+const one: RememberedFinding = { vtep: parseAddress('192.0.2.1'), peer: parseAddress('192.0.2.2'), way: 'underlay', packetBytes: 1400, fullBytes: 1500, since: 1, peerNode: 'node-2', isActedOn: true };
+const { peerNode: _name, isActedOn: _acted, ...nameless } = one;
 const two: RememberedFinding = { ...nameless, vtep: parseAddress('2001:db8::1'), peer: parseAddress('2001:db8::2'), way: 'tunnel' };
 
 t.test('what is written is read', async (t) => {

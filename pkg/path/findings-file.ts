@@ -21,6 +21,8 @@ export interface RememberedFinding extends Narrowness {
   readonly fullBytes: number;
   /** What the peer calls its node. */
   readonly peerNode?: string;
+  /** Whether MTUs follow it, as it was configured when this was written. */
+  readonly isActedOn?: boolean;
 }
 
 export interface FindingsFile {
@@ -87,6 +89,7 @@ function parseFinding(row: unknown): RememberedFinding {
     vtep: parseAddress(vtep, 'vtep'), peer: parseAddress(peer, 'peer'), way: known, since,
     packetBytes: packetSize(row['packetBytes'], 'packetBytes'), fullBytes: packetSize(row['fullBytes'], 'fullBytes'),
     ...(typeof peerNode === 'string' ? { peerNode } : {}),
+    ...(typeof row['isActedOn'] === 'boolean' ? { isActedOn: row['isActedOn'] } : {}),
   };
 }
 

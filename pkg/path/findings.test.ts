@@ -2,7 +2,7 @@ import t, { type Test } from 'tap';
 import type { PathAct } from '../config/path-conf.ts';
 import type { Log } from '../log/log.ts';
 import { parseAddress } from '../netaddr/netaddr.ts';
-import { PathFindings, type ActConf, type Path } from './findings.ts';
+import { PathFindings, rememberedKnowledge, type ActConf, type Path } from './findings.ts';
 import { formatFindings, parseFindings, type RememberedFinding } from './findings-file.ts';
 import type { ProbeWay } from './prober.ts';
 import { newTrack, observed } from './track.ts';
@@ -100,13 +100,14 @@ t.test('what it does for MTUs is bounded, and can be nothing', async (t) => {
 });
 
 t.test('a configuration that says something else', async (t) => {
-  const { findings, see, changes } = scene(t, { act: 'report' });
+  const { findings, see, changes, written } = scene(t, { act: 'report' });
   see(toTwo, 1400);
   t.same(changes, []);
   findings.follow({ act: 'lower' });
   t.equal(findings.narrowest(peers), 1400);
   findings.follow({ act: 'lower', mtuMin: 1401 });
   t.equal(findings.narrowest(peers), undefined);
+  t.equal(rememberedKnowledge({ read: written }).narrowest(peers), undefined, 'also without a daemon');
   findings.follow({ act: 'lower', mtuMin: 1401 });
   t.equal(changes.length, 2, 'once for each change');
 });
@@ -118,6 +119,8 @@ t.test('what is remembered', async (t) => {
   see(toThree);
   see(toThree, 1350, 'tunnel');
   t.match(written(), [{ ...toTwo, way: 'underlay', packetBytes: 1400, fullBytes: 1500, since: 2000, peerNode: 'node-2' }, { ...toThree, way: 'tunnel', packetBytes: 1350, since: 4000 }]);
+  const alone = rememberedKnowledge({ read: () => parseFindings(formatFindings(written())) });
+  t.same([alone.narrowest(peers), alone.narrowest([toTwo.peer]), alone.narrowest([])], [1350, 1400, undefined], 'without a daemon');
   const later = scene(t, { remembered: parseFindings(formatFindings(written())) });
   t.equal(later.findings.narrowest(peers), 1350);
   t.match(later.findings.paths[0], { state: 'narrow', peerNode: 'node-2' });

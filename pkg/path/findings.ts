@@ -30,9 +30,13 @@ export function mtuMinOf({ mtuMin }: Pick<PathConf, 'mtuMin'>, family: Family): 
   return mtuMin ?? ipv6MinimumMtuBytes + overheadBytes('vxlan', family);
 }
 
-/** What is known without a daemon, from what one has written down. */
-export function knowledgeOf(findings: readonly Pick<RememberedFinding, 'peer' | 'packetBytes'>[], conf: ActConf): PathKnowledge {
-  const acted = findings.filter(({ peer, packetBytes }) => isActedOn({ peer, packetBytes }, conf));
+/** What a process without a daemon knows: what one has written down. It is read when it is first asked for. */
+export function rememberedKnowledge(file: Pick<FindingsFile, 'read'>): PathKnowledge {
+  let knowledge: PathKnowledge | undefined;
+  return { narrowest: (peers) => (knowledge ??= knowledgeOf(file.read().filter((finding) => finding.isActedOn === true))).narrowest(peers) };
+}
+
+function knowledgeOf(acted: readonly ActedOn[]): PathKnowledge {
   return {
     narrowest(peers) {
       const sizes = acted.filter(({ peer }) => peers.some((candidate) => addressesEqual(candidate, peer))).map(({ packetBytes }) => packetBytes);
@@ -54,6 +58,8 @@ export interface PathFindingsParts {
   readonly onChange: (reason: string) => void;
 }
 
+type ActedOn = Pick<RememberedFinding, 'peer' | 'packetBytes'>;
+
 interface Entry {
   readonly path: Path;
   readonly tracks: Map<ProbeWay, Track>;
@@ -67,7 +73,7 @@ export class PathFindings implements PathKnowledge {
   readonly #names = new Map<string, string>();
   #conf: ActConf;
   #knowledge: PathKnowledge;
-  #acted: readonly object[] = [];
+  #acted: readonly ActedOn[] = [];
 
   constructor(parts: PathFindingsParts, conf: ActConf) {
     this.#parts = parts;
@@ -76,8 +82,8 @@ export class PathFindings implements PathKnowledge {
       this.#entry({ vtep, peer }).tracks.set(way, newTrack(fullBytes, { packetBytes, since }));
       if (peerNode !== undefined) this.#names.set(formatAddress(peer), peerNode);
     }
-    this.#knowledge = knowledgeOf(this.#found(), conf);
     this.#acted = this.#actedOn();
+    this.#knowledge = knowledgeOf(this.#acted);
   }
 
   narrowest(peers: readonly Address[]): number | undefined {
@@ -102,7 +108,8 @@ export class PathFindings implements PathKnowledge {
     entry.tracks.set(way, track);
     const after = statusOf(entry, this.#conf, this.#nameOf(path.peer));
     if (before.narrow?.packetBytes === after.narrow?.packetBytes && before.narrow?.way === after.narrow?.way) return;
-    if (after.narrow !== undefined || before.narrow !== undefined) this.#say(before, after);
+    // Underlay and tunnel become wide one after the other: the same size once more is nothing new.
+    if (before.narrow?.packetBytes !== after.narrow?.packetBytes) this.#say(before, after);
     this.#remember();
     this.#conclude(`the path to ${formatAddress(path.peer)} carries ${after.narrow?.packetBytes ?? after.fullBytes} bytes`);
   }
@@ -141,16 +148,17 @@ export class PathFindings implements PathKnowledge {
   #remember(): void {
     const found = this.#found().map((finding) => {
       const peerNode = this.#nameOf(finding.peer);
-      return peerNode === undefined ? finding : { ...finding, peerNode };
+      return { ...finding, isActedOn: isActedOn(finding, this.#conf), ...(peerNode === undefined ? {} : { peerNode }) };
     });
     this.#parts.file.write(found);
   }
 
   #conclude(reason: string): void {
-    this.#knowledge = knowledgeOf(this.#found(), this.#conf);
     const acted = this.#actedOn();
+    this.#knowledge = knowledgeOf(acted);
     if (isDeepStrictEqual(acted, this.#acted)) return;
     this.#acted = acted;
+    this.#remember();
     this.#parts.onChange(reason);
   }
 
@@ -159,7 +167,7 @@ export class PathFindings implements PathKnowledge {
   }
 
   /** Peers and sizes that MTUs follow. */
-  #actedOn(): readonly object[] {
+  #actedOn(): readonly ActedOn[] {
     return this.#found().filter((finding) => isActedOn(finding, this.#conf)).map(({ peer, packetBytes }) => ({ peer, packetBytes }));
   }
 

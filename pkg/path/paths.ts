@@ -31,8 +31,8 @@ export interface PathsParts {
   readonly egress: (peer: Address) => Egress | undefined;
   /** Opens an end. @throws SystemCallError */
   readonly openEnd: (options: ProbeEndOptions) => OpenEnd;
-  /** Other ways to ask from a VTEP; absent: the underlay alone. */
-  readonly furtherProbers?: (vtep: Address) => readonly Prober[];
+  /** Asks inside the tunnel; undefined where there is none to the peer. Absent: the underlay alone is asked. */
+  readonly tunnelProber?: (path: Path) => Prober | undefined;
   readonly file: FindingsFile;
   /** What the findings say of MTUs has changed. */
   readonly onChange: (reason: string) => void;
@@ -58,7 +58,8 @@ const neighbourTypes: ReadonlySet<number> = new Set([28, 29]);
 
 interface Known {
   readonly path: Path;
-  readonly round: Round;
+  /** The underlay's, and the tunnel's where that is asked. */
+  readonly rounds: readonly Round[];
   egress: Egress | undefined;
 }
 
@@ -67,7 +68,8 @@ export class Paths {
   readonly findings: PathFindings;
   readonly #parts: PathsParts;
   readonly #ends: Ends;
-  readonly #turns = new Turns(looksAtOnce);
+  /** A tunnel's look waits for one at the underlay, so they do not share them. */
+  readonly #turns = { underlay: new Turns(looksAtOnce), tunnel: new Turns(looksAtOnce) };
   readonly #known = new Map<string, Known>();
   #conf: PathConf;
   #isStopped = false;
@@ -134,7 +136,7 @@ export class Paths {
     this.#isStopped = true;
     this.#cancel();
     this.#cancelLag();
-    for (const { round } of this.#known.values()) round.stop();
+    for (const { rounds } of this.#known.values()) rounds.forEach((round) => round.stop());
     this.#ends.close();
   }
 
@@ -168,9 +170,9 @@ export class Paths {
 
   #followAll(paths: readonly Path[], isDisturbed: boolean): void {
     const wanted = new Map(paths.map((path) => [pathKey(path), path]));
-    for (const [key, { round }] of this.#known) {
+    for (const [key, { rounds }] of this.#known) {
       if (wanted.has(key)) continue;
-      round.stop();
+      rounds.forEach((round) => round.stop());
       this.#known.delete(key);
     }
     this.#peers = new Set([...wanted.values()].map(({ peer }) => formatAddress(peer)));
@@ -197,27 +199,25 @@ export class Paths {
     if (known !== undefined) {
       const hasChanged = isOther(known.egress, egress) || (egress !== undefined && this.#disturbed.has(egress.linkIndex));
       known.egress = egress;
-      if (hasChanged || isDisturbed) known.round.soon();
+      if (hasChanged || isDisturbed) known.rounds.forEach((round) => round.soon());
       return;
     }
-    const made: Known = { path, egress, round: this.#newRound(path) };
-    this.#known.set(key, made);
-    made.round.soon();
+    const rounds = this.#newRounds(path);
+    this.#known.set(key, { path, egress, rounds });
+    rounds.forEach((round) => round.soon());
   }
 
-  #newRound(path: Path): Round {
-    const { now, furtherProbers } = this.#parts;
-    return new Round({
+  #newRounds(path: Path): readonly Round[] {
+    const { now, tunnelProber } = this.#parts;
+    const common = {
       path, now, findings: this.findings,
-      probers: () => {
-        const end = this.#ends.at(path.vtep);
-        return end === undefined ? [] : [end, ...(furtherProbers?.(path.vtep) ?? [])];
-      },
       fullBytes: () => this.#egressTo(path.peer)?.mtuBytes,
       floorBytes: () => mtuMinOf(this.#conf, path.peer.family),
       intervalMs: () => this.#intervalMs(),
-      turn: (work) => this.#turns.take(work),
-    });
+    };
+    const underlay = new Round({ ...common, way: 'underlay', prober: () => this.#ends.at(path.vtep), turn: (work) => this.#turns.underlay.take(work) });
+    if (tunnelProber === undefined) return [underlay];
+    return [underlay, new Round({ ...common, way: 'tunnel', prober: () => tunnelProber(path), below: () => underlay.fresh(), turn: (work) => this.#turns.tunnel.take(work) })];
   }
 
   #egressTo(peer: Address): Egress | undefined {
@@ -230,15 +230,16 @@ export class Paths {
   }
 
   #intervalMs(): number {
-    return Math.max(this.#conf.intervalSeconds, this.#known.size / probesPerSecond) * 1000;
+    const rounds = this.#known.size * (this.#parts.tunnelProber === undefined ? 1 : 2);
+    return Math.max(this.#conf.intervalSeconds, rounds / probesPerSecond) * 1000;
   }
 
   #lookAtAll(): void {
-    for (const { round } of this.#known.values()) round.soon();
+    for (const { rounds } of this.#known.values()) rounds.forEach((round) => round.soon());
   }
 
   #noteAsked(vtep: Address, peer: Address): void {
-    this.#known.get(pathKey({ vtep, peer }))?.round.noteAlive();
+    this.#known.get(pathKey({ vtep, peer }))?.rounds.forEach((round) => round.noteAlive());
   }
 }
 

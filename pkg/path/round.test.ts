@@ -15,6 +15,7 @@ class Way implements Prober {
   bytes: number;
   isSaid = false;
   isDead = false;
+  pauseMs = 1;
   readonly asked: number[] = [];
 
   constructor(way: ProbeWay, bytes: number) {
@@ -24,7 +25,7 @@ class Way implements Prober {
 
   async probe({ packetBytes }: { readonly packetBytes: number }): Promise<ProbeOutcome> {
     this.asked.push(packetBytes);
-    await pause(1);
+    await pause(this.pauseMs);
     if (packetBytes <= this.bytes && !this.isDead) return { kind: 'answered', milliseconds: 1 };
     return this.isSaid ? { kind: 'tooBig', mtuBytes: this.bytes } : { kind: 'silent' };
   }
@@ -36,26 +37,33 @@ interface Scene {
   /** Looks once more, and waits until it is over. */
   look(): Promise<void>;
   setFull(bytes: number): void;
+  /** At warn. */
+  readonly said: readonly string[];
 }
 
-function scene(t: { teardown(undo: () => void): void }, ways: readonly Prober[], { intervalMs = 60_000 } = {}): Scene {
-  const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+function scene(t: { teardown(undo: () => void): void }, [under, inside]: readonly [Prober, Prober?], { intervalMs = 60_000 } = {}): Scene {
+  const said: string[] = [];
+  const log = { debug: nothing, info: nothing, warn: (_fields: object, message: string) => void said.push(message), error: nothing };
   const findings = new PathFindings({ log, node: () => 'n', file: { read: () => [], write: nothing }, onChange: nothing }, { act: 'lower' });
   let [full, over, done] = [1500, 0, 0];
-  const round = new Round({
-    path, findings, probers: () => ways, fullBytes: () => full, floorBytes: () => 1330, intervalMs: () => intervalMs, now: Date.now,
-    turn: async (work) => {
+  const common = {
+    path, findings, fullBytes: () => full, floorBytes: () => 1330, intervalMs: () => intervalMs, now: Date.now,
+    turn: async (work: () => Promise<void>) => {
       await work();
       over += 1;
     },
-  });
+  };
+  const round = new Round({ ...common, way: 'underlay', prober: () => under });
+  const tunnel = inside && new Round({ ...common, way: 'tunnel', prober: () => inside, below: () => round.fresh() });
+  t.teardown(() => tunnel?.stop());
   t.teardown(() => round.stop());
   return {
-    findings, round, setFull: (bytes) => (full = bytes),
+    findings, round, said, setFull: (bytes) => (full = bytes),
     async look() {
-      done = over;
+      done = over + (tunnel === undefined ? 1 : 2);
       round.soon();
-      while (over === done) await pause(1);
+      tunnel?.soon();
+      while (over < done) await pause(1);
       await pause(0);
     },
   };
@@ -74,6 +82,21 @@ t.test('every way is looked at, and named', async (t) => {
   for (let count = 0; count < 2; count += 1) await look();
   t.match(findings.paths, [{ state: 'whole', narrow: undefined }]);
   t.equal(findings.narrowest([path.peer]), noPathKnowledge.narrowest([]));
+});
+
+t.test('what is narrow below is not said of the tunnel, whichever is seen first', async (t) => {
+  const [underlay, tunnel] = [new Way('underlay', 1500), new Way('tunnel', 1500)];
+  const { findings, look, said } = scene(t, [underlay, tunnel]);
+  await look();
+  for (const [slow, quick] of [[underlay, tunnel], [tunnel, underlay]] as const) {
+    [slow.pauseMs, quick.pauseMs] = [15, 1];
+    [underlay.bytes, tunnel.bytes] = [1400, 1400];
+    await look();
+    t.match(findings.paths, [{ narrow: { packetBytes: 1400, way: 'underlay' } }]);
+    [underlay.bytes, tunnel.bytes] = [1500, 1500];
+    while (findings.paths[0]?.narrow !== undefined) await look();
+  }
+  t.match(said, [/^the path .* 1400 bytes at most/, /^the path .* 1500 bytes again/, /^the path .* 1400 bytes at most/, /^the path .* 1500 bytes again/]);
 });
 
 t.test("what the kernel refuses to send through the tunnel is the underlay's to say", async (t) => {

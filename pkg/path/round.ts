@@ -1,15 +1,18 @@
-/** Looking at one path again and again. */
+/** Looking at one path again and again, one way. */
 import { startTimer } from '../sys/timer.ts';
 import type { Path, PathFindings } from './findings.ts';
-import type { Prober } from './prober.ts';
+import type { Prober, ProbeWay } from './prober.ts';
 import { surveyPath } from './survey.ts';
 import { newTrack, observed, resized } from './track.ts';
 
 export interface RoundParts {
   readonly path: Path;
   readonly findings: PathFindings;
-  /** The ways to ask; none while this node has no end there. */
-  readonly probers: () => readonly Prober[];
+  readonly way: ProbeWay;
+  /** Asks; undefined while this node has no end there. */
+  readonly prober: () => Prober | undefined;
+  /** Of a tunnel: has the underlay looked at anew, so that what is narrow there is not said of the tunnel. */
+  readonly below?: () => Promise<void>;
   /** What this node's interfaces say now, bytes; undefined where there is no way to the peer. */
   readonly fullBytes: () => number | undefined;
   readonly floorBytes: () => number;
@@ -32,11 +35,12 @@ const unansweredMsMax = 30_000;
 /** Of peers with the same interval none should be looked at in step with the others: a tenth more or less. */
 const jitter = 0.2;
 
-/** One for a path; it keeps no process alive. */
+/** One for a path and a way; it keeps no process alive. */
 export class Round {
   readonly #parts: RoundParts;
   #cancel: () => void = () => undefined;
   #isRunning = false;
+  #running: Promise<void> = Promise.resolve();
   #isDueAgain = false;
   #isStopped = false;
   #unanswered = 0;
@@ -54,6 +58,12 @@ export class Round {
     if (!this.#isRunning) void this.#run();
   }
 
+  /** Fulfilled when it has been looked at once more, from now on. */
+  async fresh(): Promise<void> {
+    await this.#running;
+    if (!this.#isStopped) await this.#look();
+  }
+
   /** The peer is there: where it was thought not to be, it is looked at now. */
   noteAlive(): void {
     if (this.#unanswered === 0 || this.#isRunning) return;
@@ -68,7 +78,8 @@ export class Round {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    await this.#parts.turn(() => this.#look());
+    this.#running = this.#parts.turn(() => this.#look());
+    await this.#running;
     this.#isRunning = false;
     if (this.#isStopped) return;
     const isDueAgain = this.#isDueAgain;
@@ -83,14 +94,12 @@ export class Round {
   }
 
   async #look(): Promise<void> {
-    const fullBytes = this.#parts.fullBytes();
-    if (this.#isStopped || fullBytes === undefined) return;
-    await Promise.all(this.#parts.probers().map((prober) => this.#survey(prober, fullBytes)));
+    const [prober, fullBytes] = [this.#parts.prober(), this.#parts.fullBytes()];
+    if (!this.#isStopped && prober !== undefined && fullBytes !== undefined) await this.#survey(prober, fullBytes);
   }
 
   async #survey(prober: Prober, fullBytes: number): Promise<void> {
-    const { path, findings, floorBytes, now } = this.#parts;
-    const { way } = prober;
+    const { path, findings, floorBytes, now, way, below } = this.#parts;
     const known = findings.trackOf(path, way);
     const before = known === undefined ? newTrack(fullBytes) : known.fullBytes === fullBytes ? known : resized(known, fullBytes);
     if (before !== known) findings.note(path, way, before);
@@ -102,7 +111,8 @@ export class Round {
     if (survey.kind === 'narrow' && this.#parts.fullBytes() !== fullBytes) return void (this.#isDueAgain = true);
     // What the kernel refuses to send through the tunnel, as while it remembers what a router has said, is the underlay's to say.
     if (way === 'tunnel' && survey.kind === 'narrow' && survey.isRefused) return;
-    if (way === 'underlay') this.#unanswered = survey.kind === 'unanswered' ? this.#unanswered + 1 : 0;
+    if (survey.kind === 'narrow') await below?.();
+    this.#unanswered = survey.kind === 'unanswered' ? this.#unanswered + 1 : 0;
     findings.note(path, way, observed(before, survey, now()));
   }
 
