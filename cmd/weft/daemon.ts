@@ -23,6 +23,7 @@ import type { Log, LogLevel } from '../../pkg/log/log.ts';
 import { carryOut, hasten } from '../../pkg/migration/commands.ts';
 import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
+import type { Paths } from '../../pkg/path/paths.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
 import { everything } from '../../pkg/reconcile/scope.ts';
 import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
@@ -31,6 +32,7 @@ import { notifyServiceManager } from '../../pkg/sys/notify.ts';
 import { buildParts, openKernelIn, readNodeConf, type NodeParts } from './build-engine.ts';
 import { openLog } from './log-writer.ts';
 import { NodeMigrations } from './node-migrations.ts';
+import { openNodePaths, pathConfOf } from './node-paths.ts';
 import { findPlaces, type Places } from './places.ts';
 import { timedKernel, timedLedger } from './timed-parts.ts';
 import { version } from './version.ts';
@@ -81,6 +83,7 @@ class Daemon {
   #reconciler?: Reconciler;
   #evpn?: Evpn;
   #migrations?: NodeMigrations;
+  #paths?: Paths;
 
   constructor(places: Places, log: Log, clock: StepClock | undefined) {
     this.#places = places;
@@ -103,6 +106,8 @@ class Daemon {
     this.#parts = parts;
     const migrations = new NodeMigrations({ engine: parts, datapath: parts.datapath, log: this.#log, vtepsOf: (vni) => this.#evpn?.vtepsOf(vni) ?? Promise.resolve([]) });
     this.#migrations = migrations;
+    // Whatever plans an MTU may ask it: what an earlier daemon has found is known from here on.
+    this.#paths = openNodePaths({ engine: parts, log: this.#log, stateDirectory: this.#places.stateDirectory, conf: () => conf.current, onChange: (reason) => this.#reconsiderMtu(reason) });
     const engine = { ...parts, moves: migrations.migrations };
     const calls = new Calls({ plugin: createEngine(engine), callLog: this.#callLog, log: this.#log });
     this.#reconciler = new Reconciler({
@@ -116,6 +121,7 @@ class Daemon {
     if (this.#isStopping) return;
     conf.watch();
     void this.#evpn.follow(conf.current);
+    this.#paths.follow(pathConfOf(conf.current));
     // Before the node is looked at: an endpoint that has gone meanwhile is not to be put back.
     await migrations.start(conf.current);
     await this.#reconciler.start();
@@ -131,6 +137,7 @@ class Daemon {
         underlay.forget();
         this.#reconciler?.noteOverrun();
         this.#evpn?.noteOverrun();
+        this.#paths?.noteOverrun();
       },
       onFailure: (error) => this.#fail(error),
     });
@@ -141,6 +148,13 @@ class Daemon {
     if (this.#conf === undefined) return;
     void this.#evpn?.follow(this.#conf.current);
     void this.#migrations?.follow(this.#conf.current);
+    this.#paths?.follow(pathConfOf(this.#conf.current));
+  }
+
+  /** A path has become narrower or wide again: what the tenants that use it should have by now is planned anew. */
+  #reconsiderMtu(reason: string): void {
+    this.#log.debug({ reason }, 'MTUs are reconsidered');
+    this.#reconciler?.look(everything);
   }
 
   /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
@@ -183,6 +197,7 @@ class Daemon {
 
   /** What an ADD should not wait for. */
   #rest(): void {
+    this.#paths?.look();
     try {
       if (!this.#isStopping) this.#parts?.ledger().checkpoint();
     } catch (error) {
@@ -196,6 +211,7 @@ class Daemon {
     }
     this.#reconciler?.noteEvents(events);
     this.#evpn?.noteEvents(events);
+    this.#paths?.noteEvents(events);
   }
 
   #listenToSignals(): void {
@@ -218,6 +234,8 @@ class Daemon {
     if (!isReplaced) this.#notify('STOPPING=1');
     this.#log.info({ callsInFlight: this.#callLog.inFlight }, isReplaced ? 'another daemon takes over' : 'the daemon stops');
     this.#conf?.close();
+    // At once: the daemon that takes over wants the port.
+    this.#paths?.stop();
     const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
     await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop()]);
     await this.#background.idle();
@@ -252,6 +270,7 @@ class Daemon {
       reconciler: this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] },
       ...(faults.length === 0 ? {} : { controlPlaneFaults: faults }),
       ...(migrationFaults.length === 0 ? {} : { migrationFaults }),
+      ...(this.#paths === undefined ? {} : { paths: this.#paths.status }),
       memoryBytes: process.memoryUsage.rss(),
     };
   }

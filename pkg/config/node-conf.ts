@@ -9,6 +9,7 @@ import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, typ
 import { migration } from './migration-conf.ts';
 import { isNamespacePattern } from './namespaces.ts';
 import type { NodeConf, TenantConf } from './node-model.ts';
+import { pathProbes, type PathConf } from './path-conf.ts';
 import { listOf, malformed, objectOf, text, type Reader } from './readers.ts';
 import { identifier, nodeReaders, tenantReaders } from './settings.ts';
 
@@ -35,8 +36,8 @@ export function parseNodeConf(yamlText: string, path: string): NodeConf {
   reportDoubles(fields?.tenants ?? [], site);
   if (fields?.controlPlane?.type === 'evpn') reportUnfitForEvpn(fields, site);
   throwFaults(site.faults, (fault) => describeFault(fault, { document, lines, path }));
-  const { tenants = [], ...settings } = fields ?? {};
-  return { path, ...settings, tenants };
+  const { tenants = [], path: probes, ...settings } = fields ?? {};
+  return { path, ...settings, ...(probes === undefined ? {} : { pathProbes: probes }), tenants };
 }
 
 /** A key whose value is secret. */
@@ -72,12 +73,16 @@ const tenant: Reader<TenantConf> = objectOf<Required<TenantConf>, 'name'>(
   { required: ['name'] },
 );
 
-const readNode = objectOf<Required<Omit<NodeConf, 'path'>>>({
+/** As it is written: the file's own path is none of its keys. */
+type NodeFields = Omit<NodeConf, 'path' | 'pathProbes'> & { readonly path?: PathConf };
+
+const readNode = objectOf<Required<NodeFields>>({
   ...nodeReaders,
   node: identifier,
   ovs,
   controlPlane,
   migration,
+  path: pathProbes,
   tenants: listOf('tenants', tenant),
 });
 
@@ -96,7 +101,7 @@ function reportDoubles(tenants: readonly TenantConf[], site: Site): void {
 }
 
 /** What BGP EVPN makes needless, and what it cannot do yet; a plugin configuration is looked at in the same way. */
-function reportUnfitForEvpn({ tenants = [], ...node }: Partial<NodeConf>, site: Site): void {
+function reportUnfitForEvpn({ tenants = [], ...node }: Partial<NodeFields>, site: Site): void {
   const places = [{ settings: node, at: site }, ...tenants.map((settings, index) => ({ settings, at: siteWithin(siteWithin(site, 'tenants'), index) }))];
   for (const { settings, at } of places) {
     for (const { path: inner, message, code } of findUnfitForEvpn(settings)) {

@@ -2,6 +2,7 @@
 import type { ControlPlaneConf, ControlPlaneName } from './control-plane.ts';
 import type { OvsConf } from './datapath-conf.ts';
 import type { MigrationConf } from './migration-conf.ts';
+import type { PathConf } from './path-conf.ts';
 import type { NodeSettings, TenantSettings } from './settings.ts';
 
 /** A tenant of the node configuration. */
@@ -23,6 +24,8 @@ export interface NodeConf extends NodeSettings {
   readonly controlPlane?: ControlPlaneConf;
   /** How endpoints move to other nodes; absent: they do not. */
   readonly migration?: MigrationConf;
+  /** `path` in the file: how the ways to other nodes are proven; absent: by the defaults. */
+  readonly pathProbes?: PathConf;
   readonly tenants: readonly TenantConf[];
 }
 

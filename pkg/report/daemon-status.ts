@@ -1,5 +1,6 @@
 /** What a daemon says of itself: the answer to the question `status`. */
 import { isAbsent, isJsonObject, showValue, type JsonObject } from '../cni/json-value.ts';
+import type { PathsStatus, PathStatus } from './paths.ts';
 
 /** How often a verb was called since the daemon started. */
 export interface CallCount {
@@ -51,6 +52,8 @@ export interface DaemonStatus {
   readonly controlPlaneFaults?: readonly string[];
   /** Why endpoints cannot come and go, in words; absent where they can, or where nobody wants it. */
   readonly migrationFaults?: readonly string[];
+  /** The ways to other nodes; absent in what earlier daemons say. */
+  readonly paths?: PathsStatus;
   /** Resident. */
   readonly memoryBytes: number;
 }
@@ -71,6 +74,7 @@ export function parseDaemonStatus(json: string): DaemonStatus {
     reconciler: parseReconciler(object(fields['reconciler'], 'reconciler')),
     ...optional(fields, 'controlPlaneFaults', texts),
     ...optional(fields, 'migrationFaults', texts),
+    ...(isAbsent(fields['paths']) ? {} : { paths: parsePaths(object(fields['paths'], 'paths')) }),
     memoryBytes: number(fields, 'memoryBytes'),
   };
 }
@@ -87,6 +91,34 @@ function parseReconciler(fields: JsonObject): ReconcilerStatus {
     repairs: list(fields, 'repairs').map((item) => parseRepair(object(item, 'repairs'))),
     openFaults: texts(fields, 'openFaults'),
   };
+}
+
+function parsePaths(fields: JsonObject): PathsStatus {
+  return {
+    isProbing: fields['isProbing'] === true,
+    intervalMs: number(fields, 'intervalMs'),
+    faults: texts(fields, 'faults'),
+    paths: list(fields, 'paths').map((item) => parsePath(object(item, 'paths.paths'))),
+  };
+}
+
+function parsePath(fields: JsonObject): PathStatus {
+  const [narrow, proof] = [fields['narrow'], fields['proof']].map((value) => (isAbsent(value) ? undefined : object(value, 'paths.paths')));
+  return {
+    vtep: text(fields, 'vtep'),
+    peer: text(fields, 'peer'),
+    ...optional(fields, 'peerNode', text),
+    state: oneOf(fields, 'state', ['unknown', 'whole', 'narrow', 'unanswered']),
+    fullBytes: number(fields, 'fullBytes'),
+    ...(narrow === undefined ? {} : { narrow: { packetBytes: number(narrow, 'packetBytes'), way: oneOf(narrow, 'way', ['underlay', 'tunnel']), since: number(narrow, 'since'), isActedOn: narrow['isActedOn'] === true } }),
+    ...(proof === undefined ? {} : { proof: { packetBytes: number(proof, 'packetBytes'), at: number(proof, 'at') } }),
+  };
+}
+
+function oneOf<T extends string>(fields: JsonObject, key: string, values: readonly T[]): T {
+  const found = values.find((value) => value === fields[key]);
+  if (found === undefined) throw unexpected(key, `one of ${values.join(', ')}`, fields[key]);
+  return found;
 }
 
 function parseRepair(fields: JsonObject): Repair {

@@ -1,5 +1,6 @@
 /** A status for people: first what needs attention, then the rest. */
 import type { DaemonStatus } from './daemon-status.ts';
+import { renderPaths, summarizePaths } from './paths.ts';
 import type { PoolReport } from './pools.ts';
 import type { StatusReport, TenantUse } from './status.ts';
 import { countOf, formatAge, formatTime, printable, renderTable, shorten, type Cell } from './text.ts';
@@ -11,6 +12,8 @@ const repairsShown = 5;
 export function renderStatus(status: StatusReport, now: number): string {
   const parts = [renderHead(status), renderTable(fieldsOf(status, now))];
   if (status.tenants.length > 0) parts.push(renderTenantUse(status.tenants));
+  const paths = status.daemon.status?.paths;
+  if (paths !== undefined && paths.paths.length > 0) parts.push(renderPaths(paths, now));
   return parts.join('\n');
 }
 
@@ -25,7 +28,7 @@ function fieldsOf(status: StatusReport, now: number): readonly (readonly Cell[])
   return [
     ['version', status.version],
     ['daemon', daemon.status === null ? daemonWords[daemon.state] : describeDaemon(daemon.status, now)],
-    ...(daemon.status === null ? [] : [['calls', describeCalls(daemon.status)], ['reconciler', describeReconciler(daemon.status, now)]]),
+    ...(daemon.status === null ? [] : [['calls', describeCalls(daemon.status)], ['reconciler', describeReconciler(daemon.status, now)], ...(daemon.status.paths === undefined ? [] : [['paths', summarizePaths(daemon.status.paths)]])]),
     ['configuration', configuration.state === 'absent' ? `none: ${configuration.path} is not there, and need not be` : `${configuration.path}, ${configuration.state}`],
     ['ledger', `${ledger.path}, ${ledger.state}`],
     ['this node', things.join(', ')],

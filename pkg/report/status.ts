@@ -2,6 +2,7 @@
 import type { NodeConf } from '../config/node-model.ts';
 import type { DaemonStatus } from './daemon-status.ts';
 import { contentOf, type DaemonState, type NodeState } from './node-state.ts';
+import { findPathFaults } from './paths.ts';
 import type { PoolReport } from './pools.ts';
 import { reportTenants, type TenantReport } from './tenants.ts';
 import { compareTexts, countOf } from './text.ts';
@@ -88,9 +89,10 @@ function findConfigurationFaults({ configuration }: NodeState): readonly string[
 function findDaemonFaults(daemon: DaemonState, { configuration }: NodeState): readonly string[] {
   if (daemon.kind === 'absent') return configuration.kind === 'valid' ? findNeeds(configuration.conf) : [];
   if (daemon.kind === 'faulty') return [`the daemon: ${daemon.problem}`];
-  const { configError, reconciler, controlPlaneFaults = [], migrationFaults = [] } = daemon.status;
+  const { configError, reconciler, controlPlaneFaults = [], migrationFaults = [], paths, node: name } = daemon.status;
   const refused = configError === undefined ? [] : [`the daemon has refused the node configuration and keeps the one before: ${configError}`];
-  return [...refused, ...controlPlaneFaults, ...migrationFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
+  const pathFaults = paths === undefined ? [] : findPathFaults(paths, name);
+  return [...refused, ...controlPlaneFaults, ...migrationFaults, ...pathFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
 }
 
 /** What the configuration asks for that a daemon alone can do. */

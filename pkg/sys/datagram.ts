@@ -7,6 +7,8 @@ export interface Datagram {
   /** The sender's address (struct sockaddr_*). */
   readonly sender: Buffer;
   readonly control: readonly ControlMessage[];
+  /** Its whole length, also where it was cut. */
+  readonly wholeBytes: number;
   /** It was longer than the memory for it. */
   readonly isCut: boolean;
 }
@@ -18,8 +20,11 @@ export interface ControlMessage {
   readonly data: Buffer;
 }
 
-/** Reads the next datagrams of a socket, without waiting; fewer than there is memory for when its queue is empty then. @throws SystemCallError */
-export type DatagramReader = (fd: number) => readonly Datagram[];
+/**
+ * Reads the next datagrams of a socket, without waiting; fewer than there is memory for when its queue is empty then. With
+ * MSG_ERRQUEUE in `flags` from the queue of errors, where a socket has one (ip(7), IP_RECVERR). @throws SystemCallError
+ */
+export type DatagramReader = (fd: number, flags?: number) => readonly Datagram[];
 
 // struct mmsghdr on 64-bit machines, where pointers and size_t have 8 bytes: a struct msghdr, and the length of what came. Then one struct iovec for each.
 const header = { name: 0, nameLength: 8, iov: 16, iovCount: 24, control: 32, controlLength: 40, flags: 48, length: 56, bytes: 64 } as const;
@@ -42,9 +47,9 @@ export function createDatagramReader({ dataBytes, count }: { readonly dataBytes:
     return prepareSlot(Buffer.from(memory), { base, dataBytes, header: index * header.bytes, iov: at, address: at + iov.bytes, control: at + iov.bytes + addressBytes, data: at + iov.bytes + addressBytes + controlBytes });
   });
   const headers = Buffer.from(memory, 0, count * header.bytes);
-  return (fd) => {
+  return (fd, flags) => {
     for (const { reset } of slots) reset();
-    return slots.slice(0, receiveMessages(fd, headers, count)).map(({ read }) => read());
+    return slots.slice(0, receiveMessages(fd, headers, count, flags)).map(({ read }) => read());
   };
 }
 
@@ -79,6 +84,7 @@ function prepareSlot(bytes: Buffer, at: SlotLayout): Slot {
         data: part(at.data, Math.min(length, at.dataBytes)),
         sender: part(at.address, Math.min(bytes.readUInt32LE(at.header + header.nameLength), addressBytes)),
         control: decodeControl(part(at.control, bytes.readUInt32LE(at.header + header.controlLength))),
+        wholeBytes: length,
         isCut: length > at.dataBytes,
       };
     },

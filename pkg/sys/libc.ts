@@ -171,11 +171,11 @@ export function receiveFrom(fd: number, data: Uint8Array, address: Uint8Array): 
 
 /**
  * Receives at most `count` datagrams without waiting, as an array of struct mmsghdr says, which the kernel fills in, their lengths
- * also where they were cut; returns how many, 0 when there is none. recvmmsg(2).
+ * also where they were cut; returns how many, 0 when there is none. `flags`: further MSG_*. recvmmsg(2).
  */
-export function receiveMessages(fd: number, headers: Uint8Array, count: number): number {
+export function receiveMessages(fd: number, headers: Uint8Array, count: number, flags = 0): number {
   const [msgTrunc, msgDontWait] = [0x20, 0x40];
-  const received = libc().recvmmsg(fd, headers, count, msgTrunc | msgDontWait, null);
+  const received = libc().recvmmsg(fd, headers, count, msgTrunc | msgDontWait | flags, null);
   // Every reading of a queue to its end comes here: no error object is made for it.
   if (received < 0 && koffi().errno() === constants.errno.EAGAIN) return 0;
   return checked('recvmmsg', received);

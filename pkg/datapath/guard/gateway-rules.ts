@@ -16,7 +16,7 @@ export const gatewayTable: TableName = { family: 'inet', table: 'weft-gateway' }
 
 /** The sets of `inet weft-gateway`, by name. */
 export const gatewaySets: Readonly<Record<string, readonly KeyType[]>> = {
-  /** UDP ports on which this node's VTEPs, and so those of the others, listen. */
+  /** UDP ports on which this node's VTEPs and its daemon, and so those of the others, listen. */
   vtep_ports: ['port'],
   /** Bridges of tenants with a gateway. */
   gateway_bridges: ['interfaceName'],

@@ -51,7 +51,7 @@ const [bridge, vxlan, mac] = [name('weft-br16777215'), name('weft-vx16777215'), 
 const gateway = { addresses: [parseInterfaceAddress('10.1.1.1/24')], masquerade: false };
 const gated = [
   ...base, `bridge weft gateway_ports ${vxlan}`, `bridge weft gateway_macs ${vxlan} ${mac}`, `inet weft gateways ${bridge} ${mac}`,
-  'inet weft-gateway vtep_ports 12b5', `inet weft-gateway gateway_bridges ${bridge}`, `inet weft-gateway same_tenant ${bridge} ${bridge}`,
+  'inet weft-gateway vtep_ports 12b5', 'inet weft-gateway vtep_ports 60d6', `inet weft-gateway gateway_bridges ${bridge}`, `inet weft-gateway same_tenant ${bridge} ${bridge}`,
 ];
 t.same(describe(segmentElements({ ...segment, gateway })), gated);
 t.same(describe(segmentElements({ ...segment, gateway: { ...gateway, masquerade: true } })), [...gated, `inet weft-gateway masqueraded ${bridge}`]);

@@ -5,6 +5,7 @@ import type { SetElement, TableName } from '../../nftables/nftables.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, PortMigration, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
+import { probePort } from '../../overlay/probe-port.ts';
 import { hasSpare, hasStandIn, sparePort, spareVni } from '../../overlay/spare.ts';
 import type { KnownState } from '../datapath.ts';
 import { isClosed, isRelayed, isRelayedTo, isWaiting } from '../phases.ts';
@@ -106,7 +107,8 @@ function hostElements(segment: Segment, masquerade: boolean): GuardElement[] {
   const bridge = interfaceKey(bridgeName(segment.vni));
   return [
     { table: inetTable, set: 'gateways', key: [bridge, macBytes(gatewayMac(segment.vni))] },
-    { table: gatewayTable, set: 'vtep_ports', key: [bigEndian16(segment.vtepPort)] },
+    // A probe of a tenant would be a node's own, once it is masqueraded, and get the answers to those.
+    ...[...new Set([segment.vtepPort, probePort])].map((port) => ({ table: gatewayTable, set: 'vtep_ports', key: [bigEndian16(port)] })),
     { table: gatewayTable, set: 'gateway_bridges', key: [bridge] },
     { table: gatewayTable, set: 'same_tenant', key: [bridge, bridge] },
     ...(masquerade ? [{ table: gatewayTable, set: 'masqueraded', key: [bridge] }] : []),

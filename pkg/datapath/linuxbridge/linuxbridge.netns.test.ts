@@ -70,7 +70,7 @@ void t.test('updateSegment() changes the flood list and the guard, and nothing o
   t.same(floodList(node, vxlanName(red.vni)), ['192.0.2.2']);
   t.match(elementCounts(node), {
     'bridge weft gateway_ports': 2, 'bridge weft gateway_macs': 1, 'inet weft vteps4': 3, 'inet weft segments': 2, 'inet weft gateways': 1,
-    'inet weft-gateway vtep_ports': 1, 'inet weft-gateway same_tenant': 1, 'inet weft-gateway masqueraded': 1,
+    'inet weft-gateway vtep_ports': 2, 'inet weft-gateway same_tenant': 1, 'inet weft-gateway masqueraded': 1,
   });
   const noMasquerade = { ...withGateway(blue, false), peers: changed.peers };
   await node.datapath.updateSegment({ segment: noMasquerade, previous: changed, others: [red], ports: [port] });
