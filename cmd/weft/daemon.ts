@@ -31,6 +31,7 @@ import { notifyServiceManager } from '../../pkg/sys/notify.ts';
 import { buildParts, openKernelIn, readNodeConf, type NodeParts } from './build-engine.ts';
 import { openLog } from './log-writer.ts';
 import { NodeMigrations } from './node-migrations.ts';
+import { NodeProbes } from './node-probes.ts';
 import { findPlaces, type Places } from './places.ts';
 import { timedKernel, timedLedger } from './timed-parts.ts';
 import { version } from './version.ts';
@@ -81,6 +82,7 @@ class Daemon {
   #reconciler?: Reconciler;
   #evpn?: Evpn;
   #migrations?: NodeMigrations;
+  #probes?: NodeProbes;
 
   constructor(places: Places, log: Log, clock: StepClock | undefined) {
     this.#places = places;
@@ -103,6 +105,7 @@ class Daemon {
     this.#parts = parts;
     const migrations = new NodeMigrations({ engine: parts, datapath: parts.datapath, log: this.#log, vtepsOf: (vni) => this.#evpn?.vtepsOf(vni) ?? Promise.resolve([]) });
     this.#migrations = migrations;
+    this.#probes = new NodeProbes({ engine: parts, kernel, log: this.#log, stateDirectory: this.#places.stateDirectory });
     const engine = { ...parts, moves: migrations.migrations };
     const calls = new Calls({ plugin: createEngine(engine), callLog: this.#callLog, log: this.#log });
     this.#reconciler = new Reconciler({
@@ -119,6 +122,7 @@ class Daemon {
     // Before the node is looked at: an endpoint that has gone meanwhile is not to be put back.
     await migrations.start(conf.current);
     await this.#reconciler.start();
+    void this.#probes?.follow(conf.current);
   }
 
   #listenToKernel(underlay: UnderlayMemory): KernelMonitor {
@@ -131,6 +135,7 @@ class Daemon {
         underlay.forget();
         this.#reconciler?.noteOverrun();
         this.#evpn?.noteOverrun();
+        this.#probes?.noteOverrun();
       },
       onFailure: (error) => this.#fail(error),
     });
@@ -141,6 +146,7 @@ class Daemon {
     if (this.#conf === undefined) return;
     void this.#evpn?.follow(this.#conf.current);
     void this.#migrations?.follow(this.#conf.current);
+    void this.#probes?.follow(this.#conf.current);
   }
 
   /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
@@ -196,6 +202,7 @@ class Daemon {
     }
     this.#reconciler?.noteEvents(events);
     this.#evpn?.noteEvents(events);
+    this.#probes?.noteEvents(events);
   }
 
   #listenToSignals(): void {
@@ -208,6 +215,7 @@ class Daemon {
     this.#notify('RELOADING=1');
     await this.#conf?.reload();
     this.#reconciler?.look(everything);
+    this.#probes?.look();
     this.#notify('READY=1');
   }
 
@@ -219,7 +227,7 @@ class Daemon {
     this.#log.info({ callsInFlight: this.#callLog.inFlight }, isReplaced ? 'another daemon takes over' : 'the daemon stops');
     this.#conf?.close();
     const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
-    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop()]);
+    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop(), this.#probes?.stop({ isReplaced })]);
     await this.#background.idle();
     this.#end(left > 0 || this.#hasFailed ? 1 : 0);
     this.#log.info({ callsLeft: left }, 'the daemon has stopped');
@@ -242,7 +250,7 @@ class Daemon {
   }
 
   #status(): DaemonStatus {
-    const [conf, faults, migrationFaults] = [this.#conf, this.#evpn?.faults ?? [], this.#migrations?.faults ?? []];
+    const [conf, faults, migrationFaults, offloadFaults] = [this.#conf, this.#evpn?.faults ?? [], this.#migrations?.faults ?? [], this.#probes?.faults ?? []];
     return {
       version, pid: process.pid, startedAt: this.#startedAt, node: conf?.current.node ?? hostname(),
       ...(conf?.current.path === undefined ? {} : { configPath: conf.current.path }),
@@ -252,6 +260,7 @@ class Daemon {
       reconciler: this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] },
       ...(faults.length === 0 ? {} : { controlPlaneFaults: faults }),
       ...(migrationFaults.length === 0 ? {} : { migrationFaults }),
+      ...(offloadFaults.length === 0 ? {} : { offloadFaults }),
       memoryBytes: process.memoryUsage.rss(),
     };
   }

@@ -2,6 +2,7 @@
 import type { ControlPlaneConf, ControlPlaneName } from './control-plane.ts';
 import type { OvsConf } from './datapath-conf.ts';
 import type { MigrationConf } from './migration-conf.ts';
+import type { OffloadConf } from './offload-conf.ts';
 import type { NodeSettings, TenantSettings } from './settings.ts';
 
 /** A tenant of the node configuration. */
@@ -23,6 +24,8 @@ export interface NodeConf extends NodeSettings {
   readonly controlPlane?: ControlPlaneConf;
   /** How endpoints move to other nodes; absent: they do not. */
   readonly migration?: MigrationConf;
+  /** What is left to the devices below the tunnel; absent: offloadDefaults. */
+  readonly offload?: OffloadConf;
   readonly tenants: readonly TenantConf[];
 }
 

@@ -51,6 +51,8 @@ export interface DaemonStatus {
   readonly controlPlaneFaults?: readonly string[];
   /** Why endpoints cannot come and go, in words; absent where they can, or where nobody wants it. */
   readonly migrationFaults?: readonly string[];
+  /** What of offloads does not work on the way to other nodes, and what is done about it, in words; absent where all is well, or nobody looks. */
+  readonly offloadFaults?: readonly string[];
   /** Resident. */
   readonly memoryBytes: number;
 }
@@ -71,6 +73,7 @@ export function parseDaemonStatus(json: string): DaemonStatus {
     reconciler: parseReconciler(object(fields['reconciler'], 'reconciler')),
     ...optional(fields, 'controlPlaneFaults', texts),
     ...optional(fields, 'migrationFaults', texts),
+    ...optional(fields, 'offloadFaults', texts),
     memoryBytes: number(fields, 'memoryBytes'),
   };
 }

@@ -88,9 +88,9 @@ function findConfigurationFaults({ configuration }: NodeState): readonly string[
 function findDaemonFaults(daemon: DaemonState, { configuration }: NodeState): readonly string[] {
   if (daemon.kind === 'absent') return configuration.kind === 'valid' ? findNeeds(configuration.conf) : [];
   if (daemon.kind === 'faulty') return [`the daemon: ${daemon.problem}`];
-  const { configError, reconciler, controlPlaneFaults = [], migrationFaults = [] } = daemon.status;
+  const { configError, reconciler, controlPlaneFaults = [], migrationFaults = [], offloadFaults = [] } = daemon.status;
   const refused = configError === undefined ? [] : [`the daemon has refused the node configuration and keeps the one before: ${configError}`];
-  return [...refused, ...controlPlaneFaults, ...migrationFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
+  return [...refused, ...controlPlaneFaults, ...migrationFaults, ...offloadFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
 }
 
 /** What the configuration asks for that a daemon alone can do. */

@@ -3,10 +3,11 @@ import type { KnownState } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
-import { bridgePrefix, isPortName, isSegmentName, relayName, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgePrefix, isPortName, isProbeName, isSegmentName, relayName, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
+import { probeTunnels } from '../../overlay/probe.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from '../guard/guard-rules.ts';
 import { gatewaySets, gatewayTable } from '../guard/gateway-rules.ts';
-import { knownElements, openedElements } from '../guard/guard-elements.ts';
+import { knownElements, optionalElements } from '../guard/guard-elements.ts';
 import { readSet } from '../guard/guard-state.ts';
 import { baseTables, elementsPerBatch, removeTables } from '../guard/guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
@@ -37,7 +38,7 @@ function isOwn({ kind, name }: Link): boolean {
     case 'bridge':
       return isSegmentName(name, bridgePrefix);
     case 'vxlan':
-      return isSegmentName(name, vxlanPrefix) || isSegmentName(name, sparePrefix) || isSegmentName(name, relayPrefix);
+      return isSegmentName(name, vxlanPrefix) || isSegmentName(name, sparePrefix) || isSegmentName(name, relayPrefix) || isProbeName(name);
     default:
       return false;
   }
@@ -48,6 +49,8 @@ function findGarbage(kernel: Kernel, known: KnownState): Link[] {
     ...known.ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]),
     ...known.ports.filter((port) => isRelayed(port) || isRelayedTo(port)).map(({ vni }) => relayName(vni)),
     ...known.segments.flatMap((segment) => linksOf(segment).map(({ name }) => name)),
+    // Of no attachment's own: a daemon has made them for all that use the VTEP.
+    ...probeTunnels(known.segments).map(({ name }) => name),
   ]);
   return kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));
 }
@@ -65,7 +68,7 @@ function collectGuard(kernel: Kernel, known: KnownState): string[] {
     return present.map((table) => `nft table ${table.family} ${table.table}`);
   }
   const wanted = new Set(
-    [...knownElements(known), ...openedElements(known)].map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
+    [...knownElements(known), ...optionalElements(known)].map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
   );
   return allSets.flatMap(([table, set]) => collectElements(kernel, { table, set }, wanted));
 }
