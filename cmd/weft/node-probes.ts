@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { EngineParts } from '../../pkg/attachment/engine-parts.ts';
 import type { NodeConf } from '../../pkg/config/node-model.ts';
 import { offloadDefaults } from '../../pkg/config/offload-conf.ts';
-import type { Kernel } from '../../pkg/datapath/kernel.ts';
+import type { OpenKernel } from '../../pkg/datapath/kernel.ts';
 import { linuxBridgeProbeTunnels } from '../../pkg/datapath/linuxbridge/probe-tunnel.ts';
 import { findRouteMtu } from '../../pkg/datapath/route-mtu.ts';
 import { describeError } from '../../pkg/errors/weft-error.ts';
@@ -16,7 +16,8 @@ import type { Log } from '../../pkg/log/log.ts';
 import { decodeLinkName, isLinkMessage } from '../../pkg/netlink/link.ts';
 import type { KernelEvent } from '../../pkg/netlink/monitor.ts';
 import { decodeFdb, fdbChangeOf, floodMac } from '../../pkg/netlink/neighbour.ts';
-import { bridgePrefix, sparesPrefix, vxlanPrefix } from '../../pkg/overlay/names.ts';
+import { sparesPrefix, vxlanPrefix } from '../../pkg/overlay/names.ts';
+import { damagedTable } from '../../pkg/nftables/nftables.ts';
 import { describeUnprobed, probeTunnels } from '../../pkg/overlay/probe.ts';
 import type { Segment } from '../../pkg/overlay/model.ts';
 import { OffloadKeeper } from '../../pkg/path/tunnel/offload-keeper.ts';
@@ -28,13 +29,15 @@ import { uniqueSuffix } from '../../pkg/sys/unique.ts';
 export interface NodeProbesParts {
   readonly engine: EngineParts;
   /** Of the node's own namespace, which the thread is in. */
-  readonly kernel: Kernel;
+  readonly kernel: OpenKernel;
   readonly log: Log;
   readonly stateDirectory: string;
 }
 
 /** From the first event to the look at what tunnels there are to be: a new tenant's device gets what is off on the others soon, and an ADD has ended. */
 const gatherMs = 50;
+/** From damage to the guard to the look at what the tunnels have in it: by then the reconciler has mended the rest. */
+const mendedMs = 500;
 
 /** One for a daemon. */
 export class NodeProbes {
@@ -80,7 +83,9 @@ export class NodeProbes {
 
   /** What the kernel says has changed. */
   noteEvents(events: readonly KernelEvent[]): void {
-    if (this.#gather === undefined && this.#conf !== undefined && events.some(concernsTunnels)) this.#soon();
+    if (this.#gather !== undefined || this.#conf === undefined) return;
+    if (events.some(concernsTunnels)) this.#soon();
+    else if (events.some(({ protocol, message }) => protocol === 'netfilter' && message.portId !== this.#parts.kernel.netfilter.portId && damagedTable(message) !== undefined)) this.#soon(mendedMs);
   }
 
   /** Events were lost. */
@@ -103,9 +108,9 @@ export class NodeProbes {
     if (!isReplaced && this.#conf !== undefined) await this.#try(async () => void (await this.prober.follow([])));
   }
 
-  #soon(): void {
+  #soon(ms = gatherMs): void {
     if (this.#isStopped) return;
-    this.#gather ??= startTimer(gatherMs, () => {
+    this.#gather ??= startTimer(ms, () => {
       this.#gather = undefined;
       void this.#queue(() => this.#follow());
     });
@@ -142,7 +147,7 @@ function concernsTunnels({ protocol, nsid, message }: KernelEvent): boolean {
   if (protocol !== 'route' || nsid !== undefined) return false;
   if (isLinkMessage(message)) {
     const name = decodeLinkName(message);
-    return [vxlanPrefix, sparesPrefix, bridgePrefix].some((prefix) => name.startsWith(prefix));
+    return [vxlanPrefix, sparesPrefix].some((prefix) => name.startsWith(prefix));
   }
   return fdbChangeOf(message) !== undefined && decodeFdb(message)?.mac === floodMac;
 }

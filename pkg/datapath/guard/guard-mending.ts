@@ -2,9 +2,10 @@ import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { addElement, commitBatch, deleteTable } from '../../nftables/nftables.ts';
 import type { KnownState } from '../datapath.ts';
+import { probeTunnels } from '../../overlay/probe.ts';
 import { gatewayTable, gatewayTables } from './gateway-rules.ts';
 import { findGuardDamage, missingInWords } from './guard-damage.ts';
-import { knownElements, optionalElements, type GuardElement } from './guard-elements.ts';
+import { knownElements, openedElements, probeElements, type GuardElement } from './guard-elements.ts';
 import { guardTables } from './guard-rules.ts';
 import { findMissing } from './guard-state.ts';
 import { baseTables, elementsPerBatch, missingTables } from './guard.ts';
@@ -38,7 +39,7 @@ function addMissing(netfilter: Netlink, all: KnownState, missing: readonly Guard
 function remakeGuard(netfilter: Netlink, known: KnownState): void {
   const all = [...baseTables, gatewayTable];
   const missing = new Set(missingTables(netfilter, all));
-  const lost = optionalElements(known);
+  const lost = [...openedElements(known), ...probeTunnels(known.segments).flatMap(probeElements)];
   const closed = new Set(lost.length === 0 ? [] : findMissing(netfilter, lost));
   const elements = [...lost.filter((element) => !closed.has(element)), ...knownElements(known)];
   const hasGateway = elements.some((element) => element.table === gatewayTable);

@@ -12,7 +12,7 @@ import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts
 import { isProbeName, isSegmentName, relayPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
 import { probeVni, type ProbeTunnel } from '../../overlay/probe.ts';
 import { findLinks } from '../find-links.ts';
-import { addGuard, exchangeGuard } from '../guard/guard.ts';
+import { addGuard, exchangeGuard, hasElements } from '../guard/guard.ts';
 import { elementsWithout, probeElements, type GuardElement } from '../guard/guard-elements.ts';
 import type { Kernel } from '../kernel.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
@@ -28,25 +28,25 @@ export function linuxBridgeProbeTunnels(kernel: Kernel): ProbeTunnels {
   };
 }
 
+/** First the link, down: of one that is not there nobody keeps what the guard has for it (collect.ts). */
 function ensureProbeTunnel(kernel: Kernel, tunnel: ProbeTunnel): Link {
-  const { route } = kernel;
+  const { route, netfilter } = kernel;
   const [present] = findLinks(route, [tunnel.name]);
-  const isFit = present !== undefined && probeMisfit(tunnel, present) === undefined;
-  const known = isFit ? peersOf(route, present.index) : [];
-  const isNew = !isFit || tunnel.peers.some((peer) => !known.some((other) => addressesEqual(other, peer)));
-  if (isNew) addGuard(kernel.netfilter, probeElements(tunnel));
-  const link = isFit ? present : makeProbeTunnel(route, tunnel, present);
-  if (link.mtu !== tunnel.underlayMtu) route.request([setLink(tunnel.name, { mtu: tunnel.underlayMtu })]);
-  if (isNew) route.request(tunnel.peers.map((peer) => putStaticVxlanFdb(link.index, { mac: macFromAddress(peer), vtep: peer })));
-  const gone = known.filter((peer) => !tunnel.peers.some((other) => addressesEqual(other, peer)));
-  if (gone.length > 0) {
-    requestTolerating(route, gone.map((peer) => forgetVxlanFdb(link.index, macFromAddress(peer))), 'ENOENT');
-    exchangeGuard(kernel.netfilter, { removed: elementsWithout(probeElements({ ...tunnel, peers: gone }), probeElements(tunnel)) });
-  }
+  const link = present !== undefined && probeMisfit(tunnel, present) === undefined ? present : makeProbeTunnel(route, tunnel, present);
+  const elements = probeElements(tunnel);
+  const areThere = hasElements(netfilter, elements);
+  addGuard(netfilter, elements.filter((_element, index) => areThere[index] !== true));
+  const known = peersOf(route, link.index);
+  const isIn = (peers: readonly Address[], peer: Address): boolean => peers.some((other) => addressesEqual(other, peer));
+  route.request(tunnel.peers.filter((peer) => !isIn(known, peer)).map((peer) => putStaticVxlanFdb(link.index, { mac: macFromAddress(peer), vtep: peer })));
+  const gone = known.filter((peer) => !isIn(tunnel.peers, peer));
+  requestTolerating(route, gone.map((peer) => forgetVxlanFdb(link.index, macFromAddress(peer))), 'ENOENT');
+  if (gone.length > 0) removeElements(kernel, elementsWithout(probeElements({ ...tunnel, peers: gone }), elements));
+  if (!link.isUp || link.mtu !== tunnel.underlayMtu) route.request([setLink(tunnel.name, { mtu: tunnel.underlayMtu, isUp: true })]);
   return link;
 }
 
-/** Why the link does not do as the probe tunnel, in words; undefined where it does. Its MTU is another matter. */
+/** Why the link does not do as the probe tunnel, in words; undefined where it does. Its MTU, and whether it is up, is another matter. */
 function probeMisfit(tunnel: ProbeTunnel, link: Link): string | undefined {
   const misfit = misfitOf(link, { vni: probeVni, port: tunnel.vtepPort, local: tunnel.vtepAddress });
   if (misfit !== undefined) return misfit;
@@ -54,7 +54,7 @@ function probeMisfit(tunnel: ProbeTunnel, link: Link): string | undefined {
   if (link.master !== undefined) return `${link.name} is a port of a bridge`;
   if (link.vxlan?.learning === true) return `${link.name} learns MACs`;
   if (link.mac !== macFromAddress(tunnel.vtepAddress)) return `${link.name} has another MAC`;
-  return link.isUp ? undefined : `${link.name} is down`;
+  return undefined;
 }
 
 function makeProbeTunnel(route: Netlink, tunnel: ProbeTunnel, present: Link | undefined): Link {
@@ -69,9 +69,9 @@ function makeProbeTunnel(route: Netlink, tunnel: ProbeTunnel, present: Link | un
   }
   route.request([
     setNoLinkLocal(name), setLink(name, { alias: 'weft probes', isArpOff: true, master: 0, mac: macFromAddress(local) }),
-    setLink(name, { vxlanLearning: false }), setLink(name, { isUp: true }),
+    setLink(name, { vxlanLearning: false }),
   ]);
-  return { ...made, isUp: true };
+  return made;
 }
 
 function peersOf(route: Netlink, index: number): Address[] {

@@ -30,6 +30,8 @@ export class TunnelProber implements Prober {
   readonly #options: TunnelProberOptions;
   #stations: readonly Station[] = [];
   #faults: readonly string[] = [];
+  /** Names of those that were wanted last; undefined at first, when an earlier daemon may have left others. */
+  #kept: string | undefined;
 
   constructor(options: TunnelProberOptions) {
     this.#options = options;
@@ -64,7 +66,9 @@ export class TunnelProber implements Prober {
     this.#stations = stations;
     this.#faults = faults;
     for (const station of before) if (!stations.includes(station)) station.close();
-    await this.#options.tunnels.removeOthers(wanted);
+    const names = wanted.map(({ name }) => name).join(' ');
+    if (names !== this.#kept) await this.#options.tunnels.removeOthers(wanted);
+    this.#kept = names;
     return stations.some((station) => !before.includes(station));
   }
 
