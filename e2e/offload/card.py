@@ -5,11 +5,12 @@ Carries frames between two links. What comes from INSIDE with an unfinished chec
 here, as a card with offloads for VXLAN does it. Standard input says how, a word a line, each answered with "ok":
 
     healthy       as it should be
-    checksum      checksums that were left to the card are wrong
+    checksum      checksums inside VXLAN that were left to the card are wrong
     segmentation  packets that were to be cut are lost
     counts        answered with the numbers of frames from INSIDE so far: all, with a checksum left, to be cut
 
-What comes with its checksum finished is carried as it is, in every mode. Python, because Node has no packet sockets
+What comes with its checksum finished is carried as it is, in every mode, and the tunnel's own checksum over IPv6 is
+always finished. Over IPv6 the card cannot cut. Python, because Node has no packet sockets
 (packet(7), PACKET_VNET_HDR; struct virtio_net_hdr).
 """
 import selectors
@@ -22,7 +23,7 @@ ETH_P_ALL = 3
 HEADER = struct.Struct("<BBHHHH")
 NEEDS_CSUM = 1
 GSO_TCPV4 = 1
-ETHERNET, UDP, VXLAN = 14, 8, 8
+ETHERNET = 14
 FIN, PSH = 0x01, 0x08
 
 
@@ -103,8 +104,10 @@ class Card:
                 pass
 
     def worked(self, frame, mode, is_left, kind, size, start, offset):
+        is_ip4 = frame[12:14] == b"\x08\x00"
+        is_inside = start > ETHERNET + (20 if is_ip4 else 40)
         if kind != 0:
-            if kind & 0x7F == GSO_TCPV4 and mode != "segmentation":
+            if kind & 0x7F == GSO_TCPV4 and is_ip4 and is_inside and mode != "segmentation":
                 for piece in cut(frame, start, size):
                     if mode == "checksum":
                         struct.pack_into(">H", piece, start + 16, struct.unpack_from(">H", piece, start + 16)[0] ^ 0x5555)
@@ -112,7 +115,7 @@ class Card:
             return
         piece = bytearray(frame)
         if is_left:
-            finish(piece, start, offset, mode == "checksum")
+            finish(piece, start, offset, is_inside and mode == "checksum")
         yield piece
 
 

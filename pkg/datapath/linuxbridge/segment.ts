@@ -73,7 +73,7 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   const bridge = requireKind(findLinks(route, [names.bridge])[0], names.bridge, 'bridge');
   removeUnfitVxlan(route, segment, bridge);
   // The kernel has one device of a VNI; whoever probes finds out.
-  if (segment.vni === probeVni) void removeProbeTunnels({ ...kernel, route, removeLinks: (gone) => removeLinksNow(route, gone) });
+  if (segment.vni === probeVni) void removeProbeTunnels({ route, netfilter: kernel.netfilter, removeLinks: (gone) => removeLinksNow(route, gone) });
   requestTolerating(route, [addVxlan({ name: names.vxlan, ...vxlanSettings(segment), mtu: segment.underlayMtu, learning: true, master: bridge.index })], 'EEXIST');
   const [found] = findLinks(route, [names.vxlan]);
   if (found === undefined) throw portTaken(segment);

@@ -4,7 +4,7 @@
  *
  *     sound ──three failed tests──▶ a remedy on the probe tunnel ──test passes──▶ the same on all VXLAN devices of the VTEP, written down
  *       ▲                                    └─ fails with every remedy ─▶ undone, and said
- *       └──three passed tests of the probe tunnel without the remedy── now and then ──┘
+ *       └──three passed tests of the probe tunnel without the remedy── now and then ──┘   (or a narrower one will do)
  *
  * Only frames that this node sends are concerned: each node looks after its own.
  */
@@ -60,6 +60,9 @@ const againMsMin = 2000;
 /** Something that comes back soon after it was gone is left off for twice as many rounds as before, at most so many. */
 const patienceMax = 16;
 const relapseRounds = 10;
+
+/** What has to be done for a way to be sound. */
+type Needed = Remedy | 'nothing' | 'unknown';
 
 /** How long a remedy stays before the way is tested without it. */
 interface Patience {
@@ -213,9 +216,14 @@ export class OffloadKeeper {
     const key = formatAddress(record.vtep);
     this.#records.set(key, record);
     this.#save();
+    // Of two the wider one hides whether the other is there: it goes first, and comes first.
+    const isNarrower = before !== undefined && remedies.indexOf(record.remedy) < remedies.indexOf(before);
+    const leave = (): void => {
+      if (before !== undefined) for (const name of this.#parts.namesOf(record.vtep)) this.#parts.devices.revert(name, before);
+    };
+    if (isNarrower) leave();
     this.#applyEverywhere(record);
-    // The wider one holds what the narrower did.
-    if (before !== undefined && before !== record.remedy) for (const name of this.#parts.namesOf(record.vtep)) this.#parts.devices.revert(name, before);
+    if (!isNarrower) leave();
     const patience = this.#patience.get(key) ?? { rounds: 1, left: 0 };
     const { revertedAt } = patience;
     const isRelapse = revertedAt !== undefined && this.#parts.now() - revertedAt < relapseRounds * patience.rounds * (this.#conf?.intervalSeconds ?? 0) * 1000;
@@ -237,22 +245,42 @@ export class OffloadKeeper {
     const ways = ends.flatMap((end) => end.device.tunnel.peers.filter((peer) => record.peers.some(({ address }) => addressesEqual(address, peer))).map((peer) => ({ end, peer })));
     if (ways.length === 0) return this.#revert(record, 'none of the nodes concerned is a peer any more');
     const names = ends.map((end) => end.device.tunnel.name);
-    let passed = 0;
+    let needed: Needed = 'unknown';
     try {
       for (const name of names) {
         this.#bare.add(name);
         this.#parts.devices.revert(name, record.remedy);
       }
-      while (passed < repetitions && !this.#isStopped) {
-        if (passed > 0) await pause(pauseMs);
-        if ((await this.#testAll(ways)).some(({ verdict }) => verdict !== 'sound')) break;
-        passed += 1;
-      }
+      needed = await this.#leastNeeded(ways);
+      if (needed === 'segmentation' && record.remedy === 'checksum') needed = await this.#isEnough('segmentation', ways) ? 'segmentation' : 'checksum';
     } finally {
       for (const name of names) this.#bare.delete(name);
-      if (passed < repetitions) for (const name of names) this.#parts.devices.apply(name, record.remedy);
+      if (needed !== 'nothing') this.#applyEverywhere(record);
     }
-    if (passed >= repetitions) this.#revert(record, 'the way is sound again');
+    if (needed === 'nothing') this.#revert(record, 'the way is sound again');
+    else if (needed === 'segmentation' && record.remedy === 'checksum') this.#adopt({ ...record, remedy: needed, since: this.#parts.now() }, record.remedy);
+  }
+
+  /** What has to be done for ways on whose ends nothing is. */
+  async #leastNeeded(ways: readonly Pick<Tested, 'end' | 'peer'>[]): Promise<Needed> {
+    let needed: Needed = 'nothing';
+    for (let repetition = 0; repetition < repetitions; repetition += 1) {
+      if (repetition > 0) await pause(pauseMs);
+      const verdicts = (await this.#testAll(ways)).map(({ verdict }) => verdict);
+      if (verdicts.includes('checksum')) return 'checksum';
+      if (this.#isStopped || verdicts.includes('unknown') || verdicts.includes('damaged')) return 'unknown';
+      if (verdicts.includes('segmentation')) needed = 'segmentation';
+    }
+    return needed;
+  }
+
+  /** Leaves the ends as they were. */
+  async #isEnough(remedy: Remedy, ways: readonly Pick<Tested, 'end' | 'peer'>[]): Promise<boolean> {
+    const names = new Set(ways.map(({ end }) => end.device.tunnel.name));
+    for (const name of names) this.#parts.devices.apply(name, remedy);
+    const tested = await this.#testAll(ways);
+    for (const name of names) this.#parts.devices.revert(name, remedy);
+    return tested.every(({ verdict }) => verdict === 'sound');
   }
 
   #revert(record: RemedyRecord, why: string): void {
