@@ -13,8 +13,8 @@ import { linuxBridgeProbeTunnels } from '../../pkg/datapath/linuxbridge/probe-tu
 import { findRouteMtu } from '../../pkg/datapath/route-mtu.ts';
 import { describeError } from '../../pkg/errors/weft-error.ts';
 import type { Log } from '../../pkg/log/log.ts';
-import { decodeLinkName, isLinkMessage } from '../../pkg/netlink/link.ts';
-import type { KernelEvent } from '../../pkg/netlink/monitor.ts';
+import { decodeLinkName } from '../../pkg/netlink/link.ts';
+import { isLinkEvent, type KernelEvent } from '../../pkg/netlink/monitor.ts';
 import { decodeFdb, fdbChangeOf, floodMac } from '../../pkg/netlink/neighbour.ts';
 import { sparesPrefix, vxlanPrefix } from '../../pkg/overlay/names.ts';
 import { damagedTable } from '../../pkg/nftables/nftables.ts';
@@ -143,13 +143,13 @@ export class NodeProbes {
 }
 
 /** Devices of tenants and of probes, and who is on a flood list. */
-function concernsTunnels({ protocol, nsid, message }: KernelEvent): boolean {
-  if (protocol !== 'route' || nsid !== undefined) return false;
-  if (isLinkMessage(message)) {
+function concernsTunnels(event: KernelEvent): boolean {
+  const { protocol, nsid, message } = event;
+  if (isLinkEvent(event)) {
     const name = decodeLinkName(message);
     return [vxlanPrefix, sparesPrefix].some((prefix) => name.startsWith(prefix));
   }
-  return fdbChangeOf(message) !== undefined && decodeFdb(message)?.mac === floodMac;
+  return protocol === 'route' && nsid === undefined && fdbChangeOf(message) !== undefined && decodeFdb(message)?.mac === floodMac;
 }
 
 function readIfThere(path: string): string | undefined {

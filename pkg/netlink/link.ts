@@ -276,11 +276,6 @@ export function isLinkGone({ type, payload }: NetlinkMessage): boolean {
   return type === rtmDelLink && payload[0] !== afBridge;
 }
 
-/** Whether a message says that a link has come or changed, or has gone. */
-export function isLinkMessage({ type }: NetlinkMessage): boolean {
-  return type === rtmNewLink || type === rtmDelLink;
-}
-
 /** The link a RTM_NEWLINK or RTM_DELLINK message describes. */
 export function decodeLink(message: NetlinkMessage): Link {
   const { payload } = message;
