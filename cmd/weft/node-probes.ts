@@ -121,7 +121,7 @@ export class NodeProbes {
     this.#unprobed = describeUnprobed(segments);
     const isNew = await this.prober.follow(probeTunnels(segments));
     this.#keeper.noteDevices();
-    if (isNew) this.#keeper.look();
+    if (isNew) this.#keeper.noteWays();
   }
 
   #segments(): readonly Segment[] {

@@ -2,10 +2,11 @@
 import t from 'tap';
 import { formatAddress, parseAddress, type Address } from '../../netaddr/netaddr.ts';
 import { pause } from '../../sys/timer.ts';
-import { OffloadKeeper, type TunnelEnd } from './offload-keeper.ts';
+import { OffloadKeeper } from './offload-keeper.ts';
 import { formatRecords, parseRecords } from './offload-record.ts';
 import type { OffloadDevices, Remedy } from './offload-remedy.ts';
 import type { Question, Reply } from './station.ts';
+import type { TunnelEnd } from './way-tester.ts';
 
 const [own, peer] = [parseAddress('192.0.2.1'), parseAddress('192.0.2.2')];
 const probe = 'weft-staaaaaaaa';

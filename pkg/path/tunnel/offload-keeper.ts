@@ -12,20 +12,12 @@ import type { OffloadConf } from '../../config/offload-conf.ts';
 import { describeError } from '../../errors/weft-error.ts';
 import type { Log } from '../../log/log.ts';
 import { addressesEqual, formatAddress, type Address } from '../../netaddr/netaddr.ts';
-import type { ProbeTunnel } from '../../overlay/probe.ts';
-import { SystemCallError } from '../../sys/libc.ts';
-import { pause, startTimer } from '../../sys/timer.ts';
+import { startTimer } from '../../sys/timer.ts';
 import { OffloadFindings } from './offload-findings.ts';
 import { formatRecords, parseRecords, type AffectedPeer, type RemedyRecord } from './offload-record.ts';
 import { remedies, type OffloadDevices, type Remedy } from './offload-remedy.ts';
-import { testOffloads, type OffloadFinding } from './offload-test.ts';
-import type { Question, Reply } from './station.ts';
-
-/** An end of a probe tunnel. */
-export interface TunnelEnd {
-  readonly device: { readonly tunnel: ProbeTunnel };
-  ask(peer: Address, question: Question, deadlineMs: number): Promise<Reply | undefined>;
-}
+import { Patience } from './offload-patience.ts';
+import { isFailed, WayTester, type Needed, type Tested, type TunnelEnd, type Way } from './way-tester.ts';
 
 export interface OffloadKeeperParts {
   readonly ends: () => readonly TunnelEnd[];
@@ -42,42 +34,15 @@ export interface OffloadKeeperParts {
   readonly log: Log;
 }
 
-/** A way to a peer, and what was found of it. */
-interface Tested extends OffloadFinding {
-  readonly end: TunnelEnd;
-  readonly peer: Address;
-}
-
-/** A busy machine may be late. */
-const answerDeadlineMs = 2000;
-/** Peers that are tested at one time. */
-const testsAtOnce = 8;
-/** Tests that must all fail, or all pass, before anything is changed. */
-const repetitions = 3;
-const pauseMs = 300;
 /** A peer that did not answer is asked again soon, and less and less often: it may be starting. */
 const againMsMin = 2000;
-/** Something that comes back soon after it was gone is left off for twice as many rounds as before, at most so many. */
-const patienceMax = 16;
-const relapseRounds = 10;
-
-/** What has to be done for a way to be sound. */
-type Needed = Remedy | 'nothing' | 'unknown';
-
-/** How long a remedy stays before the way is tested without it. */
-interface Patience {
-  rounds: number;
-  /** Of them, until the next one that tests. */
-  left: number;
-  revertedAt?: number;
-}
-
 /** One for a daemon. */
 export class OffloadKeeper {
   readonly #parts: OffloadKeeperParts;
   readonly #findings: OffloadFindings;
   readonly #records = new Map<string, RemedyRecord>();
-  readonly #patience = new Map<string, Patience>();
+  readonly #patience = new Patience();
+  readonly #tester = new WayTester();
   /** Probe tunnels that are without their remedy for the moment. */
   readonly #bare = new Set<string>();
   #conf: OffloadConf | undefined;
@@ -101,14 +66,19 @@ export class OffloadKeeper {
   /** Does as the configuration says from now on. */
   follow(conf: OffloadConf): void {
     this.#conf = conf;
-    this.look();
+    this.noteWays();
   }
 
-  /** Tests all peers as soon as may be, also without remedies that are in force. */
-  look(): void {
-    for (const patience of this.#patience.values()) patience.left = 0;
+  /** There are ways to peers that have not been tested: all are, as soon as may be. */
+  noteWays(): void {
     this.#againMs = againMsMin;
     this.#begin();
+  }
+
+  /** Somebody asks for it: tests all peers as soon as may be, and whether remedies are needed still. */
+  look(): void {
+    this.#patience.forgo();
+    this.noteWays();
   }
 
   /** Devices may have been made: what is off on the others is turned off on them. */
@@ -125,8 +95,13 @@ export class OffloadKeeper {
   /** Begins no further test, and waits for the one that is under way. What is off stays so. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#tester.stop();
     this.#cancel();
     await this.#running;
+  }
+
+  get #intervalMs(): number {
+    return (this.#conf?.intervalSeconds ?? 0) * 1000;
   }
 
   #begin(): void {
@@ -143,8 +118,7 @@ export class OffloadKeeper {
       areAllHeard = await this.#round();
     }
     this.#running = undefined;
-    const intervalMs = (this.#conf?.intervalSeconds ?? 0) * 1000;
-    const nextMs = areAllHeard ? intervalMs : Math.min(intervalMs, this.#againMs);
+    const nextMs = areAllHeard ? this.#intervalMs : Math.min(this.#intervalMs, this.#againMs);
     this.#againMs = areAllHeard ? againMsMin : this.#againMs * 2;
     if (!this.#isStopped && this.#conf?.mode !== 'off') this.#cancel = startTimer(nextMs, () => this.#begin());
   }
@@ -175,25 +149,15 @@ export class OffloadKeeper {
     const record = this.#records.get(key);
     if (record !== undefined) {
       this.#applyEverywhere(record);
-      if (this.#isRetestDue(key)) await this.#retest(record, ends);
+      if (this.#patience.isDue(key)) await this.#retest(record, ends);
     }
-    const tested = await this.#testAll(ends.flatMap((end) => end.device.tunnel.peers.map((peer) => ({ end, peer }))));
-    const failed = await this.#confirm(tested.filter(isFailed));
+    const tested = await this.#tester.test(ends.flatMap((end) => end.device.tunnel.peers.map((peer) => ({ end, peer }))));
+    const failed = await this.#tester.confirm(tested);
     const damaged = tested.filter(({ verdict }) => verdict === 'damaged');
     if (failed.length === 0) this.#findings.note(key, { kind: 'sound', damaged });
     else if (this.#conf?.mode === 'auto') await this.#heal(key, ends, failed);
     else this.#findings.note(key, { kind: 'reported', failed, damaged });
     return tested.every(({ verdict }) => verdict !== 'unknown');
-  }
-
-  /** Those that fail in each of the repetitions. */
-  async #confirm(failed: readonly Tested[]): Promise<readonly Tested[]> {
-    let left = failed;
-    for (let repetition = 1; repetition < repetitions && left.length > 0 && !this.#isStopped; repetition += 1) {
-      await pause(pauseMs);
-      left = (await this.#testAll(left)).filter(isFailed);
-    }
-    return this.#isStopped ? [] : left;
   }
 
   /** Tries what has not been tried, the narrowest first. */
@@ -202,7 +166,7 @@ export class OffloadKeeper {
     const vtep = (failed[0] as Tested).end.device.tunnel.vtepAddress;
     for (const remedy of candidates(failed, present?.remedy)) {
       for (const end of ends) this.#parts.devices.apply(end.device.tunnel.name, remedy);
-      const after = await this.#testAll(failed);
+      const after = await this.#tester.test(failed);
       if (!after.some(isFailed) && after.some(({ verdict }) => verdict === 'sound')) {
         const peers = [...(present?.peers ?? []).filter((peer) => !failed.some((other) => addressesEqual(other.peer, peer.address))), ...failed.map(asAffected)];
         return this.#adopt({ vtep, remedy, peers, since: this.#parts.now() }, present?.remedy);
@@ -224,20 +188,8 @@ export class OffloadKeeper {
     if (isNarrower) leave();
     this.#applyEverywhere(record);
     if (!isNarrower) leave();
-    const patience = this.#patience.get(key) ?? { rounds: 1, left: 0 };
-    const { revertedAt } = patience;
-    const isRelapse = revertedAt !== undefined && this.#parts.now() - revertedAt < relapseRounds * patience.rounds * (this.#conf?.intervalSeconds ?? 0) * 1000;
-    const rounds = isRelapse ? Math.min(patience.rounds * 2, patienceMax) : 1;
-    this.#patience.set(key, { rounds, left: rounds - 1 });
+    this.#patience.begin(key, { now: this.#parts.now(), roundMs: this.#intervalMs });
     this.#findings.note(key, { kind: 'healed', record });
-  }
-
-  #isRetestDue(key: string): boolean {
-    const patience = this.#patience.get(key) ?? { rounds: 1, left: 0 };
-    const isDue = patience.left <= 0;
-    patience.left = (isDue ? patience.rounds : patience.left) - 1;
-    this.#patience.set(key, patience);
-    return isDue;
   }
 
   /** Whether the way is sound by now without the remedy: the probe tunnel alone is without it meanwhile. */
@@ -251,7 +203,7 @@ export class OffloadKeeper {
         this.#bare.add(name);
         this.#parts.devices.revert(name, record.remedy);
       }
-      needed = await this.#leastNeeded(ways);
+      needed = await this.#tester.leastNeeded(ways);
       if (needed === 'segmentation' && record.remedy === 'checksum') needed = await this.#isEnough('segmentation', ways) ? 'segmentation' : 'checksum';
     } finally {
       for (const name of names) this.#bare.delete(name);
@@ -261,24 +213,11 @@ export class OffloadKeeper {
     else if (needed === 'segmentation' && record.remedy === 'checksum') this.#adopt({ ...record, remedy: needed, since: this.#parts.now() }, record.remedy);
   }
 
-  /** What has to be done for ways on whose ends nothing is. */
-  async #leastNeeded(ways: readonly Pick<Tested, 'end' | 'peer'>[]): Promise<Needed> {
-    let needed: Needed = 'nothing';
-    for (let repetition = 0; repetition < repetitions; repetition += 1) {
-      if (repetition > 0) await pause(pauseMs);
-      const verdicts = (await this.#testAll(ways)).map(({ verdict }) => verdict);
-      if (verdicts.includes('checksum')) return 'checksum';
-      if (this.#isStopped || verdicts.includes('unknown') || verdicts.includes('damaged')) return 'unknown';
-      if (verdicts.includes('segmentation')) needed = 'segmentation';
-    }
-    return needed;
-  }
-
   /** Leaves the ends as they were. */
-  async #isEnough(remedy: Remedy, ways: readonly Pick<Tested, 'end' | 'peer'>[]): Promise<boolean> {
+  async #isEnough(remedy: Remedy, ways: readonly Way[]): Promise<boolean> {
     const names = new Set(ways.map(({ end }) => end.device.tunnel.name));
     for (const name of names) this.#parts.devices.apply(name, remedy);
-    const tested = await this.#testAll(ways);
+    const tested = await this.#tester.test(ways);
     for (const name of names) this.#parts.devices.revert(name, remedy);
     return tested.every(({ verdict }) => verdict === 'sound');
   }
@@ -288,8 +227,7 @@ export class OffloadKeeper {
     for (const name of this.#parts.namesOf(record.vtep)) this.#parts.devices.revert(name, record.remedy);
     this.#records.delete(key);
     this.#save();
-    const patience = this.#patience.get(key) ?? { rounds: 1, left: 0 };
-    this.#patience.set(key, { ...patience, revertedAt: this.#parts.now() });
+    this.#patience.end(key, this.#parts.now());
     this.#findings.noteReverted(record, why);
   }
 
@@ -310,27 +248,10 @@ export class OffloadKeeper {
       this.#parts.log.warn({ error: describeError(error) }, 'what is off cannot be written down: the next daemon will find it by itself');
     }
   }
-
-  async #testAll(ways: readonly Pick<Tested, 'end' | 'peer'>[]): Promise<Tested[]> {
-    const waiting = [...ways.entries()];
-    const found = new Map<number, Tested>();
-    const work = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined && !this.#isStopped; next = waiting.shift()) {
-        const [index, { end, peer }] = next;
-        found.set(index, { end, peer, ...(await testOffloads((question) => askOnce(end, peer, question))) });
-      }
-    };
-    await Promise.all(Array.from({ length: testsAtOnce }, work));
-    return ways.map(({ end, peer }, index) => found.get(index) ?? { end, peer, verdict: 'unknown' });
-  }
 }
 
 function keyOf({ device }: TunnelEnd): string {
   return formatAddress(device.tunnel.vtepAddress);
-}
-
-function isFailed({ verdict }: OffloadFinding): boolean {
-  return verdict === 'checksum' || verdict === 'segmentation';
 }
 
 function asAffected({ peer, node }: Tested): AffectedPeer {
@@ -344,12 +265,3 @@ function candidates(failed: readonly Tested[], present: Remedy | undefined): rea
   return remedies.slice(from);
 }
 
-/** A device that takes nothing more, or is gone, is as silent as a lost packet. */
-async function askOnce(end: TunnelEnd, peer: Address, question: Question): Promise<Reply | undefined> {
-  try {
-    return await end.ask(peer, question, answerDeadlineMs);
-  } catch (error) {
-    if (error instanceof SystemCallError) return undefined;
-    throw error;
-  }
-}
