@@ -33,6 +33,7 @@ import { buildParts, openKernelIn, readNodeConf, type NodeParts } from './build-
 import { openLog } from './log-writer.ts';
 import { NodeMigrations } from './node-migrations.ts';
 import { openNodePaths, pathConfOf } from './node-paths.ts';
+import { NodeProbes } from './node-probes.ts';
 import { findPlaces, type Places } from './places.ts';
 import { timedKernel, timedLedger } from './timed-parts.ts';
 import { version } from './version.ts';
@@ -84,6 +85,7 @@ class Daemon {
   #evpn?: Evpn;
   #migrations?: NodeMigrations;
   #paths?: Paths;
+  #probes?: NodeProbes;
 
   constructor(places: Places, log: Log, clock: StepClock | undefined) {
     this.#places = places;
@@ -108,6 +110,7 @@ class Daemon {
     this.#migrations = migrations;
     // Whatever plans an MTU may ask it: what an earlier daemon has found is known from here on.
     this.#paths = openNodePaths({ engine: parts, log: this.#log, stateDirectory: this.#places.stateDirectory, conf: () => conf.current, onChange: (reason) => this.#reconsiderMtu(reason) });
+    this.#probes = new NodeProbes({ engine: parts, kernel, log: this.#log, stateDirectory: this.#places.stateDirectory });
     const engine = { ...parts, moves: migrations.migrations };
     const calls = new Calls({ plugin: createEngine(engine), callLog: this.#callLog, log: this.#log });
     this.#reconciler = new Reconciler({
@@ -125,6 +128,7 @@ class Daemon {
     // Before the node is looked at: an endpoint that has gone meanwhile is not to be put back.
     await migrations.start(conf.current);
     await this.#reconciler.start();
+    void this.#probes?.follow(conf.current);
   }
 
   #listenToKernel(underlay: UnderlayMemory): KernelMonitor {
@@ -138,6 +142,7 @@ class Daemon {
         this.#reconciler?.noteOverrun();
         this.#evpn?.noteOverrun();
         this.#paths?.noteOverrun();
+        this.#probes?.noteOverrun();
       },
       onFailure: (error) => this.#fail(error),
     });
@@ -149,6 +154,7 @@ class Daemon {
     void this.#evpn?.follow(this.#conf.current);
     void this.#migrations?.follow(this.#conf.current);
     this.#paths?.follow(pathConfOf(this.#conf.current));
+    void this.#probes?.follow(this.#conf.current);
   }
 
   /** A path has become narrower or wide again: what the tenants that use it should have by now is planned anew. */
@@ -212,6 +218,7 @@ class Daemon {
     this.#reconciler?.noteEvents(events);
     this.#evpn?.noteEvents(events);
     this.#paths?.noteEvents(events);
+    this.#probes?.noteEvents(events);
   }
 
   #listenToSignals(): void {
@@ -224,6 +231,7 @@ class Daemon {
     this.#notify('RELOADING=1');
     await this.#conf?.reload();
     this.#reconciler?.look(everything);
+    this.#probes?.look();
     this.#notify('READY=1');
   }
 
@@ -237,7 +245,7 @@ class Daemon {
     // At once: the daemon that takes over wants the port.
     this.#paths?.stop();
     const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
-    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop()]);
+    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop(), this.#probes?.stop({ isReplaced })]);
     await this.#background.idle();
     this.#end(left > 0 || this.#hasFailed ? 1 : 0);
     this.#log.info({ callsLeft: left }, 'the daemon has stopped');
@@ -260,7 +268,7 @@ class Daemon {
   }
 
   #status(): DaemonStatus {
-    const [conf, faults, migrationFaults] = [this.#conf, this.#evpn?.faults ?? [], this.#migrations?.faults ?? []];
+    const [conf, faults, migrationFaults, offloadFaults] = [this.#conf, this.#evpn?.faults ?? [], this.#migrations?.faults ?? [], this.#probes?.faults ?? []];
     return {
       version, pid: process.pid, startedAt: this.#startedAt, node: conf?.current.node ?? hostname(),
       ...(conf?.current.path === undefined ? {} : { configPath: conf.current.path }),
@@ -271,6 +279,7 @@ class Daemon {
       ...(faults.length === 0 ? {} : { controlPlaneFaults: faults }),
       ...(migrationFaults.length === 0 ? {} : { migrationFaults }),
       ...(this.#paths === undefined ? {} : { paths: this.#paths.status }),
+      ...(offloadFaults.length === 0 ? {} : { offloadFaults }),
       memoryBytes: process.memoryUsage.rss(),
     };
   }

@@ -8,6 +8,7 @@ import { findUnfitForEvpn } from './evpn-fit.ts';
 import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
 import { migration } from './migration-conf.ts';
 import { isNamespacePattern } from './namespaces.ts';
+import { offload } from './offload-conf.ts';
 import type { NodeConf, TenantConf } from './node-model.ts';
 import { pathProbes, type PathConf } from './path-conf.ts';
 import { listOf, malformed, objectOf, text, type Reader } from './readers.ts';
@@ -83,6 +84,7 @@ const readNode = objectOf<Required<NodeFields>>({
   controlPlane,
   migration,
   path: pathProbes,
+  offload,
   tenants: listOf('tenants', tenant),
 });
 

@@ -3,6 +3,7 @@ import type { ControlPlaneConf, ControlPlaneName } from './control-plane.ts';
 import type { OvsConf } from './datapath-conf.ts';
 import type { MigrationConf } from './migration-conf.ts';
 import type { PathConf } from './path-conf.ts';
+import type { OffloadConf } from './offload-conf.ts';
 import type { NodeSettings, TenantSettings } from './settings.ts';
 
 /** A tenant of the node configuration. */
@@ -26,6 +27,8 @@ export interface NodeConf extends NodeSettings {
   readonly migration?: MigrationConf;
   /** `path` in the file: how the ways to other nodes are proven; absent: by the defaults. */
   readonly pathProbes?: PathConf;
+  /** What is left to the devices below the tunnel; absent: offloadDefaults. */
+  readonly offload?: OffloadConf;
   readonly tenants: readonly TenantConf[];
 }
 

@@ -19,7 +19,9 @@ const infoData = 2;
 const infoSlaveKind = 4;
 const infoSlaveData = 5;
 const vethInfoPeer = 1;
-const vxlan = { id: 1, ttl: 5, learning: 7, local: 4, local6: 17, port: 15, udpCsum: 18 } as const;
+const vxlan = { id: 1, ttl: 5, learning: 7, local: 4, local6: 17, port: 15, udpCsum: 18, df: 29 } as const;
+/** VXLAN_DF_SET. */
+const dfSet = 1;
 const bridge = { forwardDelay: 1, stpState: 5, multicastSnooping: 23 } as const;
 const inet6AddrGenMode = 8;
 const addrGenModeNone = 1;
@@ -132,10 +134,12 @@ export interface VxlanOptions {
   readonly learning: boolean;
   /** Index of its bridge; absent: it is a port of none. */
   readonly master?: number;
+  /** Nobody on the way may fragment what it sends (over IPv4: IPv6 has no such thing); absent: the kernel's default, routers may. */
+  readonly isWhole?: true;
 }
 
 /**
- * Equivalent to: `ip link add NAME mtu MTU [master BRIDGE] type vxlan id VNI local ADDRESS dstport PORT [no]learning`.
+ * Equivalent to: `ip link add NAME mtu MTU [master BRIDGE] type vxlan id VNI local ADDRESS dstport PORT [no]learning [df set]`.
  * Without `dev`: with it the kernel would cap the device's MTU below what the bridge needs. Over IPv4 the outer UDP checksum
  * is zero, as RFC 7348 §5 asks; over IPv6 it is kept.
  */
@@ -147,6 +151,7 @@ export function addVxlan(options: VxlanOptions): NetlinkRequest {
     attributeBe16(vxlan.port, options.port),
   ];
   if (options.local.family === 4) data.push(attributeU8(vxlan.udpCsum, 0));
+  if (options.isWhole === true) data.push(attributeU8(vxlan.df, dfSet));
   return newLink(`add VXLAN device ${options.name}`, [
     linkHeader(),
     attributeString(ifla.ifName, options.name),

@@ -31,6 +31,12 @@ export interface KernelEvent {
   readonly nsid?: number;
 }
 
+/** Whether the event says that a link of the own namespace has come or changed, or has gone. */
+export function isLinkEvent({ protocol, nsid, message: { type } }: KernelEvent): boolean {
+  const [rtmNewLink, rtmDelLink] = [16, 17];
+  return protocol === 'route' && nsid === undefined && (type === rtmNewLink || type === rtmDelLink);
+}
+
 /** An open monitor; it keeps the process alive. */
 export interface KernelMonitor {
   /** Ends it; no function is called from then on. May be repeated. */

@@ -102,6 +102,12 @@ export function putVxlanFdb(index: number, destination: VxlanDestination, { isKe
   return { type: rtmNewNeigh, flags: isKept ? create : createReplace, payload, what: `add FDB entry ${inWords(destination)}` };
 }
 
+/** Equivalent to: `bridge fdb replace MAC dev VXLAN dst VTEP self static`: it neither ages nor moves. */
+export function putStaticVxlanFdb(index: number, destination: Omit<VxlanDestination, 'other'>): NetlinkRequest {
+  const payload = Buffer.concat([neighbourHeader({ index, state: stateReachable | stateNoArp, flags: flagSelf }), ...destinationAttributes(destination)]);
+  return { type: rtmNewNeigh, flags: createReplace, payload, what: `add FDB entry ${inWords(destination)}` };
+}
+
 function destinationAttributes({ mac, vtep, other }: VxlanDestination): Uint8Array[] {
   const parts = [attribute(nda.linkAddress, macBytes(mac)), attribute(nda.dst, addressBytes(vtep))];
   return other === undefined ? parts : [...parts, attributeBe16(nda.port, other.port), attributeU32(nda.vni, other.vni)];

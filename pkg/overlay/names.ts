@@ -3,19 +3,21 @@
  * so that an interface which is weft's and has no entry in the guard is closed, not open.
  */
 import { fnv1a64 } from '../digest/fnv.ts';
-import type { Vni } from '../netaddr/netaddr.ts';
+import { addressBytes, type Address, type Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentKey, Segment } from './model.ts';
 
 /** A container's host interface: prefix and nine characters of digest, 15 in all (IFNAMSIZ − 1). */
 export const portPrefix = 'weft-p';
 export const bridgePrefix = 'weft-br';
 export const vxlanPrefix = 'weft-vx';
-/** What the names of links begin with out of which nothing may come into the host: of spare tunnels and stand-ins (spare.ts) and of relays, and of nothing else. */
+/** What the names of links begin with out of which nothing may come into the host: of spare tunnels and stand-ins (spare.ts), of relays and of probe tunnels (probe.ts), and of nothing else. */
 export const sparesPrefix = 'weft-s';
 export const sparePrefix = 'weft-sp';
 export const sparePortPrefix = 'weft-sf';
 /** The VXLAN device of frames that are relayed for endpoints on their way to another node. */
 export const relayPrefix = 'weft-sr';
+/** The VXLAN device by which the daemons of two nodes ask each other what reaches the other (probe.ts). */
+export const probePrefix = 'weft-st';
 export const standInBridgePrefix = 'weft-sb';
 export const standInVxlanPrefix = 'weft-sx';
 export const standInPortPrefix = 'weft-se';
@@ -71,6 +73,7 @@ export function standInPortName(vni: Vni): string {
 /** Digits of base 32, in lower case (RFC 4648 §6's alphabet). */
 const digits = 'abcdefghijklmnopqrstuvwxyz234567';
 const digitCount = 9;
+const probeDigitCount = 8;
 
 /**
  * The host interface of an attachment, the same for every call with the same key, so that DEL finds it without a ledger.
@@ -78,18 +81,31 @@ const digitCount = 9;
  * ledger refuses one.
  */
 export function portName(key: AttachmentKey): string {
-  let rest = keyDigest(key);
-  let name = portPrefix;
-  for (let index = 0; index < digitCount; index += 1) {
-    name += digits[Number(rest & 31n)];
-    rest >>= 5n;
-  }
-  return name;
+  return portPrefix + digitsOf(keyDigest(key), digitCount);
+}
+
+/** The least significant digit first. */
+function digitsOf(value: bigint, count: number): string {
+  return Array.from({ length: count }, (_, index) => digits[Number((value >> BigInt(5 * index)) & 31n)]).join('');
+}
+
+/** The probe tunnel of a VTEP and UDP port. Of two with one name, at a chance of 2^-40, the second is refused as somebody else's. */
+export function probeName(address: Address, port: number): string {
+  return probePrefix + digitsOf(fnv1a64(Buffer.from([...addressBytes(address), port >> 8, port & 0xff])), probeDigitCount);
+}
+
+/** Whether a name is one that probeName() makes. */
+export function isProbeName(name: string): boolean {
+  return hasDigits(name, probePrefix, probeDigitCount);
+}
+
+function hasDigits(name: string, prefix: string, count: number): boolean {
+  return name.length === prefix.length + count && name.startsWith(prefix) && [...name.slice(prefix.length)].every((digit) => digits.includes(digit));
 }
 
 /** Whether a name is one that portName(), or with shaperPrefix shaperName(), makes. */
 export function isPortName(name: string, prefix: string = portPrefix): boolean {
-  return name.length === prefix.length + digitCount && name.startsWith(prefix) && [...name.slice(prefix.length)].every((digit) => digits.includes(digit));
+  return hasDigits(name, prefix, digitCount);
 }
 
 /** Whether a name is one that bridgeName(), vxlanName(), spareName(), sparePortName() or relayName() makes, or one of a stand-in's, with their prefix. */

@@ -54,6 +54,8 @@ export interface DaemonStatus {
   readonly migrationFaults?: readonly string[];
   /** The ways to other nodes; absent in what earlier daemons say. */
   readonly paths?: PathsStatus;
+  /** What of offloads does not work on the way to other nodes, and what is done about it, in words; absent where all is well, or nobody looks. */
+  readonly offloadFaults?: readonly string[];
   /** Resident. */
   readonly memoryBytes: number;
 }
@@ -75,6 +77,7 @@ export function parseDaemonStatus(json: string): DaemonStatus {
     ...optional(fields, 'controlPlaneFaults', texts),
     ...optional(fields, 'migrationFaults', texts),
     ...(isAbsent(fields['paths']) ? {} : { paths: parsePaths(object(fields['paths'], 'paths')) }),
+    ...optional(fields, 'offloadFaults', texts),
     memoryBytes: number(fields, 'memoryBytes'),
   };
 }

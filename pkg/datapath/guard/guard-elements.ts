@@ -6,6 +6,7 @@ import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { AttachmentPort, PortMigration, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { probePort } from '../../overlay/probe-port.ts';
+import { probeVni, type ProbeTunnel } from '../../overlay/probe.ts';
 import { hasSpare, hasStandIn, sparePort, spareVni } from '../../overlay/spare.ts';
 import type { KnownState } from '../datapath.ts';
 import { isClosed, isRelayed, isRelayedTo, isWaiting } from '../phases.ts';
@@ -128,6 +129,15 @@ export function knownElements({ segments, ports }: KnownState): GuardElement[] {
 /** What may be in the guard beside them: ports that their machines have opened. */
 export function openedElements({ ports }: KnownState): GuardElement[] {
   return ports.filter(isWaiting).map(openElement);
+}
+
+/** What keeps a probe tunnel for the VTEPs it leads to. A daemon adds them with the tunnel; no attachment needs them. */
+export function probeElements({ vtepPort, peers }: Pick<ProbeTunnel, 'vtepPort' | 'peers'>): GuardElement[] {
+  const [port, vni] = [bigEndian16(vtepPort), vniKey(probeVni)];
+  return [
+    { table: inetTable, set: 'segments', key: [port, vni] },
+    ...peers.map((peer): GuardElement => ({ table: inetTable, set: peer.family === 4 ? 'vteps4' : 'vteps6', key: [addressBytes(peer), port, vni] })),
+  ];
 }
 
 function elementKey({ table, set, key }: GuardElement): string {

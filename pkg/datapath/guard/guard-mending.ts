@@ -2,9 +2,10 @@ import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import { addElement, commitBatch, deleteTable } from '../../nftables/nftables.ts';
 import type { KnownState } from '../datapath.ts';
+import { probeTunnels } from '../../overlay/probe.ts';
 import { gatewayTable, gatewayTables } from './gateway-rules.ts';
 import { findGuardDamage, missingInWords } from './guard-damage.ts';
-import { knownElements, openedElements, type GuardElement } from './guard-elements.ts';
+import { knownElements, openedElements, probeElements, type GuardElement } from './guard-elements.ts';
 import { guardTables } from './guard-rules.ts';
 import { findMissing } from './guard-state.ts';
 import { baseTables, elementsPerBatch, missingTables } from './guard.ts';
@@ -33,12 +34,12 @@ function addMissing(netfilter: Netlink, all: KnownState, missing: readonly Guard
 
 /**
  * Old tables out and new ones in is one transaction: at no moment is a port open. On a node with more elements than a batch
- * takes, the ports of the rest are closed until the next batch. What machines have opened stays so: they say only once where they are.
+ * takes, the ports of the rest are closed until the next batch. What machines have opened stays so: they say only once where they are; and so does what a daemon's probes need.
  */
 function remakeGuard(netfilter: Netlink, known: KnownState): void {
   const all = [...baseTables, gatewayTable];
   const missing = new Set(missingTables(netfilter, all));
-  const lost = openedElements(known);
+  const lost = [...openedElements(known), ...probeTunnels(known.segments).flatMap(probeElements)];
   const closed = new Set(lost.length === 0 ? [] : findMissing(netfilter, lost));
   const elements = [...lost.filter((element) => !closed.has(element)), ...knownElements(known)];
   const hasGateway = elements.some((element) => element.table === gatewayTable);

@@ -3,10 +3,11 @@ import type { KnownState } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
-import { bridgePrefix, isPortName, isSegmentName, relayName, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgePrefix, isPortName, isProbeName, isSegmentName, relayName, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
+import { probeTunnels, type ProbeTunnel } from '../../overlay/probe.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from '../guard/guard-rules.ts';
 import { gatewaySets, gatewayTable } from '../guard/gateway-rules.ts';
-import { knownElements, openedElements } from '../guard/guard-elements.ts';
+import { knownElements, openedElements, probeElements } from '../guard/guard-elements.ts';
 import { readSet } from '../guard/guard-state.ts';
 import { baseTables, elementsPerBatch, removeTables } from '../guard/guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
@@ -18,9 +19,12 @@ import { linksOf } from './segment-links.ts';
 
 /** Removes the garbage; returns what was removed, in words. */
 export async function collectGarbage(kernel: Kernel, known: KnownState): Promise<string[]> {
-  const links = findGarbage(kernel, known);
+  const present = kernel.route.dump(listLinks()).map(decodeLink);
+  const probes = probeTunnels(known.segments);
+  const links = findGarbage(present, known, probes);
   const gone = kernel.removeLinks(links.map((link) => link.name));
-  const elements = collectGuard(kernel, known);
+  // What the guard has for a probe tunnel comes after its link.
+  const elements = collectGuard(kernel, known, probes.filter(({ name }) => present.some((link) => link.name === name)));
   const moves = [...collectCopies(kernel.netfilter, known.ports), ...known.segments.flatMap((segment) => collectRelay(kernel.route, segment, known.ports))];
   const neighbours = collectNeighbours(kernel.route, known);
   await gone;
@@ -37,19 +41,21 @@ function isOwn({ kind, name }: Link): boolean {
     case 'bridge':
       return isSegmentName(name, bridgePrefix);
     case 'vxlan':
-      return isSegmentName(name, vxlanPrefix) || isSegmentName(name, sparePrefix) || isSegmentName(name, relayPrefix);
+      return isSegmentName(name, vxlanPrefix) || isSegmentName(name, sparePrefix) || isSegmentName(name, relayPrefix) || isProbeName(name);
     default:
       return false;
   }
 }
 
-function findGarbage(kernel: Kernel, known: KnownState): Link[] {
+function findGarbage(present: readonly Link[], known: KnownState, probes: readonly ProbeTunnel[]): Link[] {
   const names = new Set([
     ...known.ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]),
     ...known.ports.filter((port) => isRelayed(port) || isRelayedTo(port)).map(({ vni }) => relayName(vni)),
     ...known.segments.flatMap((segment) => linksOf(segment).map(({ name }) => name)),
+    // Of no attachment's own: a daemon has made them for all that use the VTEP.
+    ...probes.map(({ name }) => name),
   ]);
-  return kernel.route.dump(listLinks()).map(decodeLink).filter((link) => isOwn(link) && !names.has(link.name));
+  return present.filter((link) => isOwn(link) && !names.has(link.name));
 }
 
 const allSets: readonly (readonly [TableName, string])[] = [
@@ -58,14 +64,14 @@ const allSets: readonly (readonly [TableName, string])[] = [
   ...Object.keys(gatewaySets).map((set) => [gatewayTable, set] as const),
 ];
 
-function collectGuard(kernel: Kernel, known: KnownState): string[] {
+function collectGuard(kernel: Kernel, known: KnownState, probes: readonly ProbeTunnel[]): string[] {
   if (known.segments.length === 0) {
     const present = baseTables.filter((table) => readSet(kernel.netfilter, table, table === bridgeTable ? 'ports' : 'segments') !== undefined);
     removeTables(kernel.netfilter, [...baseTables, gatewayTable]);
     return present.map((table) => `nft table ${table.family} ${table.table}`);
   }
   const wanted = new Set(
-    [...knownElements(known), ...openedElements(known)].map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
+    [...knownElements(known), ...openedElements(known), ...probes.flatMap(probeElements)].map((element) => `${element.table.family}/${element.table.table}/${element.set}/${Buffer.from(keyOf(element)).toString('hex')}`),
   );
   return allSets.flatMap(([table, set]) => collectElements(kernel, { table, set }, wanted));
 }

@@ -7,6 +7,7 @@ import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, relayName, segmentAlias, vxlanName } from '../../overlay/names.ts';
+import { probeTunnels, probeVni } from '../../overlay/probe.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 import { WeftError } from '../../errors/weft-error.ts';
 import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
@@ -14,15 +15,16 @@ import { shapersOf } from '../bandwidth.ts';
 import type { Exchanges } from '../exchange.ts';
 import { findLinks } from '../find-links.ts';
 import { makeGateway } from '../gateway.ts';
-import { doomedGroup, reapLinks } from '../link-removal.ts';
+import { doomedGroup, reapLinks, removeLinksNow } from '../link-removal.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, ensureTables, exchangeGuard, removeGuard } from '../guard/guard.ts';
-import { elementsWithout, openedElements, portElements, relayElements, segmentElements } from '../guard/guard-elements.ts';
+import { elementsWithout, openedElements, portElements, probeElements, relayElements, segmentElements } from '../guard/guard-elements.ts';
 import { isClosed, isRelayed } from '../phases.ts';
 import { removeCopies } from './copies.ts';
 import { completeFloodList, removeFromFloodList, setFloodList } from './flood-list.ts';
 import { neighbourSettings } from './local-neighbours.ts';
 import { requireKind } from '../require-kind.ts';
+import { removeProbeTunnels } from './probe-tunnel.ts';
 import { linkFaults, vxlanSettings } from './segment-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
 import { makeSpare } from './spare.ts';
@@ -70,6 +72,8 @@ function makeSegment(kernel: Kernel, segment: Segment): SegmentLinks {
   requestTolerating(route, [addBridge({ name: names.bridge, mac: gatewayMac(segment.vni), mtu: segment.overlayMtu })], 'EEXIST');
   const bridge = requireKind(findLinks(route, [names.bridge])[0], names.bridge, 'bridge');
   removeUnfitVxlan(route, segment, bridge);
+  // The kernel has one device of a VNI; whoever probes finds out.
+  if (segment.vni === probeVni) void removeProbeTunnels({ route, netfilter: kernel.netfilter, removeLinks: (gone) => removeLinksNow(route, gone) });
   requestTolerating(route, [addVxlan({ name: names.vxlan, ...vxlanSettings(segment), mtu: segment.underlayMtu, learning: true, master: bridge.index })], 'EEXIST');
   const [found] = findLinks(route, [names.vxlan]);
   if (found === undefined) throw portTaken(segment);
@@ -131,8 +135,11 @@ export function updateSegment(kernel: Kernel, change: SegmentChange): void {
 
 /** Removes a segment's links and what the guard knows of it, and the ports that are left on it. The guard's tables stay: without them a port that is not gone yet would be open. */
 export function removeSegment(kernel: Kernel, removal: SegmentRemoval): Promise<void> {
-  const { segment, ports = [] } = removal;
+  const { segment, ports = [], remaining } = removal;
+  const stillProbed = probeTunnels(remaining);
+  const unprobed = probeTunnels([segment]).filter(({ name }) => !stillProbed.some((other) => other.name === name));
   const links = [
+    ...unprobed.map(({ name }) => ({ name, kind: 'vxlan' })),
     ...ports.flatMap((port) => [{ name: port.hostIf, kind: 'veth' }, ...shapersOf(port).map((name) => ({ name, kind: 'ifb' }))]),
     { name: relayName(segment.vni), kind: 'vxlan' },
     ...linksOf(segment).reverse(),
@@ -141,6 +148,8 @@ export function removeSegment(kernel: Kernel, removal: SegmentRemoval): Promise<
   const own = links.filter(({ kind }, index) => found[index]?.kind === kind);
   const gone = kernel.removeLinks(own.map(({ name }) => name));
   removeSegmentGuard(kernel, removal);
+  const elements = unprobed.filter(({ name }) => own.some((link) => link.name === name)).flatMap(probeElements);
+  if (elements.length > 0) exchangeGuard(kernel.netfilter, { removed: elements });
   for (const port of ports.filter(isRelayed)) removeCopies(kernel.netfilter, port);
   return gone;
 }
