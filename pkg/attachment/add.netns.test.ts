@@ -38,7 +38,7 @@ function makeLab(scope: TeardownScope): Lab {
   const parts: EngineParts = {
     // Neither is asked for more by an ADD without addresses in a segment that stays as it is.
     kernel: {} as Kernel, datapath: { portsMaxOf: () => 1022, attach } as Partial<Datapath> as Datapath,
-    underlay: () => ({ vtepAddress: parseAddress('192.0.2.1'), mtu: 1500, linkIndex: 1, linkName: 'eth0' }),
+    underlay: () => ({ vtepAddress: parseAddress('192.0.2.1'), mtu: 1500, linkMtu: 1500, limit: 'the MTU of eth0', links: [] }),
     ledger: () => ledger, nodeConf: () => Promise.resolve(emptyNodeConf), executor: { isExecutable: () => false, run: () => Promise.reject(new Error('there is no plugin')) },
     worker: currentWorker(), claims: new Claims(), pendingDirectories: [directory], now: () => 1000, warn: (message) => { throw new Error(message); },
   };

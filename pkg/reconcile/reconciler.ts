@@ -111,6 +111,15 @@ export class Reconciler {
     this.#running ??= this.#run();
   }
 
+  /**
+   * Asks for the tenants' MTUs to be worked out again, and to be carried into what is there where they differ.
+   * @param reason what may have changed them, in words: `the MTU of eth0 is 1500 instead of 1600`
+   */
+  reconsiderMtu(reason: string): void {
+    this.#log.debug({ reason }, "the tenants' MTUs are worked out again");
+    this.look(scopeOf({ underlay: true }));
+  }
+
   /** Begins no further pass, and waits for the one that is under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -36,6 +36,8 @@ export interface Answers {
   mendGuard: (known: KnownState) => string[];
   detach: (hostIf: string) => Promise<void>;
   update: () => void;
+  /** Called before a segment or a port is resized. */
+  resize: (what: string, mtu: number) => void;
 }
 
 /** A node that is played. */
@@ -105,7 +107,7 @@ export const gone: Repair = { ...nothingWrong, isGone: true };
 
 /** A node on which all is as it should be. */
 function wholeAnswers(): Answers {
-  return { segment: () => nothingWrong, port: () => nothingWrong, container: () => nothingWrong, collect: () => [], mendGuard: () => [], detach: () => Promise.resolve(), update: () => undefined };
+  return { segment: () => nothingWrong, port: () => nothingWrong, container: () => nothingWrong, collect: () => [], mendGuard: () => [], detach: () => Promise.resolve(), update: () => undefined, resize: () => undefined };
 }
 
 /** What a pass does not ask of a datapath. */
@@ -126,6 +128,16 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
       calls.push(`update ${segment.vni}`);
       answers.update();
       return Promise.resolve();
+    },
+    resizeSegment({ vni, underlayMtu, overlayMtu }) {
+      answers.resize(`segment ${vni}`, overlayMtu);
+      calls.push(`resize ${vni} to ${underlayMtu} and ${overlayMtu}`);
+      return Promise.resolve();
+    },
+    resizePort({ port }, mtu) {
+      answers.resize(port.hostIf, mtu);
+      calls.push(`resize ${port.hostIf} from ${port.mtu} to ${mtu}`);
+      return { port: { ...port, mtu } };
     },
     removeSegment({ segment, ports = [] }) {
       calls.push(['remove', segment.vni, ...ports.map(({ hostIf }) => hostIf)].join(' '));
