@@ -25,3 +25,11 @@ export function segmentMtus({ gateway, ...fitting }: SegmentMtus & Pick<Segment,
   const overlayMtu = Math.max(fit, ...(gateway === undefined ? [] : [portMtu(gateway, fit)]), ...ports.map((port) => portMtu(port, fit)));
   return { underlayMtu: Math.max(underlayMtu, overlayMtu), overlayMtu };
 }
+
+/** Why a tenant's containers with IPv6 keep more than there is room for, in words; undefined where there is room. */
+export function describeShortage(tenant: string, { overlayMtu }: SegmentMtus, ports: readonly Pick<AttachmentPort, 'addresses'>[]): string | undefined {
+  const short = ports.filter((port) => portMtu(port, overlayMtu) > overlayMtu).length;
+  if (short === 0) return undefined;
+  const whose = short === 1 ? 'a container' : `${short} containers`;
+  return `tenant ${tenant} has ${whose} with IPv6, which needs an MTU of ${ipv6MinimumMtuBytes}, and there is room for ${overlayMtu}: they keep ${ipv6MinimumMtuBytes}, and what is larger than ${overlayMtu} may not arrive`;
+}

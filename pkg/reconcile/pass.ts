@@ -18,11 +18,12 @@ import { findUnderlay, type UnderlayFinder } from '../datapath/underlay.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerReader } from '../ledger/ledger.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
-import type { Segment } from '../overlay/model.ts';
+import type { AttachmentPort, Segment } from '../overlay/model.ts';
 import { bridgeName } from '../overlay/names.ts';
 import { nextTurn } from '../sys/timer.ts';
 import type { Findings } from './findings.ts';
 import { describeFollowed, followMtu } from './follow-mtu.ts';
+import { describeShortage } from './mtu-course.ts';
 import { describeChange, replanSegment, type PlannedMtus, type Surroundings } from './replan.ts';
 import type { Scope } from './scope.ts';
 import type { Vanished } from './vanished.ts';
@@ -111,10 +112,16 @@ async function replanSegments(parts: PassParts, { segments, attached }: Snapshot
     const others = segments.filter((other) => other.vni !== present.vni);
     const replanned = replanSegment(surroundings, node, { present, newest, others });
     const refusal = 'segment' in replanned ? (await tryPlan(parts, present, replanned.segment)) ?? (await tryMtu(parts, present, replanned)) : undefined;
-    findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : [...(refusal ?? []), ...(replanned.misfit === undefined ? [] : [replanned.misfit])]);
+    const ports = attached.filter((record) => record.vni === present.vni).map(({ port }) => port);
+    findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : [...(refusal ?? []), ...remarksOf(present, replanned, ports)]);
     areDone &&= refusal === undefined;
   }
   return areDone;
+}
+
+/** What is wrong with a plan that was carried out all the same. */
+function remarksOf({ tenant }: Segment, { misfit, fitting }: PlannedMtus, ports: readonly AttachmentPort[]): string[] {
+  return [misfit, describeShortage(tenant, fitting, ports)].filter((remark) => remark !== undefined);
 }
 
 /** Carries another MTU into what is there; why the kernel did not take it, in words. */

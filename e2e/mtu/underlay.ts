@@ -1,0 +1,22 @@
+/** The underlay's MTU on all nodes of a lab, changed as an operator's tools change it. */
+import { run } from '../../pkg/testing/command.ts';
+import { underlayBridge } from '../harness/node-switch.ts';
+import type { Lab } from '../harness/lab.ts';
+
+/** Gives all links between the nodes another MTU, in bytes, within a few milliseconds. */
+export function setUnderlayMtu(lab: Lab, mtu: number): void {
+  const ports = lab.nodes.map((_node, index) => `port${index + 1}`);
+  setMtus(lab.underlayNetns, [...ports, 'br0'], mtu);
+  for (const node of lab.nodes) {
+    setMtus(node.netns, ['eth0'], mtu);
+    // A switch gives its own interfaces what its database says.
+    if (node.datapath === 'ovs') node.openVSwitch.vsctl('set', 'interface', underlayBridge, `mtu_request=${mtu}`);
+  }
+}
+
+function setMtus(netns: string, names: readonly string[], mtu: number): void {
+  run('ip', ['-n', netns, '-batch', '-'], names.map((name) => `link set ${name} mtu ${mtu}\n`).join(''));
+}
+
+/** Bytes that the tunnel takes of it. */
+export const overheadBytes = { 4: 50, 6: 70 } as const;
