@@ -107,7 +107,9 @@ function resizeAttachment(engine: EngineParts, { seq, hostIf }: AttachmentRecord
 
 /** What has become of a tenant, in words. */
 export function describeFollowed(tenant: string, { from, to, moved, kept }: Followed, because: string): string {
-  const containers = moved === 0 ? '' : `; ${moved === 1 ? 'a container has' : `${moved} containers have`} followed${kept === 0 ? '' : `, ${kept === 1 ? 'one' : `${kept}`} of them with the smaller one that it has chosen itself`}`;
-  const what = from.overlayMtu === to.overlayMtu ? `the MTU of tenant ${tenant} is ${to.overlayMtu}, and that of its tunnel ${to.underlayMtu} instead of ${from.underlayMtu}` : `the MTU of tenant ${tenant} is now ${to.overlayMtu} instead of ${from.overlayMtu}`;
-  return `${what}, for ${because}${containers}`;
+  const tunnel = from.underlayMtu === to.underlayMtu ? '' : `, and that of its tunnel ${to.underlayMtu} instead of ${from.underlayMtu}`;
+  const what = from.overlayMtu === to.overlayMtu ? `is ${to.overlayMtu}${tunnel}` : `is now ${to.overlayMtu} instead of ${from.overlayMtu}`;
+  const choosers = kept === 0 ? '' : `, ${kept === 1 ? 'one' : kept} of them with the smaller one that ${kept === 1 ? 'it has' : 'they have'} chosen`;
+  const containers = moved === 0 ? '' : `; ${moved === 1 ? 'a container has' : `${moved} containers have`} followed${choosers}`;
+  return `the MTU of tenant ${tenant} ${what}, for ${because}${containers}`;
 }
