@@ -96,13 +96,13 @@ void t.test('the ways to the peers', { skip }, async (t) => {
 
 void t.test('what the kernel has learned of a path does not count', { skip }, async (t) => {
   const netns = createNetns(t, 'learned');
-  // The router answers with ICMP what is too large for the hop behind it; of loopback's 127/8 the kernel learns nothing.
+  // The router answers with ICMP what is too large for the hop behind it.
   const router = createNetns(t, 'router');
   const far = createNetns(t, 'far');
-  run('ip', ['link', 'add', 'u0', 'netns', netns, 'type', 'veth', 'peer', 'name', 'a', 'netns', router]);
-  run('ip', ['link', 'add', 'b', 'netns', router, 'type', 'veth', 'peer', 'name', 'u0', 'netns', far]);
+  run('ip', ['link', 'add', 'u0', 'netns', netns, 'type', 'veth', 'peer', 'name', 'near', 'netns', router]);
+  run('ip', ['link', 'add', 'hop', 'netns', router, 'type', 'veth', 'peer', 'name', 'u0', 'netns', far]);
   run('ip', ['-n', netns, '-batch', '-'], 'address add 192.0.2.1/24 dev u0\nlink set u0 up\nroute add default via 192.0.2.254\n');
-  run('ip', ['-n', router, '-batch', '-'], 'address add 192.0.2.254/24 dev a\nlink set a up\naddress add 198.51.100.254/24 dev b\nlink set b mtu 1300 up\n');
+  run('ip', ['-n', router, '-batch', '-'], 'address add 192.0.2.254/24 dev near\nlink set near up\naddress add 198.51.100.254/24 dev hop\nlink set hop mtu 1300 up\n');
   run('ip', ['-n', far, '-batch', '-'], 'address add 198.51.100.2/24 dev u0\nlink set u0 mtu 1300 up\nroute add default via 198.51.100.254\n');
   runIn(router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
   t.throws(() => runIn(netns, 'ping', '-n', '-c', '1', '-W', '5', '-M', 'do', '-s', '1400', '198.51.100.2'), 'it is too large');

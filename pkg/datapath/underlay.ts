@@ -51,7 +51,7 @@ export type UnderlayFinder = (settings: VtepSettings, family?: Address['family']
 export function findUnderlay(route: Netlink, settings: VtepSettings, family?: Address['family'], peers: readonly Address[] = []): Underlay {
   const vtep = findVtep(route, settings, family);
   const ways = waysTo(route, peers.filter((peer) => peer.family === vtep.address.family), vtep.address);
-  const links = readLinks(route, new Set([vtep.link.index, ...ways.flatMap((way) => way.indexes)]));
+  const links = readLinks(route, vtep.link, new Set(ways.flatMap((way) => way.indexes)));
   return { vtepAddress: vtep.address, ...narrowest(ways, links, vtep.link), links: [...links.values()] };
 }
 
@@ -98,15 +98,17 @@ function indexesOf(found: KernelRoute | undefined): readonly number[] {
   return found?.nextHops ?? (found?.index === undefined ? [] : [found.index]);
 }
 
-function readLinks(route: Netlink, indexes: ReadonlySet<number>): ReadonlyMap<number, UnderlayLink> {
-  const outcomes = route.tryRequest([...indexes].map(getLinkByIndex));
-  const links = outcomes.flatMap((outcome) => (outcome instanceof NetlinkError || outcome[0] === undefined ? [] : [decodeLink(outcome[0])]));
-  return new Map(links.map(({ index, name, mtu }) => [index, { index, name, mtu }]));
+/** By index; the VTEP's own has been read before. */
+function readLinks(route: Netlink, own: UnderlayLink, indexes: ReadonlySet<number>): ReadonlyMap<number, UnderlayLink> {
+  const others = [...indexes].filter((index) => index !== own.index);
+  const outcomes = others.length === 0 ? [] : route.tryRequest(others.map(getLinkByIndex));
+  const found = outcomes.flatMap((outcome) => (outcome instanceof NetlinkError || outcome[0] === undefined ? [] : [decodeLink(outcome[0])]));
+  return new Map([own, ...found].map(({ index, name, mtu }) => [index, { index, name, mtu }]));
 }
 
 function narrowest(ways: readonly Way[], links: ReadonlyMap<number, UnderlayLink>, own: UnderlayLink): Pick<Underlay, 'mtu' | 'linkMtu' | 'limit'> {
   const used = [...new Set(ways.flatMap((way) => way.indexes))].flatMap((index) => links.get(index) ?? []);
-  const carriers = used.length > 0 ? used : [links.get(own.index) ?? own];
+  const carriers = used.length > 0 ? used : [own];
   const limits = [
     ...carriers.map(({ name, mtu }) => ({ mtu, limit: `the MTU of ${name}` })),
     ...ways.flatMap(({ peer, mtu }) => (mtu === undefined ? [] : [{ mtu, limit: `the mtu of the route to ${formatAddress(peer)}` }])),

@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { nothingWrong } from '../datapath/fault.ts';
+import { testSegment } from '../ledger/test-records.ts';
+import { formatAddress, parseAddress } from '../netaddr/netaddr.ts';
 import { Reconciler } from './reconciler.ts';
 import { everything, scopeOf } from './scope.ts';
 import { attached, playNode, recordingLog, refused, repaired, type PlayedNode } from './test-parts.ts';
@@ -128,4 +130,24 @@ t.test('stopping waits for the pass that is under way, and begins no other', asy
   t.same(lookedAt(scene), ['port weft-p1 now', 'port weft-p2 now']);
   reconciler.look(everything);
   t.equal(reconciler.status.passes, 1);
+});
+
+t.test('the MTU is reconsidered at once when somebody says so', async (t) => {
+  const asked: unknown[] = [];
+  const scene = create(t);
+  const { node } = scene;
+  const { findings: _findings, vanished: _vanished, ...rest } = node.parts;
+  const underlay: NonNullable<typeof rest.underlay> = (_settings, _family, peers) => {
+    asked.push(peers?.map(formatAddress));
+    return { vtepAddress: parseAddress('192.0.2.1'), mtu: 1400, linkMtu: 1400, limit: 'the MTU of eth0', links: [] };
+  };
+  const reconciler = new Reconciler({ ...rest, underlay, log: recordingLog(node.said), own: { route: -1, netfilter: -1 } });
+  t.teardown(() => reconciler.stop());
+  const segment = testSegment({ underlayMtu: 1500, overlayMtu: 1450, vtepAddress: parseAddress('192.0.2.1'), peers: [parseAddress('192.0.2.2')] });
+  const { gateway: _gateway, ...plain } = segment;
+  node.put(attached(1, { conf: JSON.stringify({ cniVersion: '1.0.0', name: 'blue', type: 'weft', vni: 1001, peers: ['192.0.2.2'] }) }), plain);
+  reconciler.reconsiderMtu('the MTU of eth0 is 1400 instead of 1500');
+  await eventually('the containers have followed', () => node.ledger.read((tx) => tx.listAttachments()[0]?.port.mtu === 1350));
+  t.same(asked[0], ['192.0.2.2']);
+  t.same(lookedAt(scene), [], 'nothing else is looked at');
 });

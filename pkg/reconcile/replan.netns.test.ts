@@ -15,7 +15,7 @@ import { run } from '../testing/command.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import { runPass } from './pass.ts';
 import { replanSegment, type Replanned } from './replan.ts';
-import { everything } from './scope.ts';
+import { everything, scopeOf } from './scope.ts';
 import { attached, playNode } from './test-parts.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip'] });
@@ -120,4 +120,32 @@ t.test('a pass brings segments in line, in the ledger and in the datapath', { sk
   played.calls.splice(0);
   await runPass(played.parts, everything);
   t.notOk(played.calls.includes('update 1001'), 'once');
+});
+
+t.test('a pass carries another MTU into the ledger and the datapath, and says why', { skip }, async (t) => {
+  const node = await createNode(t, linuxBridgeDatapath);
+  const played = playNode(t, { kernel: node.kernel });
+  const conf = (fields: object = {}): string => JSON.stringify({ ...base, ...fields });
+  played.put(attached(1, { conf: conf() }), blue);
+  const mtus = (): unknown => played.ledger.read((tx) => [tx.findSegment(blue.vni)?.segment.underlayMtu, tx.findSegment(blue.vni)?.segment.overlayMtu, tx.listAttachments()[0]?.port.mtu]);
+  run('ip', ['-n', node.netns, 'link', 'set', 'u0', 'mtu', '1400']);
+  played.answers.resize = (what) => {
+    if (what === 'weft-p1') throw new Error('not permitted');
+  };
+  t.equal(await runPass(played.parts, scopeOf({ underlay: true })), true, 'what the kernel refuses is tried again');
+  t.same(played.parts.findings.openFaults, ['weft-p1 keeps its MTU: not permitted']);
+  t.same(mtus(), [1500, 1350, 1450]);
+  played.answers.resize = () => undefined;
+  t.equal(await runPass(played.parts, scopeOf({ underlay: true })), false);
+  t.same(mtus(), [1400, 1350, 1350]);
+  t.same(played.parts.findings.openFaults, []);
+  t.match(played.parts.findings.repairs.map(({ what }) => what), [/^the MTU of tenant blue is now 1350 instead of 1450, for the MTU of u0 is 1400$/, /^the MTU of tenant blue is 1350, and that of its tunnel 1400 instead of 1500, for the MTU of u0 is 1400; a container has followed$/]);
+  played.calls.splice(0);
+  await runPass(played.parts, everything);
+  t.notOk(played.calls.some((call) => call.startsWith('resize')), 'once');
+  played.put(attached(2, { conf: conf({ mtu: 1400 }) }), { ...blue, underlayMtu: 1400, overlayMtu: 1350 });
+  await runPass(played.parts, everything);
+  t.match(played.parts.findings.openFaults, [/^tenant blue has MTU 1350, since mtu must be at most 1350, .*further containers are refused$/]);
+  t.equal(await runPass({ ...played.parts, engine: { ...played.parts.engine, path: { narrowest: () => 1360 } } }, scopeOf({ underlay: true })), false);
+  t.match(mtus(), [1400, 1310, 1310], 'a path that is narrower');
 });

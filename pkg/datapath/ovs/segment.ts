@@ -27,7 +27,9 @@ export async function resizeSegment({ kernel, ovs }: OvsParts, segment: Segment)
   const { vni, gateway, underlayMtu, overlayMtu } = segment;
   const names = standInNames(segment);
   resizeLinks(kernel.route, names.map((name) => [name, name === standInBridgeName(vni) ? overlayMtu : underlayMtu]));
-  if (gateway !== undefined) await ovs.resizePort(bridgeName(vni), overlayMtu);
+  if (gateway === undefined) return;
+  if (!ovs.isKnown) await ovs.ready();
+  await ovs.resizePort(bridgeName(vni), overlayMtu);
 }
 
 /**
