@@ -10,6 +10,7 @@ export function betweenMtus(present: SegmentMtus, wanted: SegmentMtus): SegmentM
   return { underlayMtu: Math.max(present.underlayMtu, wanted.underlayMtu), overlayMtu: Math.min(present.overlayMtu, wanted.overlayMtu) };
 }
 
+/** Whether both are of the same sizes. */
 export function haveSameMtus(a: SegmentMtus, b: SegmentMtus): boolean {
   return a.underlayMtu === b.underlayMtu && a.overlayMtu === b.overlayMtu;
 }

@@ -7,6 +7,7 @@ import { nothingWrong, type Repair } from '../datapath/fault.ts';
 import type { Kernel } from '../datapath/kernel.ts';
 import type { Observation } from '../datapath/observation.ts';
 import type { DatapathRepair } from '../datapath/repair.ts';
+import type { DatapathResize } from '../datapath/resize.ts';
 import { currentWorker } from '../ledger/boot.ts';
 import type { AttachmentRecord, Ledger, NewAttachment } from '../ledger/ledger.ts';
 import { openTestLedger, testAttachment, testSegment } from '../ledger/test-records.ts';
@@ -121,6 +122,7 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
   return {
     ...unasked,
     ...playedRepair(calls, answers),
+    ...playedResize(calls, answers),
     prepareRemoval: () => Promise.resolve(),
     detach,
     detachSoon: detach,
@@ -128,16 +130,6 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
       calls.push(`update ${segment.vni}`);
       answers.update();
       return Promise.resolve();
-    },
-    resizeSegment({ vni, underlayMtu, overlayMtu }) {
-      answers.resize(`segment ${vni}`, overlayMtu);
-      calls.push(`resize ${vni} to ${underlayMtu} and ${overlayMtu}`);
-      return Promise.resolve();
-    },
-    resizePort({ port }, mtu) {
-      answers.resize(port.hostIf, mtu);
-      calls.push(`resize ${port.hostIf} from ${port.mtu} to ${mtu}`);
-      return { port: { ...port, mtu } };
     },
     removeSegment({ segment, ports = [] }) {
       calls.push(['remove', segment.vni, ...ports.map(({ hostIf }) => hostIf)].join(' '));
@@ -154,6 +146,21 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
     mendGuard(known) {
       calls.push(`guard of ${known.ports.length}`);
       return answers.mendGuard(known);
+    },
+  };
+}
+
+function playedResize(calls: string[], answers: Answers): DatapathResize {
+  return {
+    resizeSegment({ vni, underlayMtu, overlayMtu }) {
+      answers.resize(`segment ${vni}`, overlayMtu);
+      calls.push(`resize ${vni} to ${underlayMtu} and ${overlayMtu}`);
+      return Promise.resolve();
+    },
+    resizePort({ port }, mtu) {
+      answers.resize(port.hostIf, mtu);
+      calls.push(`resize ${port.hostIf} from ${port.mtu} to ${mtu}`);
+      return { port: { ...port, mtu } };
     },
   };
 }

@@ -23,7 +23,7 @@ export async function updateSegment({ kernel, ovs, tenants }: OvsParts, change: 
 }
 
 /** The stand-in within the call; the gateway's interface is the switch's, which would set it back. */
-export async function resizeSegment({ kernel, ovs }: OvsParts, segment: Segment): Promise<void> {
+export async function resizeSegment({ kernel, ovs }: Pick<OvsParts, 'kernel' | 'ovs'>, segment: Segment): Promise<void> {
   const { vni, gateway, underlayMtu, overlayMtu } = segment;
   const names = standInNames(segment);
   resizeLinks(kernel.route, names.map((name) => [name, name === standInBridgeName(vni) ? overlayMtu : underlayMtu]));
