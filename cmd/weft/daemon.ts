@@ -24,7 +24,7 @@ import { carryOut } from '../../pkg/migration/commands.ts';
 import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
-import { everything } from '../../pkg/reconcile/scope.ts';
+import { everything, scopeOf } from '../../pkg/reconcile/scope.ts';
 import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
 import { companyOf } from '../../pkg/sys/company.ts';
 import { notifyServiceManager } from '../../pkg/sys/notify.ts';
@@ -162,7 +162,7 @@ class Daemon {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs: { ovs, isConfigured: conf.current.ovs !== undefined }, nodeConf: () => Promise.resolve(conf.current),
-      underlay: (...question) => underlay.find(...question), noteMtuChange: (vni) => this.#reconciler?.reconsiderMtu(`the peers or the configuration of VNI ${vni} may be others`), warn: (message) => this.#log.warn({}, message), walPagesMax,
+      underlay: (...question) => underlay.find(...question), noteMtuChange: () => this.#reconciler?.look(scopeOf({ underlay: true })), warn: (message) => this.#log.warn({}, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
       findDeafness: (vni) => this.#evpn?.obstacleOf(vni),
     });

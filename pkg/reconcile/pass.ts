@@ -36,6 +36,8 @@ export interface PassParts {
   readonly caller: () => Caller;
   /** Finds the underlay as it is now; absent: by asking the kernel. */
   readonly underlay?: UnderlayFinder;
+  /** Asked before a tenant's MTU is raised. False: not yet, and whoever says so asks for another pass in time. Absent: at once. */
+  readonly mayRaise?: () => boolean;
   /** Runs when no call about the container is under way. */
   readonly exclusively: <T>(containerId: string, work: () => Promise<T>) => Promise<T>;
 }
@@ -125,9 +127,10 @@ function remarksOf({ tenant }: Segment, { misfit, fitting }: PlannedMtus, ports:
 }
 
 /** Carries another MTU into what is there; why the kernel did not take it, in words. */
-async function tryMtu({ engine, findings }: PassParts, { vni, tenant }: Segment, { fitting, because }: PlannedMtus): Promise<string[] | undefined> {
+async function tryMtu({ engine, findings, mayRaise = () => true }: PassParts, { vni, tenant, overlayMtu }: Segment, { fitting, because }: PlannedMtus): Promise<string[] | undefined> {
+  const isHeld = fitting.overlayMtu > overlayMtu && !mayRaise();
   try {
-    const followed = await followMtu(engine, { vni, fitting });
+    const followed = await followMtu(engine, { vni, fitting: isHeld ? { ...fitting, overlayMtu } : fitting });
     if (followed === undefined) return undefined;
     findings.noteRepairs(`MTU of ${tenant}`, [describeFollowed(tenant, followed, because)]);
     return followed.failed.length === 0 ? undefined : [...followed.failed];
