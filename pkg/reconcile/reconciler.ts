@@ -26,10 +26,12 @@ const retryMsMin = 1000;
 const retryMsMax = 60_000;
 
 /**
- * From the last news of the underlay until an MTU is raised. The nodes' links are seldom raised at the same moment, and what the first ones send by then the last
- * ones drop and do not answer; while a small MTU does no harm.
+ * From the last news of the underlay until an MTU is raised, at least: the nodes' links are seldom raised at the same moment, and what the first ones send by
+ * then the last ones drop and do not answer; while a small MTU does no harm.
  */
 const settledMs = 2000;
+/** Then it is raised at the next multiple of this by the clock, which all nodes have alike. */
+const raiseGridMs = 5000;
 
 export interface ReconcilerOptions extends Omit<PassParts, 'findings' | 'vanished' | 'mayRaise'> {
   readonly log: Log;
@@ -53,8 +55,8 @@ export class Reconciler {
   #retry: Scope | undefined;
   #retryMs = retryMsMin;
   #cancelSecondLook: (() => void) | undefined;
-  /** When something was heard of the underlay, in milliseconds of the process's own clock. */
-  #newsAt = -Infinity;
+  /** From when on an MTU may be raised, in milliseconds of the process's own clock. */
+  #raiseAt = -Infinity;
   #cancelRaise: (() => void) | undefined;
   #isStopped = false;
   #passes = 0;
@@ -121,13 +123,14 @@ export class Reconciler {
   }
 
   /**
-   * Asks for the tenants' MTUs to be worked out again, and to be carried into what is there where they differ: at once where they are smaller, and when
-   * nothing more has been heard for a while where they are larger.
+   * Asks for the tenants' MTUs to be worked out again, and to be carried into what is there where they differ: at once where they are smaller, and a few
+   * seconds later, at the same time as on other nodes, where they are larger.
    * @param reason what may have changed them, in words: `the MTU of eth0 is 1500 instead of 1600`
    */
   reconsiderMtu(reason: string): void {
     this.#log.debug({ reason }, "the tenants' MTUs are worked out again");
-    this.#newsAt = performance.now();
+    const now = this.#parts.engine.now();
+    this.#raiseAt = performance.now() + Math.ceil((now + settledMs) / raiseGridMs) * raiseGridMs - now;
     this.look(scopeOf({ underlay: true }));
   }
 
@@ -192,7 +195,7 @@ export class Reconciler {
 
   /** One timer for all tenants; news that come meanwhile put it off when it ends. */
   #mayRaise(): boolean {
-    const restMs = this.#newsAt + settledMs - performance.now();
+    const restMs = this.#raiseAt - performance.now();
     if (restMs <= 0) return true;
     this.#cancelRaise ??= startTimer(restMs, () => {
       this.#cancelRaise = undefined;
