@@ -29,15 +29,17 @@ export interface NodeParts extends EngineParts {
 }
 
 /** What differs between a process that answers one call and a daemon. */
-export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay' | 'background' | 'findDeafness'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'company'> & { readonly ovs: NodeSwitch };
+export type Surroundings = Pick<EngineParts, 'kernel' | 'nodeConf' | 'warn'> & Partial<Pick<EngineParts, 'underlay' | 'path' | 'noteMtuChange' | 'background' | 'findDeafness'>> & Pick<LedgerOptions, 'walPagesMax' | 'deadlineMs' | 'company'> & { readonly ovs: NodeSwitch };
 
 /** The engine's parts. */
-export function buildParts(places: Places, { kernel, ovs, underlay, nodeConf, warn: say, background, findDeafness, ...ledgerOptions }: Surroundings): NodeParts {
+export function buildParts(places: Places, { kernel, ovs, underlay, path, noteMtuChange, nodeConf, warn: say, background, findDeafness, ...ledgerOptions }: Surroundings): NodeParts {
   let ledger: Ledger | undefined;
   return {
     kernel,
     datapath: buildDatapath(kernel, ovs),
-    underlay: underlay ?? ((settings, family) => findUnderlay(kernel.route, settings, family)),
+    underlay: underlay ?? ((...question) => findUnderlay(kernel.route, ...question)),
+    ...(path === undefined ? {} : { path }),
+    ...(noteMtuChange === undefined ? {} : { noteMtuChange }),
     ledger: () => (ledger ??= openLedger({ directory: places.stateDirectory, bootId: readBootId(), ...ledgerOptions })),
     nodeConf,
     executor: processExecutor,

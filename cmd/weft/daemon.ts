@@ -25,7 +25,7 @@ import { isLinkGone, linkIndexOf } from '../../pkg/netlink/link.ts';
 import { openKernelMonitor, type KernelEvent, type KernelMonitor } from '../../pkg/netlink/monitor.ts';
 import type { Paths } from '../../pkg/path/paths.ts';
 import { Reconciler } from '../../pkg/reconcile/reconciler.ts';
-import { everything } from '../../pkg/reconcile/scope.ts';
+import { everything, scopeOf } from '../../pkg/reconcile/scope.ts';
 import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
 import { companyOf } from '../../pkg/sys/company.ts';
 import { notifyServiceManager } from '../../pkg/sys/notify.ts';
@@ -100,7 +100,7 @@ class Daemon {
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#followConf() });
     const ovs = this.#openSwitch(conf);
     const kernel = openKernelIn(this.#places, { removal: this.#reaper, company: this.#company });
-    const underlay = new UnderlayMemory((settings, family) => findUnderlay(kernel.route, settings, family));
+    const underlay = new UnderlayMemory((...question) => findUnderlay(kernel.route, ...question), (reason) => this.#reconciler?.reconsiderMtu(reason));
     const parts = this.#buildParts({ conf, kernel, ovs, underlay });
     // A ledger that cannot be used is found now, and not by the first call.
     parts.ledger();
@@ -115,6 +115,7 @@ class Daemon {
     const calls = new Calls({ plugin: createEngine(engine), callLog: this.#callLog, log: this.#log });
     this.#reconciler = new Reconciler({
       engine, log: this.#log, caller: reconcilerCaller, own: { route: kernel.route.portId, netfilter: kernel.netfilter.portId },
+      underlay: (...question) => underlay.look(...question),
       exclusively: (containerId, work) => calls.exclusively(containerId, work),
     });
     this.#evpn = new Evpn({ engine: parts, remotes: parts.datapath, log: this.#log, nameOf: (index) => this.#reconciler?.nameOf(index) });
@@ -181,7 +182,7 @@ class Daemon {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs: { ovs, isConfigured: conf.current.ovs !== undefined }, nodeConf: () => Promise.resolve(conf.current),
-      underlay: (settings, family) => underlay.find(settings, family), warn: (message) => this.#log.warn({}, message), walPagesMax,
+      underlay: (...question) => underlay.find(...question), noteMtuChange: () => this.#reconciler?.look(scopeOf({ underlay: true })), warn: (message) => this.#log.warn({}, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
       findDeafness: (vni) => this.#evpn?.obstacleOf(vni),
     });

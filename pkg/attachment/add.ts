@@ -16,11 +16,11 @@ import type { EngineParts } from './engine-parts.ts';
 import { askDelegate, delegateConf, ipamName, releaseDelegate } from './ipam.ts';
 import type { FoundEndpoint } from './moves.ts';
 import { finishPendingDels } from './pending.ts';
+import { planOnNode } from './plan.ts';
 import { clearWay } from './predecessor.ts';
 import { removeAttachment, removeOrphan } from './remove.ts';
 import { newcomerOf, reserve, type AddPlan, type Reservation } from './reservation.ts';
 import { attachmentResult } from './result.ts';
-import { planSegment, vtepFamilyOf } from './segment-plan.ts';
 
 /** Attaches the container. @throws WeftError; then nothing is left of the attempt */
 export async function add(parts: EngineParts, request: CniRequest): Promise<CniResult> {
@@ -48,8 +48,7 @@ function requireFreeName(parts: EngineParts, request: CniRequest, netnsFd: numbe
 }
 
 function planAdd(parts: EngineParts, { request, conf, netnsFd }: Pick<AddPlan, 'request' | 'conf' | 'netnsFd'>): AddPlan {
-  const underlay = parts.underlay(conf.vtep, vtepFamilyOf(conf));
-  const segment = planSegment(conf, underlay);
+  const segment = planOnNode(parts, conf);
   if (conf.ipam.type === 'weft' && !isGatewayInPlace(parts, segment)) requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);
   const key = { network: conf.network, containerId: request.containerId, ifName: request.ifName };
   return { request, conf, key, segment, netnsFd };
@@ -124,13 +123,14 @@ async function undo(parts: EngineParts, plan: AddPlan, { record, error }: { reco
   }
 }
 
-async function connect(parts: EngineParts, { request, netnsFd }: AddPlan, reservation: Reservation): Promise<CniResult> {
+async function connect(parts: EngineParts, { request, netnsFd, segment: wanted }: AddPlan, reservation: Reservation): Promise<CniResult> {
   const { record, assignment, segment, previous } = reservation;
   if (previous !== undefined) await followChange(parts, segment, previous);
   const { hostMac } = await parts.datapath.attach({ segment, port: record.port, netnsFd });
   await confirm(parts, record);
   // Behind it: what the source answers may come back here at once, and concerns an attachment that is there.
   if (record.port.migration !== undefined) await parts.moves?.begin(record);
+  if (record.port.mtu !== wanted.overlayMtu || segment.overlayMtu !== wanted.overlayMtu || segment.underlayMtu !== wanted.underlayMtu) parts.noteMtuChange?.(segment.vni);
   return attachmentResult({ segment, port: record.port, assignment, netns: request.netns, hostMac });
 }
 

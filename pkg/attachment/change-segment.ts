@@ -21,5 +21,7 @@ export async function changeSegment(engine: EngineParts, vni: Vni, plan: (curren
     return engine.datapath.updateSegment({ segment: wanted, previous: current, others, ports });
   });
   await applied;
+  // Other peers are other ways.
+  if (applied !== undefined) engine.noteMtuChange?.(vni);
   return applied !== undefined;
 }

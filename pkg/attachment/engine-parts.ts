@@ -5,6 +5,7 @@ import type { Kernel } from '../datapath/kernel.ts';
 import type { UnderlayFinder } from '../datapath/underlay.ts';
 import type { Worker } from '../ledger/boot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { PathKnowledge } from '../mtu/path-knowledge.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { Background } from './background.ts';
 import type { Claims } from './claims.ts';
@@ -16,6 +17,10 @@ export interface EngineParts {
   readonly datapath: Datapath;
   /** Where the tunnel ends on this node. @throws WeftError invalidConfiguration */
   readonly underlay: UnderlayFinder;
+  /** What is known of the ways to other nodes beyond that; absent: nothing. */
+  readonly path?: PathKnowledge;
+  /** Told when a tenant's containers may have another MTU than they should by now; absent: nobody follows, and they keep it. */
+  readonly noteMtuChange?: (vni: Vni) => void;
   /** The open ledger, the same one at every call. @throws WeftError when it cannot be opened */
   readonly ledger: () => Ledger;
   /** The node configuration. @throws WeftError invalidConfiguration */

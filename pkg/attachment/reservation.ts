@@ -15,7 +15,7 @@ import type { EngineParts } from './engine-parts.ts';
 import { assignFromPool, delegateConf, ipamName, type Assignment } from './ipam.ts';
 import { assignFound, type FoundEndpoint } from './moves.ts';
 import { findPredecessors, type Newcomer } from './predecessor.ts';
-import { describeConflict, describeGatewayConflict, keepFoundPeers, requireFreePort, requireRelay } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, keepFoundPeers, keepMtus, requireFreePort, requireRelay } from './segment-plan.ts';
 
 /** An ADD whose every input has been read and found good. */
 export interface AddPlan {
@@ -65,23 +65,23 @@ export async function reserve(parts: EngineParts, plan: AddPlan, delegated?: Ass
 }
 
 function reserveIn(tx: LedgerTransaction, parts: EngineParts, { plan, delegated }: { plan: AddPlan; delegated: Assignment | undefined }): Reservation {
-  const { segment, previous } = reserveSegment(parts, tx, plan.segment);
+  const { segment, previous, mtu } = reserveSegment(parts, tx, plan.segment);
   if (plan.found?.migration !== undefined) requireRelay(plan.segment, tx.listSegments().map((entry) => entry.segment));
   const assignment = delegated ?? (plan.found === undefined ? assignFromPool(tx, plan.conf) : assignFound(tx, plan.conf, plan.found));
-  requireIpv6Mtu(plan.segment, assignment);
-  const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment) }));
+  requireIpv6Mtu(mtu, assignment);
+  const record = tx.insertAttachment(describeAttachment(parts, plan, { assignment, mac: reserveMac(tx, plan, assignment), mtu }));
   for (const { address, rangeSet } of assignment.addresses) tx.insertAllocation({ vni: record.vni, address: address.address, seq: record.seq, rangeSet });
   rememberIdentity(parts, tx, record);
   return { record, assignment, segment, ...(previous === undefined ? {} : { previous }) };
 }
 
-function requireIpv6Mtu(segment: Segment, { addresses }: Assignment): void {
-  if (segment.overlayMtu >= ipv6MinimumMtuBytes || addresses.every(({ address }) => address.address.family === 4)) return;
-  throw new WeftError('invalidConfiguration', `IPv6 needs an MTU of at least ${ipv6MinimumMtuBytes}: the containers' is ${segment.overlayMtu}`, { details: 'raise the underlay’s MTU, or leave the IPv6 range out' });
+function requireIpv6Mtu(mtu: number, { addresses }: Assignment): void {
+  if (mtu >= ipv6MinimumMtuBytes || addresses.every(({ address }) => address.address.family === 4)) return;
+  throw new WeftError('invalidConfiguration', `IPv6 needs an MTU of at least ${ipv6MinimumMtuBytes}: the containers' is ${mtu}`, { details: 'raise the underlay’s MTU, or leave the IPv6 range out' });
 }
 
-/** Writes the tenant's segment down; `previous` is the one that was there, where it differs. @throws WeftError subnetConflict, tenantMismatch, bridgeFull */
-function reserveSegment(parts: EngineParts, tx: LedgerTransaction, wanted: Segment): Pick<Reservation, 'segment' | 'previous'> {
+/** Writes the tenant's segment down; `previous` is the one that was there, where it differs, and `mtu` what the container gets. @throws WeftError subnetConflict, tenantMismatch, bridgeFull */
+function reserveSegment(parts: EngineParts, tx: LedgerTransaction, wanted: Segment): Pick<Reservation, 'segment' | 'previous'> & { readonly mtu: number } {
   // The routes have been looked at before; here two ADDs at once are told apart.
   const segments = tx.listSegments().map((entry) => entry.segment);
   const rivalry = describeGatewayConflict(wanted, segments);
@@ -91,16 +91,17 @@ function reserveSegment(parts: EngineParts, tx: LedgerTransaction, wanted: Segme
   if (present === undefined) {
     requireNoRelay(tx, wanted);
     tx.putSegment({ vni: wanted.vni, segment: wanted });
-    return { segment: wanted };
+    return { segment: wanted, mtu: wanted.overlayMtu };
   }
   const conflict = describeConflict(wanted, present);
   if (conflict !== undefined) throw new WeftError('tenantMismatch', `Cannot attach to tenant ${wanted.tenant}: ${conflict}`, { details: 'use the same tenant, vni, datapath, encapsulation and vtep in every configuration of the tenant; a change takes effect when its last container is gone' });
-  const segment = keepFoundPeers(wanted, present);
+  const [planned, containers] = [keepFoundPeers(wanted, present), tx.countAttachments(wanted.vni)];
+  const { segment, mtu } = containers === 0 ? { segment: planned, mtu: planned.overlayMtu } : keepMtus(planned, present);
   const portsMax = parts.datapath.portsMaxOf(segment);
-  if (tx.countAttachments(segment.vni) >= portsMax) throw portsExhausted(segment.vni, portsMax);
-  if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return { segment };
+  if (containers >= portsMax) throw portsExhausted(segment.vni, portsMax);
+  if (JSON.stringify(segment, bigintText) === JSON.stringify(present, bigintText)) return { segment, mtu };
   tx.putSegment({ vni: segment.vni, segment });
-  return { segment, previous: present };
+  return { segment, previous: present, mtu };
 }
 
 /** A tenant must not come while its VNI carries what is relayed for another one. */
@@ -130,7 +131,7 @@ function macFromDigest(digest: bigint): Mac {
   return macFromBytes(Uint8Array.of(0x06, 0x77, ...[24n, 16n, 8n, 0n].map((shift) => Number((digest >> shift) & 0xffn))));
 }
 
-function describeAttachment(parts: EngineParts, { request, conf, key, segment, found }: AddPlan, given: { assignment: Assignment; mac: Mac }): Omit<AttachmentRecord, 'seq'> {
+function describeAttachment(parts: EngineParts, { request, conf, key, segment, found }: AddPlan, given: { assignment: Assignment; mac: Mac; mtu: number }): Omit<AttachmentRecord, 'seq'> {
   const pod = conf.pod?.name === undefined ? undefined : `${conf.pod.namespace ?? ''}/${conf.pod.name}`;
   const hostIf = portName(key);
   const port: AttachmentPort = {
@@ -141,7 +142,7 @@ function describeAttachment(parts: EngineParts, { request, conf, key, segment, f
     mac: given.mac,
     addresses: given.assignment.addresses.map(({ address }) => address),
     routes: given.assignment.routes,
-    mtu: segment.overlayMtu,
+    mtu: given.mtu,
     alias: portAlias(key, conf.tenant, pod),
     ...(conf.bandwidth === undefined ? {} : { bandwidth: conf.bandwidth }),
     ...(found?.migration === undefined ? {} : { migration: { ...found.migration, phase: 'waiting', since: parts.now() } }),

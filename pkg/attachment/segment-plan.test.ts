@@ -5,8 +5,9 @@ import { parseNodeConf } from '../config/node-conf.ts';
 import { emptyNodeConf } from '../config/node-model.ts';
 import { decodeSegment, encodeSegment } from '../ledger/codec.ts';
 import { formatAddress, formatInterfaceAddress, parseAddress, parseVni } from '../netaddr/netaddr.ts';
+import type { PathKnowledge } from '../mtu/path-knowledge.ts';
 import type { Segment } from '../overlay/model.ts';
-import { describeConflict, describeGatewayConflict, keepFoundPeers, planSegment, requireFreePort, requireRelay } from './segment-plan.ts';
+import { describeConflict, describeGatewayConflict, describeMtuMisfit, keepFoundPeers, keepMtus, planSegment, requireFreePort, requireRelay } from './segment-plan.ts';
 
 function confOf(fields: Readonly<Record<string, unknown>>): NetConf {
   const json = { cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...fields };
@@ -30,6 +31,44 @@ t.test('planSegment() derives the MTU from the underlay', (t) => {
     { name: 'Geneve over IPv6', underlay: underlay6, fields: geneve, mtu: 1430 },
   ];
   for (const { name, underlay, fields, mtu } of rows) t.equal(planSegment(confOf(fields), underlay).overlayMtu, mtu, name);
+  t.end();
+});
+
+t.test('planSegment() uses what fits where the administrator wants to be warned only', (t) => {
+  const [small, large, warned] = [confOf({ mtu: 1400 }), confOf({ mtu: 1451 }), confOf({ mtu: 1451, mtuPolicy: 'warn' })];
+  t.match(planSegment(warned, underlay4), { overlayMtu: 1450, underlayMtu: 1500 });
+  t.match(describeMtuMisfit(warned, underlay4), /mtu must be at most 1450/);
+  t.equal(describeMtuMisfit(small, underlay4), undefined);
+  t.equal(describeMtuMisfit(confOf({}), underlay4), undefined);
+  t.throws(() => planSegment(large, underlay4), { code: 'invalidConfiguration' }, 'to refuse is the default');
+  t.end();
+});
+
+t.test('planSegment() gives containers no more than gets to the peers, and the tunnel what the link has', (t) => {
+  const peers = [parseAddress('192.0.2.2')];
+  const asked: unknown[] = [];
+  const path = (bytes: number | undefined): PathKnowledge => ({
+    narrowest(peers) {
+      asked.push(peers);
+      return bytes;
+    },
+  });
+  const plan = (bytes: number | undefined, fields = {}): Segment => planSegment(confOf({ peers: ['192.0.2.2'], ...fields }), { ...underlay4, linkMtu: 9000 }, { path: path(bytes) });
+  t.match(plan(1400), { overlayMtu: 1350, underlayMtu: 9000 });
+  t.match(plan(undefined), { overlayMtu: 1450, underlayMtu: 9000 });
+  t.match(plan(9000), { overlayMtu: 1450 }, 'the underlay itself is narrower');
+  t.match(plan(1400, { mtu: 1300 }), { overlayMtu: 1300 });
+  t.match(plan(1400, { mtu: 1450 }), { overlayMtu: 1350 }, 'what fits the underlay is not refused for the path');
+  t.match(plan(60), { overlayMtu: 68 }, 'a finding that cannot be');
+  t.ok(asked.every((list) => JSON.stringify(list, (_key, value: unknown) => String(value)) === JSON.stringify(peers, (_key, value: unknown) => String(value))), 'of the peers of the tenant');
+  t.end();
+});
+
+t.test('keepMtus() leaves a tenant in use as it is, and gives a newcomer what always fits', (t) => {
+  const [small, large] = [planSegment(confOf({}), underlay4), planSegment(confOf({}), { ...underlay4, mtu: 9000 })];
+  t.same(keepMtus(small, large), { segment: large, mtu: 1450 }, 'while it is lowered');
+  t.same(keepMtus(large, small), { segment: small, mtu: 1450 }, 'while it is raised');
+  t.match(keepMtus(planSegment(confOf({ peers: ['192.0.2.7'] }), underlay4), large), { segment: { peers: [parseAddress('192.0.2.7')], underlayMtu: 9000 } }, 'the rest is as wanted');
   t.end();
 });
 

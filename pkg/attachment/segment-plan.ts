@@ -4,6 +4,7 @@ import type { Underlay } from '../datapath/underlay.ts';
 import { WeftError } from '../errors/weft-error.ts';
 import type { RangeSet } from '../ipam/pool.ts';
 import { ipv4MinimumMtuBytes, overlayMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
+import { noPathKnowledge, type PathKnowledge } from '../mtu/path-knowledge.ts';
 import { addressesEqual, formatAddress, formatPrefix, prefixesOverlap, prefixOf, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import type { Gateway, Segment } from '../overlay/model.ts';
 import { describeRelayConflict, describeSpareConflict } from '../overlay/spare.ts';
@@ -13,8 +14,17 @@ export function vtepFamilyOf({ controlPlane, peers }: Pick<NetConf, 'controlPlan
   return controlPlane === 'evpn' ? 4 : peers[0]?.family;
 }
 
-/** The segment that the configuration asks for. @throws WeftError invalidConfiguration when the MTU does not fit or a peer cannot be reached */
-export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress' | 'mtu'>): Segment {
+/** What a segment is planned over. */
+export type PlannedOver = Pick<Underlay, 'vtepAddress' | 'mtu'> & Partial<Pick<Underlay, 'linkMtu'>>;
+
+export interface PlanOptions {
+  readonly path?: PathKnowledge;
+  /** The other VTEPs as they are known. @default the configuration's */
+  readonly peers?: readonly Address[];
+}
+
+/** The segment that the configuration asks for. @throws WeftError invalidConfiguration when the MTU does not fit and is to be refused, or a peer cannot be reached */
+export function planSegment(conf: NetConf, underlay: PlannedOver, options: PlanOptions = {}): Segment {
   const { vtepAddress } = underlay;
   const foreign = conf.peers.find((peer) => peer.family !== vtepAddress.family);
   if (foreign !== undefined) {
@@ -29,8 +39,8 @@ export function planSegment(conf: NetConf, underlay: Pick<Underlay, 'vtepAddress
     ...(conf.controlPlane === 'evpn' ? { controlPlane: conf.controlPlane } : {}),
     vtepAddress,
     vtepPort: conf.vtep.port,
-    underlayMtu: underlay.mtu,
-    overlayMtu: planMtu(conf, underlay),
+    underlayMtu: underlay.linkMtu ?? underlay.mtu,
+    overlayMtu: planMtu(conf, underlay, options),
     peers: conf.peers.filter((peer) => !addressesEqual(peer, vtepAddress)),
     ...(gateway === undefined ? {} : { gateway }),
   };
@@ -41,18 +51,38 @@ export function keepFoundPeers(wanted: Segment, present: Segment): Segment {
   return wanted.controlPlane === 'evpn' && present.controlPlane === 'evpn' ? { ...wanted, peers: present.peers } : wanted;
 }
 
+/**
+ * The segment with the MTUs that it has on this node, where containers use it: which follow in their own order, one after the other. `mtu` is
+ * what a container gets that comes now: no more than what the segment has, nor than what it is to have.
+ */
+export function keepMtus(wanted: Segment, present: Segment): { readonly segment: Segment; readonly mtu: number } {
+  const { underlayMtu, overlayMtu } = present;
+  return { segment: { ...wanted, underlayMtu, overlayMtu }, mtu: Math.min(wanted.overlayMtu, overlayMtu) };
+}
+
 const properNames: Readonly<Record<Encapsulation, string>> = { vxlan: 'VXLAN', geneve: 'Geneve' };
 
-/** The containers' MTU: as configured where it fits through the tunnel, else what does. */
-function planMtu({ mtu: configured, encapsulation }: Pick<NetConf, 'mtu' | 'encapsulation'>, { mtu, vtepAddress }: Pick<Underlay, 'vtepAddress' | 'mtu'>): number {
-  const largest = overlayMtuBytes(mtu, { encapsulation, underlay: vtepAddress.family });
-  const carrier = properNames[encapsulation];
-  if (largest < ipv4MinimumMtuBytes) throw new WeftError('invalidConfiguration', `The underlay's MTU must leave room for ${carrier}: ${mtu} does not`);
-  if (configured === undefined) return largest;
-  if (configured <= largest) return configured;
-  throw new WeftError('invalidConfiguration', `mtu must be at most ${largest}, which is the underlay's ${mtu} less ${carrier}'s ${mtu - largest}: current value is ${configured}`, {
-    details: 'leave mtu out to have it derived, or raise the underlay interface’s MTU',
-  });
+/** The containers' MTU: as configured where it fits through the tunnel, else what does; and no more than gets to the other nodes. */
+function planMtu(conf: NetConf, underlay: PlannedOver, { path = noPathKnowledge, peers = conf.peers }: PlanOptions): number {
+  const { encapsulation, mtu: configured } = conf;
+  const largest = largestMtu(conf, underlay);
+  if (largest < ipv4MinimumMtuBytes) throw new WeftError('invalidConfiguration', `The underlay's MTU must leave room for ${properNames[encapsulation]}: ${underlay.mtu} does not`);
+  const misfit = conf.mtuPolicy === 'refuse' ? describeMtuMisfit(conf, underlay) : undefined;
+  if (misfit !== undefined) throw new WeftError('invalidConfiguration', misfit, { details: 'leave mtu out to have it derived, raise the underlay interface’s MTU, or set mtuPolicy to warn' });
+  const passing = path.narrowest(peers);
+  const throughPath = passing === undefined ? largest : Math.max(ipv4MinimumMtuBytes, overlayMtuBytes(passing, { encapsulation, underlay: underlay.vtepAddress.family }));
+  return Math.min(configured ?? largest, largest, throughPath);
+}
+
+function largestMtu({ encapsulation }: Pick<NetConf, 'encapsulation'>, { mtu, vtepAddress }: PlannedOver): number {
+  return overlayMtuBytes(mtu, { encapsulation, underlay: vtepAddress.family });
+}
+
+/** Why the configured MTU does not fit through the tunnel, in words; undefined where it does, or none is configured. */
+export function describeMtuMisfit(conf: Pick<NetConf, 'mtu' | 'encapsulation'>, underlay: PlannedOver): string | undefined {
+  const largest = largestMtu(conf, underlay);
+  if (conf.mtu === undefined || conf.mtu <= largest) return undefined;
+  return `mtu must be at most ${largest}, which is the underlay's ${underlay.mtu} less ${properNames[conf.encapsulation]}'s ${underlay.mtu - largest}: current value is ${conf.mtu}`;
 }
 
 function planGateway(conf: NetConf): Gateway | undefined {

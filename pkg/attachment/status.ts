@@ -11,7 +11,8 @@ import type { Segment } from '../overlay/model.ts';
 import { requireFreeSubnets } from './conflicts.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { delegateConf } from './ipam.ts';
-import { describeConflict, planSegment, requireFreePort, vtepFamilyOf } from './segment-plan.ts';
+import { planOnNode } from './plan.ts';
+import { describeConflict, requireFreePort } from './segment-plan.ts';
 
 /** @throws WeftError with the fault's own code where the configuration is wrong, notAvailable (50) where the node is */
 export async function reportStatus(parts: EngineParts, request: CniRequest): Promise<void> {
@@ -28,7 +29,7 @@ export async function reportStatus(parts: EngineParts, request: CniRequest): Pro
 }
 
 async function requireWorking(parts: EngineParts, request: CniRequest, conf: NetConf): Promise<void> {
-  const segment = planSegment(conf, parts.underlay(conf.vtep, vtepFamilyOf(conf)));
+  const segment = planOnNode(parts, conf);
   const obstacle = describeDeafness(parts, segment) ?? (await parts.datapath.findObstacle(segment));
   if (obstacle !== undefined) throw new WeftError('notAvailable', obstacle);
   if (segment.gateway !== undefined && conf.ipam.type === 'weft') requireFreeSubnets(parts.kernel, segment, conf.ipam.pool);

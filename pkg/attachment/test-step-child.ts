@@ -41,7 +41,7 @@ async function run(call: StepCall): Promise<StepAnswer> {
   const parts: EngineParts = {
     kernel,
     datapath: linuxBridgeDatapath(kernel),
-    underlay: (settings, family) => findUnderlay(kernel.route, settings, family),
+    underlay: (...question) => findUnderlay(kernel.route, ...question),
     ledger: () => steppingLedger(ledger, stepper),
     nodeConf: () => Promise.resolve(emptyNodeConf),
     executor: processExecutor,

@@ -22,7 +22,7 @@ import { controlPlaneOf, type NodeConf } from './node-model.ts';
 import { readPluginConf, type PluginConf } from './plugin-conf.ts';
 import { withoutAbsent } from './readers.ts';
 import { findDouble, mergeRequests, requestOfArgs } from './requests.ts';
-import { mergeSettings, type TenantSettings, type VtepConf } from './settings.ts';
+import { mergeSettings, type MtuPolicy, type TenantSettings, type VtepConf } from './settings.ts';
 import { chooseTenant, describeNode, type TenantChoice } from './tenant-choice.ts';
 
 export type { IpamConf } from './ipam-conf.ts';
@@ -44,6 +44,7 @@ export interface NetConf {
   readonly peers: readonly Address[];
   /** Bytes, of the endpoints' interfaces; absent: derived from the underlay. */
   readonly mtu?: number;
+  readonly mtuPolicy: MtuPolicy;
   readonly isGateway: boolean;
   /** Only with isGateway. */
   readonly ipMasq: boolean;
@@ -103,7 +104,7 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
   const settings = mergeSettings([plugin, choice.conf ?? {}, node]);
   const controlPlane = controlPlaneOf(node);
   if (controlPlane === 'evpn') refuseUnfit(settings);
-  const { vni, datapath = 'bridge', encapsulation = 'vxlan', vtep = {}, peers = [], mtu, isGateway = false, ipMasq = false, ipam = { type: 'none' } } = settings;
+  const { vni, datapath = 'bridge', encapsulation = 'vxlan', vtep = {}, peers = [], mtu, mtuPolicy = 'refuse', isGateway = false, ipMasq = false, ipam = { type: 'none' } } = settings;
   if (vni === undefined) throw missingVni(choice, { node, args });
   const { addresses, mac } = mergeRequests([plugin.runtimeConfig ?? {}, plugin.args?.cni ?? {}, requestOfArgs(args)]);
   const conf: NetConf = {
@@ -116,6 +117,7 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
     controlPlane,
     vtep: { port: defaultPort(encapsulation), ...vtep },
     peers: othersOf(peers, vtep.address),
+    mtuPolicy,
     isGateway,
     ipMasq,
     ipam,

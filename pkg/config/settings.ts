@@ -4,7 +4,7 @@ import { showValue } from '../cni/json-value.ts';
 import { ipv4MinimumMtuBytes } from '../mtu/overhead.ts';
 import { parseVni, type Address, type Vni } from '../netaddr/netaddr.ts';
 import { vtepAddress } from './addresses.ts';
-import { wiringReaders, type WiringSettings } from './datapath-conf.ts';
+import { wiringReaders, wordOf, type WiringSettings } from './datapath-conf.ts';
 import { interfaceName } from './interface-name.ts';
 import { ipam, type IpamConf } from './ipam-conf.ts';
 import { boolean, listOf, objectOf, scalar, text, wholeNumber, withoutAbsent, type Reader, type Readers } from './readers.ts';
@@ -24,7 +24,12 @@ export interface NodeSettings extends WiringSettings {
   readonly peers?: readonly Address[];
   /** Bytes, of the endpoints' interfaces. */
   readonly mtu?: number;
+  /** What becomes of an mtu that does not fit through the tunnel. */
+  readonly mtuPolicy?: MtuPolicy;
 }
+
+/** Whether an mtu that is too large is refused, or warned about while the largest that fits is used in its place. */
+export type MtuPolicy = 'refuse' | 'warn';
 
 /** What may be said of a tenant, by a plugin configuration or by the node configuration. */
 export interface TenantSettings extends NodeSettings {
@@ -52,6 +57,7 @@ export const nodeReaders: Readers<Required<NodeSettings>> = {
   vtep,
   peers: listOf("addresses of other nodes' VTEPs", vtepAddress),
   mtu: wholeNumber(ipv4MinimumMtuBytes, mtuMax),
+  mtuPolicy: wordOf<MtuPolicy>('refuse', 'warn'),
 };
 
 export const tenantReaders: Readers<Required<TenantSettings>> = {

@@ -11,6 +11,7 @@ import type { AttachmentPort, Segment } from '../overlay/model.ts';
 import type { DatapathMigration } from './migration.ts';
 import type { NodeRemotes } from './remotes.ts';
 import type { DatapathRepair } from './repair.ts';
+import type { DatapathResize } from './resize.ts';
 
 /** An attachment with the tenant's segment and the container's namespace. */
 export interface PortRequest {
@@ -57,7 +58,7 @@ export function portsExhausted(vni: Vni, portsMax: number): WeftError {
   });
 }
 
-export interface Datapath extends DatapathRepair {
+export interface Datapath extends DatapathRepair, DatapathResize {
   /** How many attachments a tenant can have on a node. */
   portsMaxOf(segment: Pick<Segment, 'datapath'>): number;
   /**

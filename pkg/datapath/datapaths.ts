@@ -68,6 +68,8 @@ export function datapathsAsOne({ bridge, ovs }: DatapathChoice): NodeDatapath {
     repairSegment: (segment, seen) => of(segment).repairSegment(segment, seen),
     repairPort: (request, seen) => of(request.segment).repairPort(request, seen),
     repairContainer: (request) => of(request.segment).repairContainer(request),
+    resizeSegment: (segment) => of(segment).resizeSegment(segment),
+    resizePort: (request, mtu) => of(request.port).resizePort(request, mtu),
     observeRemotes: (segment) => of(segment).observeRemotes(segment),
     holdRemotes: (segment, endpoints) => of(segment).holdRemotes(segment, endpoints),
     restoreRemotes: (segment, endpoints) => of(segment).restoreRemotes(segment, endpoints),

@@ -9,6 +9,7 @@ import { run, runIn } from '../testing/command.ts';
 import { findLink, readAddresses, readLinks, readRoutes } from '../testing/observe.ts';
 import { conformanceOfCheck } from './test-conformance-check.ts';
 import { conformanceOfRepair } from './test-conformance-repair.ts';
+import { conformanceOfResizing } from './test-conformance-resize.ts';
 import { conformanceOfUndo } from './test-conformance-undo.ts';
 import { blue, canPing, createContainer, createNode, createNodes, type DatapathFactory, type DatapathKind, fallsSilent, isSilent, observeNode, onNode2, red, removeSegment, testPort, withGateway } from './test-node.ts';
 
@@ -28,6 +29,7 @@ export function testDatapath(subject: DatapathUnderTest): void {
   conformanceOfUpdates(subject);
   conformanceOfCheck(subject);
   conformanceOfRepair(subject);
+  conformanceOfResizing(subject);
   conformanceOfUndo(subject);
 }
 

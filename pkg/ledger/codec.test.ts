@@ -48,6 +48,13 @@ t.test('datapath, encapsulation and control plane are kept, and what is written 
   t.strictSame(decodeAttachment({ ...encodeAttachment(testAttachment(1, { port: { ...port, datapath: 'ovs' } })), seq: 1 }).port, { ...port, datapath: 'ovs' });
 });
 
+t.test('what a container had chosen for its MTU is kept, and nothing where it had chosen none', async (t) => {
+  const port = { ...testAttachment(1).port, ownMtu: 1300 };
+  t.strictSame(decodeAttachment({ ...encodeAttachment(testAttachment(1, { port })), seq: 1 }).port, port);
+  t.notMatch(encodeAttachment(testAttachment(1)).port, /ownMtu/);
+  t.throws(() => decodeAttachment(attachmentRow({ ownMtu: 'small' })), { name: 'SyntaxError', message: /ownMtu must be a whole number/ });
+});
+
 t.test("an attachment's part in a migration is kept", async (t) => {
   const { port } = testAttachment(1);
   for (const phase of ['relaying', 'departed', 'left', 'waiting', 'arrived'] as const) {

@@ -92,6 +92,7 @@ function decodePort(port: Fields): AttachmentPort {
     addresses: texts(port, 'addresses', parseInterfaceAddress),
     routes: objects(port, 'routes', decodeRoute),
     mtu: integer(port, 'mtu'),
+    ...optionalIntegers(port, ['ownMtu']),
     alias: text(port, 'alias'),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(migration === undefined ? {} : { migration }),

@@ -60,6 +60,8 @@ t.notOk(passes(routeEventRules, 29, ''), 'RTM_DELNEIGH without its header');
 const routes: readonly (readonly [what: string, header: string, coming: boolean, going: boolean])[] = [
   ['the default route', '02 00 00 00 fe 04 00 01', true, true],
   ['a route to a subnet', '02 18 00 00 fe 02 fd 01', false, true],
+  ['a route to a subnet that somebody has added', '02 18 00 00 fe 04 00 01', true, true],
+  ['a route to a subnet of a routing daemon', '0a 40 00 00 fe ba 00 01', true, true],
   ['a default route of another table', '0a 00 00 00 64 04 00 01', true, true],
   ['a local address', '02 20 00 00 ff 02 fe 02', false, false],
   ['the broadcast of 0.0.0.0/0', '02 00 00 00 ff 02 fd 03', false, false],

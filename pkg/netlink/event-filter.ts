@@ -30,13 +30,14 @@ const isPermanent: ByteCondition = { offset: 8, mask: 0x80, value: 0x80 }; // NU
 
 // struct ifinfomsg: the family is its first byte. AF_INET6 tells of router discovery.
 const isNotOfIp6: ByteCondition = { offset: 0, mask: 0xff, value: 10, isNot: true };
-// struct rtmsg: the prefix length at 1, the table at 4 (include/uapi/linux/rtnetlink.h).
+// struct rtmsg: the prefix length at 1, the table at 4, who made it at 5 (include/uapi/linux/rtnetlink.h).
 const isDefault: ByteCondition = { offset: 1, mask: 0xff, value: 0 };
+const isNotKernels: ByteCondition = { offset: 5, mask: 0xff, value: 2, isNot: true }; // RTPROT_KERNEL
 const isNotLocal: ByteCondition = { offset: 4, mask: 0xff, value: 255, isNot: true }; // RT_TABLE_LOCAL
 
 /**
- * What can take something away from a container. Of routes that come only default ones, by which the underlay is found; of those
- * that go not the kernel's own of local and broadcast addresses. Of neighbours only entries of a forwarding database that somebody had
+ * What can take something away from a container. Of routes that come not those that the kernel makes itself, with an address; of those
+ * that go not its own of local and broadcast addresses. By any of them the other nodes may be reached from now on. Of neighbours only entries of a forwarding database that somebody had
  * programmed and that are gone, and those that come from a control plane, or onto a flood list: the rest that comes is mostly learned,
  * what was learned ages, and neighbours of IP are ARP.
  * Of traffic control only what goes.
@@ -44,7 +45,7 @@ const isNotLocal: ByteCondition = { offset: 4, mask: 0xff, value: 255, isNot: tr
 export const routeEventRules: readonly EventRule[] = [
   { type: rtm.newLink, where: [isNotOfIp6] }, { type: rtm.delLink },
   { type: rtm.newAddress }, { type: rtm.delAddress },
-  { type: rtm.newRoute, where: [isDefault, isNotLocal] }, { type: rtm.delRoute, where: [isNotLocal] },
+  { type: rtm.newRoute, where: [isDefault, isNotLocal] }, { type: rtm.newRoute, where: [isNotKernels, isNotLocal] }, { type: rtm.delRoute, where: [isNotLocal] },
   { type: rtm.newNeighbour, where: [isOfBridge, isOfControlPlane] },
   { type: rtm.newNeighbour, where: [isOfBridge, isOfVxlan, isPermanent] },
   { type: rtm.delNeighbour, where: [isOfBridge, isNotLearned] },

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { formatAddress, formatPrefix } from '../netaddr/netaddr.ts';
-import { attribute, attributeU32 } from './codec.ts';
+import { attribute, attributeNested, attributeU32 } from './codec.ts';
 import { decodeRoute, tableMain } from './route.ts';
 import { craftMessage } from './test-message.ts';
 
@@ -28,6 +28,15 @@ t.test('default routes', async (t) => {
   const through = decodeRoute(craftMessage(header({ family: 10 }), attribute(gateway, ip6)));
   t.equal(through && formatPrefix(through.dst), '::/0');
   t.notOk('index' in (through ?? {}), 'several ways have no one link');
+});
+
+t.test('what a route leads by', async (t) => {
+  const hop = (index: number): Uint8Array => Buffer.from(`08000000${index.toString(16).padStart(2, '0')}000000`, 'hex');
+  const [metrics, multipath, mtu, advmss] = [8, 9, 2, 8];
+  t.match(decodeRoute(craftMessage(header({}), attribute(multipath, Buffer.concat([hop(7), hop(9)])))), { nextHops: [7, 9] });
+  t.match(decodeRoute(craftMessage(header({}), attributeNested(metrics, [attributeU32(advmss, 1300), attributeU32(mtu, 1400)]))), { mtu: 1400 });
+  t.same(Object.keys(decodeRoute(craftMessage(header({}), attributeNested(metrics, [attributeU32(advmss, 1300)]))) ?? {}), ['dst', 'table', 'isUnicast', 'priority'], 'other metrics say nothing');
+  t.match(decodeRoute(craftMessage(header({}), attribute(multipath, Buffer.from('0000000007000000', 'hex')))), { nextHops: [7] }, 'a length that is none does not hang');
 });
 
 t.equal(decodeRoute(craftMessage(header({ table: 0 }), attributeU32(table, 1001)))?.table, 1001, 'a table whose number needs more than a byte');

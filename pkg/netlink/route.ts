@@ -1,7 +1,7 @@
 /** Routes: the requests of `ip route`. Pure. */
 import { addressBits, addressBytes, addressFromBytes, formatAddress, formatPrefix, type Address, type Family, type Prefix } from '../netaddr/netaddr.ts';
 import { familyNumbers } from './address.ts';
-import { attribute, attributeNested, attributeU32, decodeAttributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
+import { attribute, attributeNested, attributeU32, decodeAttributes, type Attributes, type NetlinkMessage, type NetlinkRequest } from './codec.ts';
 import { createExclusive } from './link.ts';
 
 // include/uapi/linux/rtnetlink.h
@@ -9,7 +9,11 @@ import { createExclusive } from './link.ts';
 const createReplace = 0x400 | 0x100;
 const rtmNewRoute = 24;
 const rtmGetRoute = 26;
-const rta = { dst: 1, oif: 4, gateway: 5, priority: 6, metrics: 8, table: 15 } as const;
+const rta = { dst: 1, src: 2, oif: 4, gateway: 5, priority: 6, metrics: 8, multipath: 9, table: 15 } as const;
+/** RTM_F_FIB_MATCH: the answer is the route itself, and not what a packet would get by it. */
+const fibMatch = 0x2000;
+/** struct rtnexthop: length (16 bits), flags, hops, index of the link. */
+const nextHopBytes = 8;
 const metricMtu = 2;
 const metricAdvmss = 8;
 const headerBytes = 12;
@@ -39,13 +43,18 @@ export interface KernelRoute {
   readonly table: number;
   readonly isUnicast: boolean;
   readonly priority: number;
+  /** Indexes of the links of a route that has several next hops. */
+  readonly nextHops?: readonly number[];
+  /** Bytes; the route's own `mtu` metric. Absent: its link's MTU counts. */
+  readonly mtu?: number;
 }
 
 /** struct rtmsg. */
-function routeHeader(options: { family: Family; length?: number; table?: number; scope?: number; protocol?: number; type?: number; flags?: number }): Uint8Array {
+function routeHeader(options: { family: Family; length?: number; sourceLength?: number; table?: number; scope?: number; protocol?: number; type?: number; flags?: number }): Uint8Array {
   const bytes = Buffer.alloc(headerBytes);
   bytes.writeUInt8(familyNumbers[options.family], 0);
   bytes.writeUInt8(options.length ?? 0, 1);
+  bytes.writeUInt8(options.sourceLength ?? 0, 2);
   // One byte is too small for every table; RTA_TABLE carries the number that counts.
   bytes.writeUInt8((options.table ?? 0) <= 255 ? (options.table ?? 0) : 0, 4);
   bytes.writeUInt8(options.protocol ?? 0, 5);
@@ -92,6 +101,16 @@ export function getRouteTo(address: Address): NetlinkRequest {
   return { type: rtmGetRoute, flags: 0, payload, what: `look up the route to ${formatAddress(address)}` };
 }
 
+/**
+ * Equivalent to: `ip route get fibmatch ADDRESS from SOURCE`; ENETUNREACH where no route leads there. The route as it is written down: of
+ * several next hops all of them, and not what the kernel has learned of the path since (net/ipv4/route.c, inet_rtm_getroute).
+ */
+export function matchRouteTo(address: Address, source: Address): NetlinkRequest {
+  const bits = addressBits[address.family];
+  const header = routeHeader({ family: address.family, length: bits, sourceLength: bits, flags: fibMatch });
+  return { type: rtmGetRoute, flags: 0, payload: Buffer.concat([header, attribute(rta.dst, addressBytes(address)), attribute(rta.src, addressBytes(source))]), what: `look up the route to ${formatAddress(address)}` };
+}
+
 /** The route a RTM_NEWROUTE message describes; undefined for families other than IPv4 and IPv6. */
 export function decodeRoute(message: NetlinkMessage): KernelRoute | undefined {
   const { payload } = message;
@@ -108,5 +127,23 @@ export function decodeRoute(message: NetlinkMessage): KernelRoute | undefined {
     priority: attributes.get(rta.priority)?.readUInt32LE(0) ?? 0,
     ...(gateway === undefined ? {} : { gateway: addressFromBytes(gateway) }),
     ...(index === undefined ? {} : { index }),
+    ...decodeWays(attributes),
   };
+}
+
+/** What most routes do not have. */
+function decodeWays(attributes: Attributes): Pick<KernelRoute, 'nextHops' | 'mtu'> {
+  const [multipath, metrics] = [attributes.get(rta.multipath), attributes.get(rta.metrics)];
+  const mtu = metrics === undefined ? undefined : decodeAttributes(metrics).get(metricMtu)?.readUInt32LE(0);
+  return { ...(multipath === undefined ? {} : { nextHops: decodeNextHops(multipath) }), ...(mtu === undefined || mtu === 0 ? {} : { mtu }) };
+}
+
+/** Their lengths are multiples of four (include/uapi/linux/rtnetlink.h, RTNH_ALIGN). */
+function decodeNextHops(bytes: Buffer): number[] {
+  const indexes: number[] = [];
+  for (let at = 0; at + nextHopBytes <= bytes.length;) {
+    indexes.push(bytes.readInt32LE(at + 4));
+    at += Math.max(nextHopBytes, (bytes.readUInt16LE(at) + 3) & ~3);
+  }
+  return indexes;
 }

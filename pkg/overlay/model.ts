@@ -52,9 +52,9 @@ export interface Segment {
   readonly vtepAddress: Address;
   /** UDP port, the same on every VTEP of the tenant. */
   readonly vtepPort: number;
-  /** Bytes; the MTU of the link that carries the VTEP's address. */
+  /** Bytes; of the link by which the other VTEPs are reached, and what tunnel devices have. */
   readonly underlayMtu: number;
-  /** Bytes; what endpoints see. At most underlayMtu minus the encapsulation's overhead. */
+  /** Bytes; what endpoints see, and the bridge or gateway has. At most underlayMtu minus the encapsulation's overhead, but for IPv6's least. */
   readonly overlayMtu: number;
   /** The other VTEPs, of the same family as vtepAddress, without this node's own; the flood list. With a control plane: those known so far. */
   readonly peers: readonly Address[];
@@ -114,8 +114,10 @@ export interface AttachmentPort {
   /** The container's addresses; empty: a layer 2 attachment, whose addresses are not guarded. */
   readonly addresses: readonly InterfaceAddress[];
   readonly routes: readonly Route[];
-  /** Bytes. */
+  /** Bytes; what weft has given both ends. */
   readonly mtu: number;
+  /** Bytes; the smaller MTU that the container had chosen itself when it had to be lowered below that. Absent: it had chosen none. */
+  readonly ownMtu?: number;
   /** What a person reads in `ip link`. At most 255 bytes (IFALIASZ, include/uapi/linux/if.h). */
   readonly alias: string;
   readonly bandwidth?: Bandwidth;

@@ -9,18 +9,22 @@ import type { EngineParts } from '../attachment/engine-parts.ts';
 import { finishPendingDels } from '../attachment/pending.ts';
 import { changeSegment } from '../attachment/change-segment.ts';
 import { mendGuardOf } from '../attachment/guard.ts';
+import { keepMtus } from '../attachment/segment-plan.ts';
 import { isBeingWorkedOn } from '../attachment/predecessor.ts';
 import { dropUnusedSegments, removeUnchanged, type Caller } from '../attachment/remove.ts';
 import { completed, joinRepairs, nothingWrong, type Repair } from '../datapath/fault.ts';
 import type { Observation } from '../datapath/observation.ts';
+import { findUnderlay, type UnderlayFinder } from '../datapath/underlay.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord, LedgerReader } from '../ledger/ledger.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
-import type { Segment } from '../overlay/model.ts';
+import type { AttachmentPort, Segment } from '../overlay/model.ts';
 import { bridgeName } from '../overlay/names.ts';
 import { nextTurn } from '../sys/timer.ts';
 import type { Findings } from './findings.ts';
-import { describeChange, replanSegment } from './replan.ts';
+import { describeFollowed, followMtu } from './follow-mtu.ts';
+import { describeShortage } from './mtu-course.ts';
+import { describeChange, replanSegment, type PlannedMtus, type Surroundings } from './replan.ts';
 import type { Scope } from './scope.ts';
 import type { Vanished } from './vanished.ts';
 
@@ -30,6 +34,10 @@ export interface PassParts {
   readonly vanished: Vanished;
   /** What delegated IPAM plugins are called with when nobody's call is at hand. */
   readonly caller: () => Caller;
+  /** Finds the underlay as it is now; absent: by asking the kernel. */
+  readonly underlay?: UnderlayFinder;
+  /** Asked before a tenant's MTU is raised. False: not yet, and whoever says so asks for another pass in time. Absent: at once. */
+  readonly mayRaise?: () => boolean;
   /** Runs when no call about the container is under way. */
   readonly exclusively: <T>(containerId: string, work: () => Promise<T>) => Promise<T>;
 }
@@ -94,21 +102,41 @@ async function removeFor(parts: PassParts, record: AttachmentRecord, what: strin
   }
 }
 
-/** Peers and gateways as the configuration has them by now; returns whether the kernel took all that is new. */
+/** Peers, gateways and MTUs as the configuration and the underlay have them by now; returns whether the kernel took all that is new. */
 async function replanSegments(parts: PassParts, { segments, attached }: Snapshot): Promise<boolean> {
   const { engine, findings } = parts;
   const node = await engine.nodeConf();
+  const surroundings = { underlay: parts.underlay ?? ((...question) => findUnderlay(engine.kernel.route, ...question)), ...(engine.path === undefined ? {} : { path: engine.path }) } satisfies Surroundings;
   let areDone = true;
   for (const present of segments) {
     const newest = attached.findLast((record) => record.vni === present.vni);
     if (newest === undefined) continue;
     const others = segments.filter((other) => other.vni !== present.vni);
-    const replanned = replanSegment(engine.kernel, node, { present, newest, others });
-    const refusal = 'segment' in replanned ? await tryPlan(parts, present, replanned.segment) : undefined;
-    findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : refusal ?? []);
+    const replanned = replanSegment(surroundings, node, { present, newest, others });
+    const refusal = 'segment' in replanned ? (await tryPlan(parts, present, replanned.segment)) ?? (await tryMtu(parts, present, replanned)) : undefined;
+    const ports = attached.filter((record) => record.vni === present.vni).map(({ port }) => port);
+    findings.noteFaults(`plan of ${present.tenant}`, 'fault' in replanned ? [replanned.fault] : [...(refusal ?? []), ...remarksOf(present, replanned, ports)]);
     areDone &&= refusal === undefined;
   }
   return areDone;
+}
+
+/** What is wrong with a plan that was carried out all the same. */
+function remarksOf({ tenant }: Segment, { misfit, fitting }: PlannedMtus, ports: readonly AttachmentPort[]): string[] {
+  return [misfit, describeShortage(tenant, fitting, ports)].filter((remark) => remark !== undefined);
+}
+
+/** Carries another MTU into what is there; why the kernel did not take it, in words. */
+async function tryMtu({ engine, findings, mayRaise = () => true }: PassParts, { vni, tenant, overlayMtu }: Segment, { fitting, because }: PlannedMtus): Promise<string[] | undefined> {
+  const isHeld = fitting.overlayMtu > overlayMtu && !mayRaise();
+  try {
+    const followed = await followMtu(engine, { vni, fitting: isHeld ? { ...fitting, overlayMtu } : fitting });
+    if (followed === undefined) return undefined;
+    findings.noteRepairs(`MTU of ${tenant}`, [describeFollowed(tenant, followed, because)]);
+    return followed.failed.length === 0 ? undefined : [...followed.failed];
+  } catch (error) {
+    return [`tenant ${tenant} keeps its MTU: ${describeError(error)}`];
+  }
 }
 
 /** Why the kernel did not take the plan, in words; what it refuses to one tenant must not stop the pass. */
@@ -125,7 +153,7 @@ async function applyPlan({ engine, findings }: PassParts, present: Segment, want
   const change = describeChange(present, wanted);
   if (change.length === 0) return;
   // An ADD may have brought it up to date in the meantime.
-  const isApplied = await changeSegment(engine, present.vni, (current) => (describeChange(current, present).length > 0 ? undefined : wanted));
+  const isApplied = await changeSegment(engine, present.vni, (current) => (describeChange(current, present).length > 0 ? undefined : keepMtus(wanted, current).segment));
   if (isApplied) findings.noteRepairs(`plan of ${wanted.tenant}`, change);
 }
 

@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { nothingWrong } from '../datapath/fault.ts';
+import { testSegment } from '../ledger/test-records.ts';
+import { formatAddress, parseAddress } from '../netaddr/netaddr.ts';
 import { Reconciler } from './reconciler.ts';
 import { everything, scopeOf } from './scope.ts';
 import { attached, playNode, recordingLog, refused, repaired, type PlayedNode } from './test-parts.ts';
@@ -128,4 +130,44 @@ t.test('stopping waits for the pass that is under way, and begins no other', asy
   t.same(lookedAt(scene), ['port weft-p1 now', 'port weft-p2 now']);
   reconciler.look(everything);
   t.equal(reconciler.status.passes, 1);
+});
+
+t.test('the MTU is lowered at once, and raised when the underlay has been quiet', async (t) => {
+  const asked: unknown[] = [];
+  const scene = create(t);
+  const { node } = scene;
+  const { findings: _findings, vanished: _vanished, ...rest } = node.parts;
+  let mtu = 1400;
+  const underlay: NonNullable<typeof rest.underlay> = (_settings, _family, peers) => {
+    asked.push(peers?.map(formatAddress));
+    return { vtepAddress: parseAddress('192.0.2.1'), mtu, linkMtu: mtu, limit: 'the MTU of eth0', links: [] };
+  };
+  const reconciler = new Reconciler({ ...rest, underlay, log: recordingLog(node.said), own: { route: -1, netfilter: -1 } });
+  t.teardown(() => reconciler.stop());
+  const { gateway: _gateway, ...segment } = testSegment({ underlayMtu: 1500, overlayMtu: 1450, vtepAddress: parseAddress('192.0.2.1'), peers: [parseAddress('192.0.2.2')] });
+  node.put(attached(1, { conf: JSON.stringify({ cniVersion: '1.0.0', name: 'blue', type: 'weft', vni: 1001, peers: ['192.0.2.2'] }) }), segment);
+  const mtus = (): unknown => node.ledger.read((tx) => [tx.findSegment(segment.vni)?.segment.underlayMtu, tx.findSegment(segment.vni)?.segment.overlayMtu, tx.listAttachments()[0]?.port.mtu]);
+  reconciler.reconsiderMtu('the MTU of eth0 is 1400 instead of 1500');
+  await eventually('the containers have followed', () => JSON.stringify(mtus()) === '[1400,1350,1350]');
+  t.same(asked[0], ['192.0.2.2']);
+  t.same(lookedAt(scene), [], 'nothing else is looked at');
+
+  mtu = 9000;
+  const startedAt = performance.now();
+  reconciler.reconsiderMtu('the MTU of eth0 is 9000 instead of 1400');
+  await eventually('the tunnel has followed', () => JSON.stringify(mtus()) === '[9000,1350,1350]');
+  await eventually('the containers have followed', () => JSON.stringify(mtus()) === '[9000,8950,8950]');
+  t.ok(performance.now() - startedAt >= 1900, 'and not before the others had time');
+});
+
+t.test('a daemon that starts raises at once', async (t) => {
+  const scene = create(t, { path: { narrowest: () => undefined } });
+  const { findings: _findings, vanished: _vanished, ...rest } = scene.node.parts;
+  const underlay: NonNullable<typeof rest.underlay> = () => ({ vtepAddress: parseAddress('192.0.2.1'), mtu: 9000, linkMtu: 9000, limit: 'the MTU of eth0', links: [] });
+  const reconciler = new Reconciler({ ...rest, underlay, log: recordingLog(scene.node.said), own: { route: -1, netfilter: -1 } });
+  t.teardown(() => reconciler.stop());
+  const { gateway: _gateway, ...segment } = testSegment({ underlayMtu: 1500, overlayMtu: 1450, vtepAddress: parseAddress('192.0.2.1'), peers: [] });
+  scene.node.put(attached(1, { conf: JSON.stringify({ cniVersion: '1.0.0', name: 'blue', type: 'weft', vni: 1001 }) }), segment);
+  await reconciler.start();
+  t.equal(scene.node.ledger.read((tx) => tx.listAttachments()[0]?.port.mtu), 8950);
 });

@@ -25,7 +25,15 @@ const fullPassMs = 5 * 60_000;
 const retryMsMin = 1000;
 const retryMsMax = 60_000;
 
-export interface ReconcilerOptions extends Omit<PassParts, 'findings' | 'vanished'> {
+/**
+ * From the last news of the underlay until an MTU is raised, at least: the nodes' links are seldom raised at the same moment, and what the first ones send by
+ * then the last ones drop and do not answer; while a small MTU does no harm.
+ */
+const settledMs = 2000;
+/** Then it is raised at the next multiple of this by the clock, which all nodes have alike. */
+const raiseGridMs = 5000;
+
+export interface ReconcilerOptions extends Omit<PassParts, 'findings' | 'vanished' | 'mayRaise'> {
   readonly log: Log;
   /** The daemon's own sockets, whose changes are no damage. */
   readonly own: OwnSockets;
@@ -47,6 +55,9 @@ export class Reconciler {
   #retry: Scope | undefined;
   #retryMs = retryMsMin;
   #cancelSecondLook: (() => void) | undefined;
+  /** From when on an MTU may be raised, in milliseconds of the process's own clock. */
+  #raiseAt = -Infinity;
+  #cancelRaise: (() => void) | undefined;
   #isStopped = false;
   #passes = 0;
   #last: { readonly at: number; readonly ms: number } | undefined;
@@ -56,7 +67,7 @@ export class Reconciler {
     this.#findings = new Findings(log, parts.engine.now);
     this.#vanished = new Vanished(() => performance.now());
     this.#suspects = new Suspects(own);
-    this.#parts = { ...parts, findings: this.#findings, vanished: this.#vanished };
+    this.#parts = { ...parts, findings: this.#findings, vanished: this.#vanished, mayRaise: () => this.#mayRaise() };
   }
 
   get status(): ReconcilerStatus {
@@ -111,10 +122,22 @@ export class Reconciler {
     this.#running ??= this.#run();
   }
 
+  /**
+   * Asks for the tenants' MTUs to be worked out again, and to be carried into what is there where they differ: at once where they are smaller, and a few
+   * seconds later, at the same time as on other nodes, where they are larger.
+   * @param reason what may have changed them, in words: `the MTU of eth0 is 1500 instead of 1600`
+   */
+  reconsiderMtu(reason: string): void {
+    this.#log.debug({ reason }, "the tenants' MTUs are worked out again");
+    const now = this.#parts.engine.now();
+    this.#raiseAt = performance.now() + Math.ceil((now + settledMs) / raiseGridMs) * raiseGridMs - now;
+    this.look(scopeOf({ underlay: true }));
+  }
+
   /** Begins no further pass, and waits for the one that is under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    for (const cancel of [this.#gather, this.#cancelPeriod, this.#cancelRetry, this.#cancelSecondLook]) cancel?.();
+    for (const cancel of [this.#gather, this.#cancelPeriod, this.#cancelRetry, this.#cancelSecondLook, this.#cancelRaise]) cancel?.();
     await this.#running;
   }
 
@@ -168,6 +191,17 @@ export class Reconciler {
       if (failed !== undefined) this.look(failed);
     });
     this.#retryMs = Math.min(retryMsMax, this.#retryMs * 2);
+  }
+
+  /** One timer for all tenants; news that come meanwhile put it off when it ends. */
+  #mayRaise(): boolean {
+    const restMs = this.#raiseAt - performance.now();
+    if (restMs <= 0) return true;
+    this.#cancelRaise ??= startTimer(restMs, () => {
+      this.#cancelRaise = undefined;
+      this.look(scopeOf({ underlay: true }));
+    });
+    return false;
   }
 
   /** The timer that runs is left alone: on a busy node each pass would put it off. */

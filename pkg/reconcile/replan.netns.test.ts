@@ -8,12 +8,14 @@ import type { AttachmentRecord } from '../ledger/ledger.ts';
 import { testAttachment } from '../ledger/test-records.ts';
 import { parseAddress } from '../netaddr/netaddr.ts';
 import type { Segment } from '../overlay/model.ts';
+import { noPathKnowledge, type PathKnowledge } from '../mtu/path-knowledge.ts';
+import { findUnderlay, type UnderlayFinder } from '../datapath/underlay.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { run } from '../testing/command.ts';
 import { skipUnless } from '../testing/requirements.ts';
 import { runPass } from './pass.ts';
 import { replanSegment, type Replanned } from './replan.ts';
-import { everything } from './scope.ts';
+import { everything, scopeOf } from './scope.ts';
 import { attached, playNode } from './test-parts.ts';
 
 const skip = skipUnless({ root: true, tools: ['ip'] });
@@ -32,8 +34,14 @@ interface Question {
   readonly conf?: NodeConf;
 }
 
-function replan(node: TestNode, { fields = {}, record = {}, present = blue, others = [], conf = emptyNodeConf }: Question): Replanned {
-  return insideNetns(node.fd, () => replanSegment(node.kernel, conf, { present, newest: recordOf(fields, record), others }));
+function replan(node: TestNode, { fields = {}, record = {}, present = blue, others = [], conf = emptyNodeConf }: Question): { readonly segment: Segment } | { readonly fault: string } {
+  const replanned = replanWhole(node, { fields, record, present, others, conf });
+  return 'fault' in replanned ? replanned : { segment: replanned.segment };
+}
+
+function replanWhole(node: TestNode, { fields = {}, record = {}, present = blue, others = [], conf = emptyNodeConf, path = noPathKnowledge }: Question & { readonly path?: PathKnowledge }): Replanned {
+  const underlay: UnderlayFinder = (...question) => findUnderlay(node.kernel.route, ...question);
+  return insideNetns(node.fd, () => replanSegment({ underlay, path }, conf, { present, newest: recordOf(fields, record), others }));
 }
 
 t.test('peers and gateway follow the configuration', { skip }, async (t) => {
@@ -45,11 +53,18 @@ t.test('peers and gateway follow the configuration', { skip }, async (t) => {
   t.same(replan(node, { present: withGateway(blue) }), { segment: blue });
 });
 
-t.test('the MTU stays that of the containers', { skip }, async (t) => {
+t.test('the MTU follows the underlay, the configuration and the path', { skip }, async (t) => {
   const node = await createNode(t, linuxBridgeDatapath);
+  const mtus = (underlayMtu: number, overlayMtu: number): object => ({ underlayMtu, overlayMtu });
+  t.match(replanWhole(node, {}), { fitting: mtus(1500, 1450), because: 'the MTU of u0 is 1500' });
+  t.match(replanWhole(node, { fields: { mtu: 1300 } }), { segment: blue, fitting: mtus(1500, 1300), because: 'mtu is 1300' }, 'the segment itself has what the containers have');
+  t.match(replanWhole(node, { path: { narrowest: () => 1400 } }), { fitting: mtus(1500, 1350), because: 'no more than 1400 bytes reach all other nodes' }, 'the tunnel keeps the link’s: then the kernel answers');
+  t.match(replanWhole(node, { path: { narrowest: () => 9000 } }), { fitting: mtus(1500, 1450), because: 'the MTU of u0 is 1500' }, 'a path is no wider than the link');
   run('ip', ['-n', node.netns, 'link', 'set', 'u0', 'mtu', '1400']);
-  t.same(replan(node, {}), { segment: blue }, 'whatever the underlay has by now');
-  t.same(replan(node, { fields: { mtu: 1300 } }), { segment: blue }, 'and whatever is configured');
+  t.match(replanWhole(node, {}), { segment: blue, fitting: mtus(1400, 1350), because: 'the MTU of u0 is 1400' });
+  const misfit = { fields: { mtu: 1450 } };
+  t.match(replanWhole(node, misfit), { fitting: mtus(1400, 1350), misfit: "tenant blue has MTU 1350, since mtu must be at most 1350, which is the underlay's 1400 less VXLAN's 50: current value is 1450; further containers are refused" });
+  t.match(replanWhole(node, { fields: { ...misfit.fields, mtuPolicy: 'warn' } }), { fitting: mtus(1400, 1350), misfit: /mtuPolicy is warn$/ });
 });
 
 t.test('a tenant of the node configuration', { skip }, async (t) => {
@@ -105,4 +120,32 @@ t.test('a pass brings segments in line, in the ledger and in the datapath', { sk
   played.calls.splice(0);
   await runPass(played.parts, everything);
   t.notOk(played.calls.includes('update 1001'), 'once');
+});
+
+t.test('a pass carries another MTU into the ledger and the datapath, and says why', { skip }, async (t) => {
+  const node = await createNode(t, linuxBridgeDatapath);
+  const played = playNode(t, { kernel: node.kernel });
+  const conf = (fields: object = {}): string => JSON.stringify({ ...base, ...fields });
+  played.put(attached(1, { conf: conf() }), blue);
+  const mtus = (): unknown => played.ledger.read((tx) => [tx.findSegment(blue.vni)?.segment.underlayMtu, tx.findSegment(blue.vni)?.segment.overlayMtu, tx.listAttachments()[0]?.port.mtu]);
+  run('ip', ['-n', node.netns, 'link', 'set', 'u0', 'mtu', '1400']);
+  played.answers.resize = (what) => {
+    if (what === 'weft-p1') throw new Error('not permitted');
+  };
+  t.equal(await runPass(played.parts, scopeOf({ underlay: true })), true, 'what the kernel refuses is tried again');
+  t.same(played.parts.findings.openFaults, ['weft-p1 keeps its MTU: not permitted']);
+  t.same(mtus(), [1500, 1350, 1450]);
+  played.answers.resize = () => undefined;
+  t.equal(await runPass(played.parts, scopeOf({ underlay: true })), false);
+  t.same(mtus(), [1400, 1350, 1350]);
+  t.same(played.parts.findings.openFaults, []);
+  t.match(played.parts.findings.repairs.map(({ what }) => what), [/^the MTU of tenant blue is now 1350 instead of 1450, for the MTU of u0 is 1400$/, /^the MTU of tenant blue is 1350, and that of its tunnel 1400 instead of 1500, for the MTU of u0 is 1400; a container has followed$/]);
+  played.calls.splice(0);
+  await runPass(played.parts, everything);
+  t.notOk(played.calls.some((call) => call.startsWith('resize')), 'once');
+  played.put(attached(2, { conf: conf({ mtu: 1400 }) }), { ...blue, underlayMtu: 1400, overlayMtu: 1350 });
+  await runPass(played.parts, everything);
+  t.match(played.parts.findings.openFaults, [/^tenant blue has MTU 1350, since mtu must be at most 1350, .*further containers are refused$/]);
+  t.equal(await runPass({ ...played.parts, engine: { ...played.parts.engine, path: { narrowest: () => 1360 } } }, scopeOf({ underlay: true })), false);
+  t.match(mtus(), [1400, 1310, 1310], 'a path that is narrower');
 });

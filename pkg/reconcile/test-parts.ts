@@ -7,6 +7,7 @@ import { nothingWrong, type Repair } from '../datapath/fault.ts';
 import type { Kernel } from '../datapath/kernel.ts';
 import type { Observation } from '../datapath/observation.ts';
 import type { DatapathRepair } from '../datapath/repair.ts';
+import type { DatapathResize } from '../datapath/resize.ts';
 import { currentWorker } from '../ledger/boot.ts';
 import type { AttachmentRecord, Ledger, NewAttachment } from '../ledger/ledger.ts';
 import { openTestLedger, testAttachment, testSegment } from '../ledger/test-records.ts';
@@ -36,6 +37,8 @@ export interface Answers {
   mendGuard: (known: KnownState) => string[];
   detach: (hostIf: string) => Promise<void>;
   update: () => void;
+  /** Called before a segment or a port is resized. */
+  resize: (what: string, mtu: number) => void;
 }
 
 /** A node that is played. */
@@ -105,7 +108,7 @@ export const gone: Repair = { ...nothingWrong, isGone: true };
 
 /** A node on which all is as it should be. */
 function wholeAnswers(): Answers {
-  return { segment: () => nothingWrong, port: () => nothingWrong, container: () => nothingWrong, collect: () => [], mendGuard: () => [], detach: () => Promise.resolve(), update: () => undefined };
+  return { segment: () => nothingWrong, port: () => nothingWrong, container: () => nothingWrong, collect: () => [], mendGuard: () => [], detach: () => Promise.resolve(), update: () => undefined, resize: () => undefined };
 }
 
 /** What a pass does not ask of a datapath. */
@@ -119,6 +122,7 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
   return {
     ...unasked,
     ...playedRepair(calls, answers),
+    ...playedResize(calls, answers),
     prepareRemoval: () => Promise.resolve(),
     detach,
     detachSoon: detach,
@@ -142,6 +146,21 @@ function playedDatapath(calls: string[], answers: Answers): Datapath {
     mendGuard(known) {
       calls.push(`guard of ${known.ports.length}`);
       return answers.mendGuard(known);
+    },
+  };
+}
+
+function playedResize(calls: string[], answers: Answers): DatapathResize {
+  return {
+    resizeSegment({ vni, underlayMtu, overlayMtu }) {
+      answers.resize(`segment ${vni}`, overlayMtu);
+      calls.push(`resize ${vni} to ${underlayMtu} and ${overlayMtu}`);
+      return Promise.resolve();
+    },
+    resizePort({ port }, mtu) {
+      answers.resize(port.hostIf, mtu);
+      calls.push(`resize ${port.hostIf} from ${port.mtu} to ${mtu}`);
+      return { port: { ...port, mtu } };
     },
   };
 }

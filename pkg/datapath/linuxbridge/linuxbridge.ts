@@ -23,6 +23,7 @@ import { getTable } from '../../nftables/nftables.ts';
 import type { NodeDatapath } from '../datapath.ts';
 import type { Kernel } from '../kernel.ts';
 import type { DatapathMigration } from '../migration.ts';
+import { resizeLinks, resizePort } from '../resize.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
 import { trimGuard } from '../guard/guard.ts';
@@ -32,6 +33,7 @@ import { attachPortAside, containersMax, detachPort, detachPortSoon, refreshPort
 import { linuxBridgeMigration } from './migration.ts';
 import { linuxBridgeRemotes } from './remotes.ts';
 import { linuxBridgeRepair } from './repair.ts';
+import { sizesOf } from './segment-links.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from '../guard/guard-rules.ts';
 
@@ -52,6 +54,11 @@ export function linuxBridgeDatapath(kernel: Kernel): NodeDatapath & DatapathMigr
       for (const port of change.ports) refreshPortGuard(kernel, port, change.segment);
       return Promise.resolve();
     },
+    resizeSegment(segment) {
+      resizeLinks(kernel.route, sizesOf(segment));
+      return Promise.resolve();
+    },
+    resizePort: (request, mtu) => resizePort(kernel, request, mtu),
     removeSegment: (removal) => removeSegment(kernel, removal),
     trimGuard(segments) {
       trimGuard(kernel.netfilter, segments);

@@ -1,7 +1,7 @@
 /** The links of a tenant's segment by their names and kinds. */
 import type { Link } from '../../netlink/link.ts';
 import type { Segment } from '../../overlay/model.ts';
-import { bridgeName, spareName, sparePortName, vxlanName } from '../../overlay/names.ts';
+import { bridgeName, relayName, spareName, sparePortName, vxlanName } from '../../overlay/names.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 
 /** The links of a segment that is in place. */
@@ -36,4 +36,10 @@ export function asSegmentLinks(segment: Segment, [bridge, vxlan, tunnel, port]: 
   if (bridge === undefined || vxlan === undefined) return undefined;
   if (!hasSpare(segment)) return { bridge, vxlan };
   return tunnel === undefined || port === undefined ? undefined : { bridge, vxlan, spare: { tunnel, port } };
+}
+
+/** The MTU of each link that the segment has or may have. The bridge comes last: until it was given one it takes its ports' (br_if.c, br_mtu_auto_adjust). */
+export function sizesOf(segment: Segment): (readonly [name: string, mtu: number])[] {
+  const tunnels = [...linksOf(segment).map(({ name }) => name), relayName(segment.vni)].filter((name) => name !== bridgeName(segment.vni));
+  return [...tunnels.map((name) => [name, segment.underlayMtu] as const), [bridgeName(segment.vni), segment.overlayMtu]];
 }

@@ -28,6 +28,7 @@ export function evpnDatapath(kernel: Kernel): Datapath {
     mendGuard: (settled, all = settled) => datapath.mendGuard({ ...settled, segments: settled.segments.map(withEvpn) }, { ...all, segments: all.segments.map(withEvpn) }),
     repairSegment: (segment, seen) => datapath.repairSegment(withEvpn(segment), seen),
     repairPort: (request, seen) => datapath.repairPort(inOne(request), seen),
+    resizeSegment: (segment) => datapath.resizeSegment(withEvpn(segment)),
     repairContainer: (request) => datapath.repairContainer(inOne(request)),
   };
 }

@@ -1,5 +1,5 @@
 /** The host's interface in a tenant's network: an internal port of the bridge, with the gateway's MAC and addresses. */
-import { setLink, setNoLinkLocal } from '../../netlink/link.ts';
+import { setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { bridgeName, segmentAlias } from '../../overlay/names.ts';
@@ -37,16 +37,35 @@ export async function ensureGateway(ovs: OvsSwitch, kernel: Kernel, segment: Seg
   return ofport;
 }
 
+/** What the interface is repaired with. */
+export interface GatewayPortHands extends GatewayHands {
+  /** Has the switch's database say the MTU that the interface should have: ovs-vswitchd would set it back. */
+  resize(): void;
+}
+
 /** What is wrong with the interface, where it is there, and with its addresses. Whether it is a port the switch knows. */
-export function gatewayPortFaults(segment: Segment, seen: Observation): Fault<GatewayHands>[] {
+export function gatewayPortFaults(segment: Segment, seen: Observation): Fault<GatewayPortHands>[] {
   const link = segment.gateway === undefined ? undefined : seen.findLink(bridgeName(segment.vni));
   if (link === undefined) return [];
   const { name, mtu, mac, alias } = link;
   const [wantedMac, wantedAlias] = [gatewayMac(segment.vni), segmentAlias(segment)];
-  const faults: Fault<GatewayHands>[] = [];
+  const faults: Fault<GatewayPortHands>[] = [];
   if (!link.isUp) faults.push(changed(name, { what: `${name} is down`, done: 'set up', change: { isUp: true } }));
-  if (mtu !== segment.overlayMtu) faults.push(changed(name, { what: `${name} has MTU ${mtu} instead of ${segment.overlayMtu}`, done: 'set back', change: { mtu: segment.overlayMtu } }));
+  if (mtu !== segment.overlayMtu) faults.push(mtuFault(link, segment.overlayMtu));
   if (mac !== wantedMac) faults.push(changed(name, { what: `${name} has MAC ${mac ?? 'none'} instead of ${wantedMac}`, done: 'set back', change: { mac: wantedMac } }));
   if (alias !== wantedAlias) faults.push(minor(changed(name, { what: `${name} has lost its description`, done: 'written again', change: { alias: wantedAlias } })));
   return [...faults, ...linkLocalFaults(link), ...gatewayFaults(segment, link, seen)];
+}
+
+function mtuFault({ name, mtu }: Link, wanted: number): Fault<GatewayPortHands> {
+  return {
+    what: `${name} has MTU ${mtu} instead of ${wanted}`,
+    remedy: {
+      done: 'set back',
+      apply({ route, resize }) {
+        route.request([setLink(name, { mtu: wanted })]);
+        resize();
+      },
+    },
+  };
 }

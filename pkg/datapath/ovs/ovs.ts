@@ -27,6 +27,7 @@ import { bandwidthFaults } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { observeNow } from '../observation.ts';
 import type { PortRequest } from '../datapath.ts';
+import { resizePort } from '../resize.ts';
 import { collectGarbage } from './collect.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
@@ -37,7 +38,7 @@ import { attachPort, type OvsParts } from './port.ts';
 import { ovsRemotes } from './remotes.ts';
 import { removalOf } from './removal.ts';
 import { ovsRepair } from './repair.ts';
-import { updateSegment } from './segment.ts';
+import { resizeSegment, updateSegment } from './segment.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
 import { endpointFaults, standInFaults } from './stand-in-faults.ts';
 import type { OvsSwitch } from './switch/switch.ts';
@@ -57,6 +58,8 @@ export function ovsDatapath(kernel: Kernel, ovs: OvsSwitch): NodeDatapath & Data
     attach: (request) => attachPort(parts, request),
     ...removalOf(parts),
     updateSegment: (change) => updateSegment(parts, change),
+    resizeSegment: (segment) => resizeSegment(parts, segment),
+    resizePort: (request, mtu) => resizePort(kernel, request, mtu),
     check: (request) => checkPort(parts, request),
     collect: (known) => collectGarbage(parts, known),
     // Its guard is flows, which are repaired with what they belong to; the host's is everybody's.

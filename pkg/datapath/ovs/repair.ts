@@ -15,11 +15,11 @@ import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
-import { gatewayPortFaults } from './gateway-port.ts';
-import type { GatewayHands } from '../gateway.ts';
+import { gatewayPortFaults, type GatewayPortHands } from './gateway-port.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { remakePort, replugPort, type OvsParts } from './port.ts';
 import { mendRemotes } from './remotes.ts';
+import { resizeSegment } from './segment.ts';
 import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
 import { makeStandIn } from './stand-in.ts';
 import { endpointFaults, standInFaults, type StandInHands } from './stand-in-faults.ts';
@@ -49,15 +49,18 @@ interface Seen {
 
 function repairSegment({ kernel, ovs, tenants }: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
   const now = seen ?? observeNow(kernel);
-  const faultsOf = (view: Observation): Fault<GatewayHands & StandInHands>[] => [...gatewayPortFaults(segment, view), ...standInFaults(segment, view)];
-  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment) };
-  const host = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), hands);
+  let resized: Promise<void> | undefined;
+  const faultsOf = (view: Observation): Fault<GatewayPortHands & StandInHands>[] => [...gatewayPortFaults(segment, view), ...standInFaults(segment, view)];
+  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), resize: () => void (resized = resizeSegment({ kernel, ovs }, segment)) };
+  const links = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), hands);
+  const pending = resized;
+  const host = pending === undefined ? links : { ...links, rest: mended([], 'resized', () => pending) };
   if (snapshot === undefined) return host;
   if (typeof snapshot === 'string') return { ...host, failed: [...host.failed, snapshot] };
   const faults = describeSegment(segment, snapshot);
   if (faults.length === 0) return host;
   tenants.forget(segment.vni);
-  return { ...host, rest: mended(faults, 'sent again', async () => mendRemotes(ovs, segment, await tenants.ensure(segment))) };
+  return { ...host, rest: mended(faults, 'sent again', async () => Promise.all([pending, tenants.ensure(segment).then((network) => mendRemotes(ovs, segment, network))])) };
 }
 
 function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: Seen): Repair {

@@ -1,12 +1,14 @@
 /** Changing and removing a tenant's network on the switch. */
 import { addressesEqual } from '../../netaddr/netaddr.ts';
-import { bridgeName } from '../../overlay/names.ts';
+import type { Segment } from '../../overlay/model.ts';
+import { bridgeName, standInBridgeName } from '../../overlay/names.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
 import { locationPacket, type TenantNetwork } from './flows/flows.ts';
 import { isClosed } from '../phases.ts';
+import { resizeLinks } from '../resize.ts';
 import type { OvsParts } from './port.ts';
 import { standInNames } from './stand-in-links.ts';
 import type { OvsSwitch } from './switch/switch.ts';
@@ -18,6 +20,16 @@ export async function updateSegment({ kernel, ovs, tenants }: OvsParts, change: 
   await greet(ovs, await tenants.ensure(segment, ports), change);
   removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), [segment, ...others].flatMap(segmentElements)));
   if (segment.gateway === undefined && previous.gateway !== undefined) await ovs.removePorts([bridgeName(segment.vni)]);
+}
+
+/** The stand-in within the call; the gateway's interface is the switch's, which would set it back. */
+export async function resizeSegment({ kernel, ovs }: Pick<OvsParts, 'kernel' | 'ovs'>, segment: Segment): Promise<void> {
+  const { vni, gateway, underlayMtu, overlayMtu } = segment;
+  const names = standInNames(segment);
+  resizeLinks(kernel.route, names.map((name) => [name, name === standInBridgeName(vni) ? overlayMtu : underlayMtu]));
+  if (gateway === undefined) return;
+  if (!ovs.isKnown) await ovs.ready();
+  await ovs.resizePort(bridgeName(vni), overlayMtu);
 }
 
 /**

@@ -77,5 +77,7 @@ function wiredByOvs(datapath: Datapath, wiring: Wiring): Datapath {
     repairSegment: (segment, seen) => datapath.repairSegment(segmentOf(segment), seen),
     repairPort: (request, seen) => datapath.repairPort(requestOf(request), seen),
     repairContainer: (request) => datapath.repairContainer(requestOf(request)),
+    resizeSegment: (segment) => datapath.resizeSegment(segmentOf(segment)),
+    resizePort: (request, mtu) => datapath.resizePort({ ...request, port: portOf(request.port) }, mtu),
   };
 }

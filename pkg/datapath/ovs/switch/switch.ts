@@ -23,7 +23,7 @@ import { PortQueue } from './port-queue.ts';
 import { Presence } from './presence.ts';
 import { describeSettings, findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
-import { removeUnreferenced, setExternalId, setOptions } from './transactions.ts';
+import { removeUnreferenced, setExternalId, setMtu, setOptions } from './transactions.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
 import { checkVtep, type EgressRoute } from './vtep.ts';
 
@@ -190,6 +190,18 @@ export class OvsSwitch {
       const deadline = new Deadline(this.#deadlineMs);
       const occupant = findOccupant(this.#configuration.rows, await this.#requireBridge(deadline), name);
       if (occupant.kind === 'own') await this.#configuration.transact(setExternalId(occupant.interface, mark), deadline);
+    });
+  }
+
+  /**
+   * Gives a port of weft's that ovs-vswitchd makes itself another MTU, in bytes; nothing where there is no such port.
+   * @throws WeftError as ready() does; OvsdbError
+   */
+  resizePort(name: string, mtu: number): Promise<void> {
+    return this.#queue.inTurn(name, async () => {
+      const deadline = new Deadline(this.#deadlineMs);
+      const occupant = findOccupant(this.#configuration.rows, await this.#requireBridge(deadline), name);
+      if (occupant.kind === 'own') await this.#configuration.transact(setMtu(occupant.interface, mtu), deadline);
     });
   }
 

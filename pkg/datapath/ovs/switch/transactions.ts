@@ -88,6 +88,11 @@ export function setOptions(port: Uuid, options: Readonly<Record<string, string>>
   return [updateRows('Interface', identity(port), { options: mapOf(options) })];
 }
 
+/** Has ovs-vswitchd give an interface that it made an MTU, in bytes. */
+export function setMtu(port: Uuid, mtu: number): readonly Operation[] {
+  return [updateRows('Interface', identity(port), { mtu_request: mtu })];
+}
+
 /** Gives a port's interface a value of external_ids; undefined: none. */
 export function setExternalId(port: Uuid, { key, value }: { readonly key: string; readonly value: string | undefined }): readonly Operation[] {
   // Inserting keeps a value that the key has.
