@@ -13,6 +13,8 @@ import { findUnderlay } from '../../pkg/datapath/underlay.ts';
 import { WeftError } from '../../pkg/errors/weft-error.ts';
 import { currentWorker, readBootId } from '../../pkg/ledger/boot.ts';
 import { openLedger, type Ledger, type LedgerOptions } from '../../pkg/ledger/ledger.ts';
+import { findingsFileIn } from '../../pkg/path/findings-file.ts';
+import { rememberedKnowledge } from '../../pkg/path/findings.ts';
 import { keepAddonIn } from '../../pkg/sys/koffi.ts';
 import { buildDatapath, openSwitchOf, type NodeSwitch } from './build-datapath.ts';
 import type { Places } from './places.ts';
@@ -20,7 +22,8 @@ import type { Places } from './places.ts';
 /** The engine over this machine's kernel, ledger and configuration; each is opened when it is first needed. */
 export async function buildEngine(places: Places): Promise<CniPlugin> {
   const ovs = await openSwitchOf(places);
-  return createEngine(buildParts(places, { kernel: openKernelIn(places), ovs, nodeConf: () => readNodeConf(places), warn }));
+  const path = rememberedKnowledge(findingsFileIn(places.stateDirectory, warn));
+  return createEngine(buildParts(places, { kernel: openKernelIn(places), ovs, path, nodeConf: () => readNodeConf(places), warn }));
 }
 
 /** The engine's parts, with all that the node's datapath can do. */

@@ -108,9 +108,14 @@ class Daemon {
     this.#parts = parts;
     const migrations = new NodeMigrations({ engine: parts, datapath: parts.datapath, log: this.#log, vtepsOf: (vni) => this.#evpn?.vtepsOf(vni) ?? Promise.resolve([]) });
     this.#migrations = migrations;
+    const probes = new NodeProbes({ engine: parts, kernel, log: this.#log, stateDirectory: this.#places.stateDirectory });
+    this.#probes = probes;
     // Whatever plans an MTU may ask it: what an earlier daemon has found is known from here on.
-    this.#paths = openNodePaths({ engine: parts, log: this.#log, stateDirectory: this.#places.stateDirectory, conf: () => conf.current, onChange: (reason) => this.#reconsiderMtu(reason) });
-    this.#probes = new NodeProbes({ engine: parts, kernel, log: this.#log, stateDirectory: this.#places.stateDirectory });
+    this.#paths = openNodePaths({
+      engine: parts, log: this.#log, stateDirectory: this.#places.stateDirectory, conf: () => conf.current,
+      tunnelProber: ({ peer }) => (probes.prober.serves(peer) ? probes.prober : undefined),
+      onChange: (reason) => this.#reconciler?.reconsiderMtu(reason),
+    });
     const engine = { ...parts, moves: migrations.migrations };
     const calls = new Calls({ plugin: createEngine(engine), callLog: this.#callLog, log: this.#log });
     this.#reconciler = new Reconciler({
@@ -158,12 +163,6 @@ class Daemon {
     void this.#probes?.follow(this.#conf.current);
   }
 
-  /** A path has become narrower or wide again: what the tenants that use it should have by now is planned anew. */
-  #reconsiderMtu(reason: string): void {
-    this.#log.debug({ reason }, 'MTUs are reconsidered');
-    this.#reconciler?.look(everything);
-  }
-
   /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
   #openSwitch(conf: LiveNodeConf): OvsSwitch {
     const ovs = openSwitch(conf.current.ovs, { backOffMaxMs: switchBackOffMaxMs });
@@ -182,7 +181,7 @@ class Daemon {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs: { ovs, isConfigured: conf.current.ovs !== undefined }, nodeConf: () => Promise.resolve(conf.current),
-      underlay: (...question) => underlay.find(...question), noteMtuChange: () => this.#reconciler?.look(scopeOf({ underlay: true })), warn: (message) => this.#log.warn({}, message), walPagesMax,
+      underlay: (...question) => underlay.find(...question), path: { narrowest: (peers) => this.#paths?.findings.narrowest(peers) }, noteMtuChange: () => this.#reconciler?.look(scopeOf({ underlay: true })), warn: (message) => this.#log.warn({}, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
       findDeafness: (vni) => this.#evpn?.obstacleOf(vni),
     });
