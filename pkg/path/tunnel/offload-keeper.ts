@@ -36,6 +36,7 @@ export interface OffloadKeeperParts {
 
 /** A peer that did not answer is asked again soon, and less and less often: it may be starting. */
 const againMsMin = 2000;
+
 /** One for a daemon. */
 export class OffloadKeeper {
   readonly #parts: OffloadKeeperParts;
