@@ -1,5 +1,6 @@
 /** The command line. Commander is loaded only here: the plugin's start-up is the user's waiting time. */
 import { Command, Option, type CommanderError } from 'commander';
+import { addDoctor } from './doctor.ts';
 import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
 import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
@@ -26,6 +27,7 @@ export async function runCommandLine(): Promise<void> {
     // A command that only looks does not wait for all of the daemon to be loaded.
     .action(async (options: { readonly logLevel: LogLevel }) => (await import('./daemon.ts')).runDaemon(options));
   addReports(program);
+  addDoctor(program);
   addMigrate(program);
   program
     .command('forget')

@@ -23,11 +23,11 @@ export interface InspectedPort {
   readonly container: readonly SeenFault[] | 'gone';
 }
 
-/** What is wrong with the guard, in words. */
+/** What is wrong with the guard. */
 export interface InspectedGuard {
-  /** Of tables, chains and rules. */
+  /** Of tables, chains and rules, in words. */
   readonly structure: readonly string[];
-  /** Of the elements of its sets. */
+  /** Sets that lack an element, as nft(8) names them: `bridge weft ports`. */
   readonly missing: readonly string[];
 }
 

@@ -1,8 +1,9 @@
 /** What a repair would find wrong, for whoever only looks. */
 import { containerFaults } from '../container-faults.ts';
 import { about } from '../fault.ts';
-import { findGuardDamage, missingInWords } from '../guard/guard-damage.ts';
+import { findGuardDamage } from '../guard/guard-damage.ts';
 import { knownElements } from '../guard/guard-elements.ts';
+import { setName } from '../guard/guard-state.ts';
 import { insideContainer } from '../inside-container.ts';
 import { withoutHands, type DatapathInspection } from '../inspection.ts';
 import type { Kernel } from '../kernel.ts';
@@ -21,7 +22,7 @@ export function linuxBridgeInspection(kernel: Kernel): DatapathInspection {
     inspectGuard(settled) {
       if (settled.segments.length === 0) return { structure: [], missing: [] };
       const { structure, missing } = findGuardDamage(kernel.netfilter, knownElements(settled));
-      return { structure, missing: missingInWords(missing) };
+      return { structure, missing: [...new Set(missing.map(setName))] };
     },
   };
 }
