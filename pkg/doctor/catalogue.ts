@@ -4,7 +4,7 @@ import type { Layer, Severity } from './finding.ts';
 /** The names of findings, a line for each layer. */
 export type FindingId =
   | 'not-seen'
-  | 'kernel-feature' | 'kernel-module' | 'state-unwritable' | 'ledger-unreadable' | 'bridge-netfilter' | 'forward-drop'
+  | 'kernel-feature' | 'kernel-module' | 'state-unwritable' | 'ledger-unreadable' | 'bridge-netfilter' | 'forward-drop' | 'ipv6-disabled'
   | 'config-invalid' | 'conflist-unreadable' | 'conflist-refused' | 'conflist-order' | 'conflist-none' | 'plugin-missing' | 'executable-missing' | 'executable-version'
   | 'daemon-absent' | 'daemon-needed' | 'daemon-silent' | 'daemon-version' | 'daemon-configuration' | 'daemon-pass-late' | 'daemon-fault'
   | 'vtep-missing' | 'vtep-unknown' | 'underlay-down' | 'underlay-mtu' | 'peer-unroutable' | 'peer-other-link' | 'peer-mtu' | 'reverse-path'

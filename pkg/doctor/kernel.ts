@@ -59,7 +59,8 @@ function judgeFamilies({ missingFamilies = [] }: KernelFacts): Finding[] {
 
 function judgeState({ state, ledgerProblem, ledgerPath }: KernelFacts): Finding[] {
   const unwritable = state.obstacle === undefined ? [] : [finding('state-unwritable', { subject: state.path, what: `the state directory ${state.path} cannot be written: ${state.obstacle}`, show: `findmnt -T ${quoted(state.path)}; ls -ld ${quoted(state.path)}` })];
-  const unreadable = ledgerProblem === undefined ? [] : [finding('ledger-unreadable', { subject: ledgerPath, what: `the ledger cannot be read: ${ledgerProblem}`, show: `ls -l ${quoted(ledgerPath)}*` })];
+  // SQLite needs to write beside a ledger to read it (-shm): of one that is on such a file system that is all there is to say.
+  const unreadable = ledgerProblem === undefined || state.obstacle !== undefined ? [] : [finding('ledger-unreadable', { subject: ledgerPath, what: `the ledger cannot be read: ${ledgerProblem}`, show: `ls -l ${quoted(ledgerPath)}*` })];
   return [...unwritable, ...unreadable];
 }
 

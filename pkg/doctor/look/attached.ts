@@ -27,6 +27,7 @@ function attachedOn(node: NodeState): Attached {
 
 /** What is wrong with the segments. @throws NetlinkError */
 export async function examineSegments({ node, datapath, ovs }: Surroundings): Promise<readonly Finding[]> {
+  if (node.ledger.kind === 'unreadable') return [notSeen({ layer: 'segment', what: 'tenants and their containers', show: `ls -l ${node.ledgerPath}` }, 'needs the ledger, which cannot be read')];
   const { segments } = attachedOn(node);
   if (segments.length === 0) return [];
   const seen = await datapath.observe(segments);

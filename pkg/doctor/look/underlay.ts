@@ -29,7 +29,7 @@ export function lookAtUnderlay({ kernel, node }: Pick<Surroundings, 'kernel' | '
     return {
       address,
       link: holder === undefined ? undefined : links.get(holder.index),
-      tenants: own.map(({ tenant, encapsulation = 'vxlan', overlayMtu }) => ({ tenant, encapsulation, overlayMtu })),
+      tenants: own.map(({ tenant, encapsulation, overlayMtu }) => ({ tenant, encapsulation: encapsulation ?? 'vxlan', overlayMtu })),
       peers: peersOf(own).map((peer) => lookAtPeer(kernel, peer, links)),
     };
   });
