@@ -1,14 +1,20 @@
 /** A healthy node, of which nothing is said; then one damage after the other, each called by its name and shown by the system's own tools. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { runIn } from '../../pkg/testing/command.ts';
+import { inNetns, runIn } from '../../pkg/testing/command.ts';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
+import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { createDaemonLab, Daemon } from '../harness/daemon.ts';
 import type { LabNode } from '../harness/lab-node.ts';
 import { attachGuest, blue, red, tenantConf } from '../harness/tenant.ts';
-import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
+import { createLab } from '../harness/lab.ts';
+import { skipWithoutDaemonLab, weftExecutable } from '../harness/weft-executable.ts';
 import { playDaemon } from '../command-line/played-daemon.ts';
 import { stateDirectoryReadOnly } from '../engine/mount-namespace.ts';
 import { damages, type Damage, type Names } from './damages.ts';
-import { askDoctor, askDoctorBehind, troublesOf, tryShow, writeNetwork, type Diagnosis } from './scene.ts';
+import { askDoctor, askDoctorBehind, doctorArguments, troublesOf, tryShow, writeNetwork, type Diagnosis } from './scene.ts';
 
 const skip = skipWithoutDaemonLab('sysctl', 'nsenter', 'ss');
 /** Whatever else the machine has to do: the doctor promises ten seconds. */
@@ -83,3 +89,22 @@ async function doOutages(t: Test, node: LabNode, quiet: Diagnosis): Promise<void
     t.ok(diagnosis.ms < boundMs, `within ${diagnosis.ms} ms`);
   });
 }
+
+t.test('whoever is not root', { skip: skip || skipUnless({ tools: ['setpriv'] }), timeout: 60_000 }, async (t) => {
+  const lab = createLab(t, { nodes: 1 });
+  const node = lab.node(1);
+  await attachGuest(lab, blue, 1, { label: 'blue1' });
+  // The checkout may be closed to others; a copy is not. It keeps its addon beside it.
+  const directory = temporaryDirectory(t);
+  chmodSync(directory, 0o777);
+  const copy = join(directory, 'weft');
+  copyFileSync(weftExecutable, copy);
+  chmodSync(copy, 0o755);
+  const command = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', copy, ...doctorArguments(node)];
+  const { stdout, status } = spawnSync('ip', inNetns(node.netns, ...command), { env: { ...node.env, TMPDIR: directory }, encoding: 'utf8', timeout: 30_000 });
+  const { findings } = JSON.parse(stdout) as Pick<Diagnosis, 'findings'>;
+  t.same(findings.filter(({ severity }) => severity === 'error').map(({ what }) => what), [], 'what it may not see is no error');
+  t.equal(status, 0);
+  const unseen = findings.filter(({ id }) => id === 'not-seen').map(({ layer }) => layer);
+  t.ok(unseen.includes('kernel') && unseen.includes('segment'), `it says what it could not see: ${unseen.join(', ')}`);
+});

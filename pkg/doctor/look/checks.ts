@@ -52,7 +52,8 @@ function examinePrivileges({ isRoot }: Surroundings): readonly Finding[] {
   return [notSeen({ layer: 'kernel', what: 'the ledger, the guard and the inside of containers', show: 'id' }, 'needs root, and this process is not: whatever is said below is said without them')];
 }
 
-function examineDaemon({ daemon, socket, version, node }: Surroundings): readonly Finding[] {
+function examineDaemon({ daemon, socket, version, node, isRoot }: Surroundings): readonly Finding[] {
+  if (!isRoot && daemon.kind === 'faulty') return [notSeen({ layer: 'daemon', what: 'the daemon', show: `ls -ld ${socket}` }, `needs root: ${daemon.problem}`)];
   const conf = confOf(node);
   const needs = [...(conf?.controlPlane?.type === 'evpn' ? ['controlPlane.type "evpn"'] : []), ...(conf?.migration === undefined ? [] : ['migration'])];
   return judgeDaemon({ state: daemon, socket, needs, version, now: node.now });

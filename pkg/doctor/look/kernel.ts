@@ -21,9 +21,10 @@ export function lookAtKernel({ kernel, node, stateDirectory, isRoot }: Surroundi
   const vteps = segments.filter(({ segment }) => segment.vtepAddress.family === 6).map(({ segment }) => `the VTEP ${formatAddress(segment.vtepAddress)}`);
   return {
     features: findFeatures(kinds),
-    missingFamilies: findMissingFamilies(kernel.netfilter),
+    // Of several requests the kernel answers whoever lacks CAP_NET_ADMIN only the first.
+    missingFamilies: isRoot ? findMissingFamilies(kernel.netfilter) : undefined,
     bridgeCalls: ['bridge-nf-call-iptables', 'bridge-nf-call-ip6tables'].filter((name) => kernel.readSysctl(['bridge', name]) === '1'),
-    forwardDrops: findForwardDrops(kernel.netfilter),
+    forwardDrops: isRoot ? findForwardDrops(kernel.netfilter) : [],
     isIpv6Disabled: kernel.readSysctl(['ipv6', 'conf', 'all', 'disable_ipv6']) === '1',
     ipv6Users: [...new Set([...withIpv6, ...vteps])],
     state: lookAtDirectory(stateDirectory, isRoot),
@@ -35,10 +36,8 @@ export function lookAtKernel({ kernel, node, stateDirectory, isRoot }: Surroundi
 
 const guardFamilies: readonly TableFamily[] = ['bridge', 'inet', 'netdev'];
 
-/** Undefined: it takes CAP_NET_ADMIN to ask. */
-function findMissingFamilies(netfilter: Netlink): readonly string[] | undefined {
+function findMissingFamilies(netfilter: Netlink): readonly string[] {
   const outcomes = netfilter.tryRequest(guardFamilies.map((family) => getTable({ family, table: 'weft' })));
-  if (outcomes.some((outcome) => isRefusal(outcome, 'EPERM'))) return undefined;
   return guardFamilies.filter((_family, index) => isRefusal(outcomes[index], 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EPROTONOSUPPORT'));
 }
 

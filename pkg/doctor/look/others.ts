@@ -66,7 +66,11 @@ function readNeighbours({ route, readSysctl }: Kernel): ResourceFacts['neighbour
 }
 
 function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  } catch {
+    return 0; // Root's alone.
+  }
 }
 
 function tryRead(path: string): string {
