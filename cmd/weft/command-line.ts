@@ -9,6 +9,7 @@ import { outputOption } from './output.ts';
 import { evpnExamples, showEvpn } from './evpn.ts';
 import { showStatus, statusExamples } from './status.ts';
 import { showTenants, tenantsExamples } from './tenants.ts';
+import { addTune } from './tune.ts';
 import { version } from './version.ts';
 
 /** An exit status of its own, so that a script can tell its own mistake from the node's state. */
@@ -28,6 +29,7 @@ export async function runCommandLine(): Promise<void> {
     .action(async (options: { readonly logLevel: LogLevel }) => (await import('./daemon.ts')).runDaemon(options));
   addReports(program);
   addDoctor(program);
+  addTune(program);
   addMigrate(program);
   program
     .command('forget')
