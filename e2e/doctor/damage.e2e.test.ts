@@ -13,10 +13,11 @@ import { createLab } from '../harness/lab.ts';
 import { skipWithoutDaemonLab, weftExecutable } from '../harness/weft-executable.ts';
 import { playDaemon } from '../command-line/played-daemon.ts';
 import { stateDirectoryReadOnly } from '../engine/mount-namespace.ts';
+import { describeNode } from '../reconcile/whole.ts';
 import { damages, type Damage, type Names } from './damages.ts';
 import { askDoctor, askDoctorBehind, doctorArguments, troublesOf, tryShow, writeNetwork, type Diagnosis } from './scene.ts';
 
-const skip = skipWithoutDaemonLab('sysctl', 'nsenter', 'ss');
+const skip = skipWithoutDaemonLab('sysctl', 'nsenter', 'ss', 'tc');
 /** Whatever else the machine has to do: the doctor promises ten seconds. */
 const boundMs = 10_000;
 
@@ -59,7 +60,9 @@ function added(before: Diagnosis, after: Diagnosis): readonly string[] {
 async function doDamage(t: Test, { ids, damage, mend, isShown }: Damage, { names, quiet }: { readonly names: Names; readonly quiet: Diagnosis }): Promise<void> {
   const { node } = names;
   damage(names);
+  const before = describeNode(node, [names.container]);
   const diagnosis = await askDoctor(node);
+  t.same(describeNode(node, [names.container]), before, 'looking changes nothing');
   t.same(added(quiet, diagnosis), [...ids].sort(), 'exactly what it is');
   const found = diagnosis.findings.find(({ id }) => id === ids[0]);
   if (found === undefined) t.fail(`no ${ids[0]}: ${JSON.stringify(troublesOf(diagnosis))}`);
