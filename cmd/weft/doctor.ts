@@ -43,7 +43,7 @@ export function addDoctor(program: Command): void {
     .addOption(outputOption())
     .addOption(new Option('--networks <directory>', 'where runtimes take networks from').default('/etc/cni/net.d'))
     .addOption(new Option('--launcher <path>', 'the plugin that runtimes execute').default('/opt/cni/bin/weft'))
-    .addOption(new Option('--executable <path>', 'what the launcher executes where there is no daemon').default(undefined, '$WEFT_EXE, or /usr/local/bin/weft'))
+    .addOption(new Option('--executable <path>', 'what the launcher executes where there is no daemon (default: $WEFT_EXE, or "/usr/local/bin/weft")'))
     .addHelpText('after', doctorExamples)
     .action(examineNode);
 }

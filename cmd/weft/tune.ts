@@ -47,7 +47,7 @@ export function addTune(program: Command): void {
     .addOption(new Option('--apply [items...]', 'apply what is recommended: these items, or all that differ'))
     .addOption(new Option('--dry-run [items...]', 'say what --apply would do').conflicts('apply'))
     .addOption(new Option('--print-config', 'print lines for sysctl.d and udev that make it last').conflicts(['apply', 'dryRun']))
-    .addOption(new Option('--link <name...>', 'the devices to look at').default(undefined, "those with the VTEPs' addresses"))
+    .addOption(new Option('--link <name...>', "the devices to look at (default: those with the VTEPs' addresses)"))
     .addHelpText('after', tuneExamples)
     .action(tuneNode);
 }

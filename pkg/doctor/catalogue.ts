@@ -74,9 +74,9 @@ export const catalogue: Readonly<Record<FindingId, CatalogueEntry>> = {
   'reverse-path': entry('underlay', 'error', "the kernel drops the peer's tunnel packets as spoofed: they come by another link than answers would go (RFC 3704)", 'set net.ipv4.conf.<link>.rp_filter and .all.rp_filter to 2 or 0, or put the route right'),
   // peers
   'path-not-probed': entry('peers', 'note', 'whether the peers hear this node, and how large a packet gets there, is not known: links and routes say only what this node believes', 'start the daemon with path probes configured'),
-  'path-silent': entry('peers', 'error', 'the peer does not answer on the UDP port: its containers are not reached, or it has no daemon', "open the tenants' UDP port between the nodes, in both directions; see that the peer's daemon runs"),
+  'path-silent': entry('peers', 'warning', 'the peer has no daemon that answers, or nothing gets there and back: then its containers are not reached', "see that the peer's daemon runs; open the tenants' UDP port and that of the probes between the nodes, in both directions"),
   'path-narrow': entry('peers', 'error', 'full-size packets to the peer are lost on the way, and nobody says so: connections open and then hang', 'raise the MTU of what lies in between, or lower mtu of the tenant on all nodes'),
-  'path-finding': entry('peers', 'warning', 'the daemon has seen that the path to the peer is not as the links say', 'do what it says'),
+  'path-finding': entry('peers', 'warning', 'the daemon cannot prove the paths to the peers', 'do what it says'),
   // agreement
   'vni-shared': entry('agreement', 'error', 'two tenants with one VNI would be one network: the second one is refused', 'give each tenant a VNI of its own, the same on all nodes'),
   'vni-differs': entry('agreement', 'error', 'an ADD is refused, and nodes that have the other VNI do not reach the containers here', "make the configuration agree, or remove the tenant's containers from this node first"),

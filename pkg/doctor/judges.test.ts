@@ -97,14 +97,18 @@ void t.test('the daemon', (t) => {
 });
 
 void t.test('the paths to the peers', (t) => {
-  const of = (path: unknown): readonly string[] => idsOf(judgePeers({ peers: ['192.0.2.2'], report: parsePathReport({ path }) }));
+  const of = (paths: unknown): readonly string[] => idsOf(judgePeers({ peers: ['192.0.2.2'], report: parsePathReport({ paths }) }));
+  const probed = (...paths: readonly unknown[]): readonly string[] => of({ isProbing: true, faults: [], paths });
+  const whole = { vtep: '192.0.2.1', peer: '192.0.2.2', state: 'whole', fullBytes: 1500, proof: { packetBytes: 1500, at: 1 } };
   t.same(of(undefined), ['path-not-probed']);
-  for (const nonsense of [null, 7, 'x', []]) t.same(of(nonsense), ['path-not-probed'], `path: ${JSON.stringify(nonsense)}`);
-  t.same(of({ peers: [{ peer: '192.0.2.2', isReachable: true, largestBytes: 1500, expectedBytes: 1500 }] }), []);
-  t.same(of({ peers: [{ peer: '192.0.2.2', isReachable: false, largestBytes: 1, expectedBytes: 1500 }] }), ['path-silent']);
-  t.same(of({ peers: [{ peer: '192.0.2.2' }, 7, { peer: 8 }, null], findings: ['a', 7] }), ['path-finding'], 'what is not understood is not known');
-  const narrow = judgePeers({ peers: ['192.0.2.2'], report: { peers: [{ peer: '192.0.2.2', isReachable: true, largestBytes: 1400, expectedBytes: 1500 }], findings: [] } });
-  t.match(narrow, [{ id: 'path-narrow', show: /-M do -s 1472 192\.0\.2\.2$/ }]);
+  for (const nonsense of [null, 7, 'x', [], {}, { isProbing: false }]) t.same(of(nonsense), ['path-not-probed'], `paths: ${JSON.stringify(nonsense)}`);
+  t.same(probed(whole), []);
+  t.same(probed({ ...whole, state: 'unknown' }), [], 'not looked at yet');
+  t.same(probed({ ...whole, state: 'unanswered' }), ['path-silent']);
+  t.same(probed({ ...whole, state: 'bent' }, { peer: '192.0.2.3' }, 7, { peer: 8 }, null), [], 'what is not understood is not known');
+  t.same(of({ isProbing: true, faults: ['a', 7], paths: {} }), ['path-finding']);
+  const report = parsePathReport({ paths: { isProbing: true, faults: [], paths: [{ ...whole, state: 'narrow', narrow: { packetBytes: 1400, way: 'underlay', since: 1, isActedOn: true } }] } });
+  t.match(judgePeers({ peers: ['192.0.2.2'], report }), [{ id: 'path-narrow', show: /-M do -s 1472 192\.0\.2\.2$/ }]);
   t.same(judgePeers({ peers: [], report: undefined }), [], 'nobody to ask');
   t.end();
 });

@@ -16,8 +16,8 @@ const pingOverheadBytes = { 4: 20 + 8, 6: 40 + 8 } as const;
 /** What is wrong on the way to them. */
 export function judgePeers({ peers, report }: PeersFacts): Finding[] {
   if (peers.length === 0) return [];
-  if (report === undefined) return [finding('path-not-probed', { subject: `${peers.length} peers`, what: `nobody has probed the paths to ${peers.join(', ')}`, show: peers.map((peer) => `ping -c 1 -W 1 ${quoted(peer)}`).join('; ') })];
-  return [...report.peers.flatMap(judgePeer), ...report.findings.map((what) => finding('path-finding', { subject: 'path', what, show: 'journalctl -u weft -n 50' }))];
+  if (report === undefined) return [finding('path-not-probed', { subject: peers.length === 1 ? `peer ${peers[0]}` : `${peers.length} peers`, what: `nobody has probed the paths to ${peers.join(', ')}`, show: peers.map((peer) => `ping -c 1 -W 1 ${quoted(peer)}`).join('; ') })];
+  return [...report.peers.flatMap(judgePeer), ...report.faults.map((what) => finding('path-finding', { subject: 'path', what, show: 'journalctl -u weft -n 50' }))];
 }
 
 function judgePeer({ peer, isReachable, largestBytes, expectedBytes }: PathPeer): Finding[] {
