@@ -1,5 +1,6 @@
 /** The command line. Commander is loaded only here: the plugin's start-up is the user's waiting time. */
 import { Command, Option, type CommanderError } from 'commander';
+import { addDoctor } from './doctor.ts';
 import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
 import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
@@ -8,6 +9,7 @@ import { outputOption } from './output.ts';
 import { evpnExamples, showEvpn } from './evpn.ts';
 import { showStatus, statusExamples } from './status.ts';
 import { showTenants, tenantsExamples } from './tenants.ts';
+import { addTune } from './tune.ts';
 import { version } from './version.ts';
 
 /** An exit status of its own, so that a script can tell its own mistake from the node's state. */
@@ -26,6 +28,8 @@ export async function runCommandLine(): Promise<void> {
     // A command that only looks does not wait for all of the daemon to be loaded.
     .action(async (options: { readonly logLevel: LogLevel }) => (await import('./daemon.ts')).runDaemon(options));
   addReports(program);
+  addDoctor(program);
+  addTune(program);
   addMigrate(program);
   program
     .command('forget')

@@ -1,11 +1,8 @@
 /** `weft evpn`. */
-import type { EvpnConf } from '../../pkg/config/control-plane.ts';
-import { describeWithAdvice } from '../../pkg/errors/weft-error.ts';
-import { reportEvpn, type FrrView, type TenantView } from '../../pkg/evpn/view.ts';
-import { readRoutes, readSessions } from '../../pkg/frr/tables.ts';
-import { openVty } from '../../pkg/frr/vty.ts';
+import { askFrr, viewTenants } from '../../pkg/evpn/look.ts';
+import { reportEvpn, type TenantView } from '../../pkg/evpn/view.ts';
 import { renderEvpn } from '../../pkg/report/evpn.ts';
-import { contentOf, type NodeState } from '../../pkg/report/node-state.ts';
+import type { NodeState } from '../../pkg/report/node-state.ts';
 import { buildDatapath, openSwitchOf } from './build-datapath.ts';
 import { openKernelIn } from './build-engine.ts';
 import { observeDaemon, observeNode } from './node-view.ts';
@@ -21,8 +18,6 @@ Examples:
   weft evpn -o json | jq '.endpoints[] | select(.vtep == "192.0.2.2")'
 `;
 
-const asking = { deadlineMs: 5000 };
-
 /** Prints what BGP EVPN has to do with this node, and where BGP, ledger and kernel disagree. It changes nothing. */
 export async function showEvpn(options: OutputOptions): Promise<void> {
   await reportFailures(async () => {
@@ -36,23 +31,10 @@ export async function showEvpn(options: OutputOptions): Promise<void> {
       return;
     }
     const { frr, problem } = await askFrr(conf);
-    const report = reportEvpn({ conf, frr, faults: [...(problem === undefined ? [] : [problem]), ...(await faultsOfDaemon(places))], tenants: await viewTenants(places, node) });
+    const report = reportEvpn({ conf, frr, faults: [...(problem === undefined ? [] : [problem]), ...(await faultsOfDaemon(places))], tenants: await viewHere(places, node) });
     printReport({ value: report, render: () => renderEvpn(report) }, options);
     if (report.faults.length + report.disagreements.length > 0) process.exitCode = 1;
   });
-}
-
-async function askFrr({ runDirectory }: EvpnConf): Promise<{ readonly frr: FrrView | undefined; readonly problem?: string }> {
-  try {
-    const bgpd = await openVty({ daemon: 'bgpd', runDirectory }, asking);
-    try {
-      return { frr: { sessions: await readSessions(bgpd, asking), routes: await readRoutes(bgpd, asking) } };
-    } finally {
-      bgpd.close();
-    }
-  } catch (error) {
-    return { frr: undefined, problem: describeWithAdvice(error) };
-  }
 }
 
 /** What keeps running finds more than one look. */
@@ -62,16 +44,10 @@ async function faultsOfDaemon(places: Places): Promise<readonly string[]> {
   return [`the daemon does not run, and nobody listens to FRR${daemon.kind === 'faulty' ? `: ${daemon.problem}` : ''}`];
 }
 
-async function viewTenants(places: Places, node: NodeState): Promise<readonly TenantView[]> {
-  const { segments, attachments } = contentOf(node);
+async function viewHere(places: Places, node: NodeState): Promise<readonly TenantView[]> {
   const [kernel, nodeSwitch] = [openKernelIn(places), await openSwitchOf(places)];
   try {
-    const datapath = buildDatapath(kernel, nodeSwitch);
-    return await Promise.all(segments.filter(({ segment }) => segment.controlPlane === 'evpn').map(async ({ vni, segment }) => ({
-      segment,
-      ports: attachments.filter((record) => record.vni === vni && record.state === 'attached').map(({ port }) => port),
-      seen: await datapath.observeRemotes(segment),
-    })));
+    return await viewTenants(buildDatapath(kernel, nodeSwitch), node);
   } finally {
     await nodeSwitch.ovs.close();
     kernel.close();

@@ -10,6 +10,8 @@ export interface Places {
   readonly configPath: string;
   /** Whether somebody asked for that file by name, so that its absence is an error. */
   readonly isConfigRequired: boolean;
+  /** What the launcher executes where there is no daemon. */
+  readonly executable: string;
 }
 
 /** An empty variable counts as absent. */
@@ -26,5 +28,6 @@ export function findPlaces(): Places {
     runDirectory: variable('WEFT_RUN_DIR') ?? '/run/weft',
     configPath: config ?? '/etc/weft/weft.yaml',
     isConfigRequired: config !== undefined,
+    executable: variable('WEFT_EXE') ?? '/usr/local/bin/weft',
   };
 }

@@ -13,7 +13,7 @@ import { isRefusal } from '../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../netlink/netlink-socket.ts';
 import { addRoute, decodeRoute, listRoutes, replaceRoute, tableMain, type KernelRoute } from '../netlink/route.ts';
 import type { AttachmentPort, Route } from '../overlay/model.ts';
-import type { Fault, RouteHands } from './fault.ts';
+import { about, type Fault, type RouteHands } from './fault.ts';
 import { changed } from './link-faults.ts';
 import { findLinks } from './find-links.ts';
 
@@ -25,11 +25,11 @@ export function containerFaults(route: Netlink, port: AttachmentPort): Container
   const [link] = findLinks(route, [name]);
   if (link === undefined) return [{ what: `the container's interface ${name} is missing` }];
   // Of a bridge or another master, whoever is behind that decides; but what is too large for the overlay is so for anybody.
-  if (link.master !== undefined) return link.mtu > port.mtu ? mtuFaults(port, link) : [];
-  const faults = [...linkFaults(port, link), ...mtuFaults(port, link), ...addressFaults(route, port, link), ...routeFaults(route, port, link)];
+  if (link.master !== undefined) return link.mtu > port.mtu ? about('mtu', mtuFaults(port, link)) : [];
+  const faults = [...linkFaults(port, link), ...about('mtu', mtuFaults(port, link)), ...about('address', addressFaults(route, port, link)), ...about('route', routeFaults(route, port, link))];
   if (link.kind === 'veth' && link.isUp) return faults;
   // On a link that is down the kernel takes no route and keeps no IPv6 address: they come back when it is up.
-  return faults.map(({ what }) => ({ what }));
+  return faults.map(({ what, aspect = 'link' }) => ({ what, aspect }));
 }
 
 function linkFaults(port: AttachmentPort, link: Link): ContainerFault[] {

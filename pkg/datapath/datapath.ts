@@ -8,6 +8,7 @@
 import { WeftError } from '../errors/weft-error.ts';
 import type { Mac, Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
+import type { DatapathInspection } from './inspection.ts';
 import type { DatapathMigration } from './migration.ts';
 import type { NodeRemotes } from './remotes.ts';
 import type { DatapathRepair } from './repair.ts';
@@ -98,5 +99,5 @@ export interface Datapath extends DatapathRepair, DatapathResize {
   findObstacle(segment: Segment): Promise<string | undefined>;
 }
 
-/** A node's datapaths for an engine whose tenants may have a control plane, and whose endpoints may move. */
-export interface NodeDatapath extends Datapath, NodeRemotes, DatapathMigration {}
+/** A node's datapaths for an engine whose tenants may have a control plane, and whose endpoints may move; and for whoever explains what is wrong. */
+export interface NodeDatapath extends Datapath, NodeRemotes, DatapathMigration, DatapathInspection {}

@@ -5,6 +5,9 @@
 import { isWeftError } from '../errors/weft-error.ts';
 import type { Netlink } from '../netlink/netlink-socket.ts';
 
+/** What kind of thing a fault is about, for whoever explains it: which tool shows it, and what comes of it. */
+export type Aspect = 'link' | 'mtu' | 'fdb' | 'neighbour' | 'address' | 'route' | 'sysctl' | 'limit' | 'setting' | 'move' | 'switch';
+
 /** Something that is not as it should be. `Hands` is what a remedy works with. */
 export interface Fault<Hands> {
   /** In words: `the host interface weft-p… is down`. */
@@ -13,6 +16,8 @@ export interface Fault<Hands> {
   readonly remedy?: Remedy<Hands>;
   /** The container's network works all the same: CHECK says nothing of it. */
   readonly isMinor?: true;
+  /** Absent: the link itself, which is missing, down, or somewhere else. */
+  readonly aspect?: Aspect;
 }
 
 /** The hands most remedies need. */
@@ -30,6 +35,11 @@ interface Remedy<Hands> {
 /** The fault, of which CHECK says nothing. */
 export function minor<Hands>(fault: Fault<Hands>): Fault<Hands> {
   return { ...fault, isMinor: true };
+}
+
+/** The faults, as ones of this aspect where they have none of their own. */
+export function about<Hands>(aspect: Aspect, faults: readonly Fault<Hands>[]): Fault<Hands>[] {
+  return faults.map((fault) => ({ aspect, ...fault }));
 }
 
 /** What a repair found and did, in words; all empty where nothing was wrong, and then nothing has been written. */

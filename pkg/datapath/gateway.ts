@@ -5,7 +5,7 @@ import type { Link } from '../netlink/link.ts';
 import { requestTolerating } from '../netlink/netlink-socket.ts';
 import type { Segment } from '../overlay/model.ts';
 import { bridgeName } from '../overlay/names.ts';
-import { minor, type Fault } from './fault.ts';
+import { about, minor, type Fault } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import type { Observation } from './observation.ts';
 
@@ -36,15 +36,16 @@ export function gatewayFaults(segment: Segment, bridge: Link, seen: Observation)
     if (!present.has(text)) faults.push({ what: `the bridge lacks the gateway address ${text}`, remedy: { done: 'added', apply: ({ route }) => requestTolerating(route, [addAddress(bridge.index, address)], 'EEXIST') } });
     else if (neighbour !== undefined && seen.routeTo(neighbour) !== bridge.index) faults.push(routeFault(bridge, address));
   }
-  return [...faults, ...gatewaySysctls(segment).filter((parts) => seen.sysctl(parts) === '0').map((parts): GatewayFault => ({
+  return [...about('address', faults), ...about('sysctl', gatewaySysctls(segment).filter((parts) => seen.sysctl(parts) === '0').map((parts): GatewayFault => ({
     what: `the sysctl net.${parts.join('.')} is 0`,
     remedy: { done: 'set to 1', apply: (hands) => hands.setSysctl(parts, '1') },
-  }))];
+  })))];
 }
 
 /** The route that the kernel makes with an address comes back with it. */
 function routeFault({ name, index }: Link, address: InterfaceAddress): GatewayFault {
   return {
+    aspect: 'route',
     what: `the node does not send to ${formatPrefix(prefixOf(address))} by ${name}`,
     remedy: {
       done: 'gateway address added again',

@@ -1,7 +1,7 @@
 /** What can be wrong with the host's end of a container's port, whatever it is plugged into. */
 import type { Link } from '../netlink/link.ts';
 import type { AttachmentPort } from '../overlay/model.ts';
-import { minor, type Fault, type RouteHands } from './fault.ts';
+import { about, minor, type Fault, type RouteHands } from './fault.ts';
 import { changed, linkLocalFaults } from './link-faults.ts';
 import { doomedGroup } from './link-removal.ts';
 import type { Observation } from './observation.ts';
@@ -30,9 +30,13 @@ function linkFaults(port: AttachmentPort, host: Link, silence: Silence): PortFau
   const faults: PortFault[] = [];
   const name = port.hostIf;
   if (!host.isUp) faults.push(changed(name, { what: `the host interface ${name} is down`, done: 'set up', change: { isUp: true } }));
-  if (host.mtu !== port.mtu) faults.push(changed(name, { what: `the host interface ${name} has MTU ${host.mtu} instead of ${port.mtu}`, done: 'set back', change: { mtu: port.mtu } }));
-  faults.push(...arpFaults(host, silence));
-  if (host.alias !== port.alias) faults.push(minor(changed(name, { what: `${name} has lost its description`, done: 'written again', change: { alias: port.alias } })));
+  if (host.mtu !== port.mtu) faults.push(...about('mtu', [changed(name, { what: `the host interface ${name} has MTU ${host.mtu} instead of ${port.mtu}`, done: 'set back', change: { mtu: port.mtu } })]));
+  return [...faults, ...about('setting', settingFaults(port, host, silence))];
+}
+
+function settingFaults({ hostIf: name, alias }: AttachmentPort, host: Link, silence: Silence): PortFault[] {
+  const faults = arpFaults(host, silence);
+  if (host.alias !== alias) faults.push(minor(changed(name, { what: `${name} has lost its description`, done: 'written again', change: { alias } })));
   return [...faults, ...linkLocalFaults(host)];
 }
 

@@ -1,105 +1,97 @@
-/** Features of a network interface by the names that `ethtool -k` shows, by the ioctl that ethtool(8) uses. The calls concern the calling thread's namespace. */
-import { closeSocket, controlSocket, memoryAddress, openSocket } from './libc.ts';
+/**
+ * Features of a network interface by the kernel's own names (`tx-udp_tnl-segmentation`), as `ethtool -k` lists them. The list is the
+ * running kernel's: names and numbers of features differ between versions, so both are asked for and none is known here.
+ */
+import { controlDevice } from './ethtool-ioctl.ts';
 
-// include/uapi/linux/sockios.h, include/uapi/linux/ethtool.h
-const siocEthtool = 0x8946;
-const command = { getFeatures: 0x3a, setFeatures: 0x3b, getStrings: 0x1b, getStringSetInfo: 0x37 } as const;
-const featureStrings = 4;
-const nameBytes = 32;
-/** struct ifreq: the name, and a union. */
-const interfaceNameBytes = 16;
-const ifreqBytes = 40;
-/** struct ethtool_get_features_block: available, requested, active, never_changed; struct ethtool_set_features_block: valid, requested. */
-const getBlockBytes = 16;
-const setBlockBytes = 8;
+// include/uapi/linux/ethtool.h
+const ethtoolGetStrings = 0x1b;
+const ethtoolGetStringSetInfo = 0x37;
+const ethtoolGetFeatures = 0x3a;
+const ethtoolSetFeatures = 0x3b;
+/** enum ethtool_stringset: ETH_SS_FEATURES. */
+const featureNames = 4;
+/** ETH_GSTRING_LEN. */
+const stringBytes = 32;
+const wordBytes = 4;
+const bitsPerWord = 32;
 
-/** What the kernel says of one feature. */
+/** One feature of an interface. */
 export interface Feature {
-  readonly isOn: boolean;
-  /** It can be neither turned on nor off. */
-  readonly isFixed: boolean;
-}
-
-/** The kernel's names of features in the order of their bits; they do not change while it runs. */
-let known: readonly string[] | undefined;
-
-/** All features of an interface by name. Equivalent to: `ethtool -k NAME`. @throws SystemCallError, ENODEV where there is no such interface */
-export function readFeatures(name: string): ReadonlyMap<string, Feature> {
-  return onSocket((fd) => {
-    const names = namesOf(fd, name);
-    const blocks = Math.ceil(names.length / 32);
-    const answer = ask(fd, name, { command: command.getFeatures, count: blocks, bytes: 8 + blocks * getBlockBytes });
-    return new Map(names.map((feature, bit): [string, Feature] => {
-      const at = 8 + (bit >> 5) * getBlockBytes;
-      const isSet = (word: number): boolean => ((answer.getUint32(at + word * 4, true) >>> (bit & 31)) & 1) === 1;
-      return [feature, { isOn: isSet(2), isFixed: !isSet(0) || isSet(3) }];
-    }));
-  });
+  readonly on: boolean;
+  /** Whether it can be changed on this device; ethtool(8) calls the others `[fixed]`. */
+  readonly changeable: boolean;
+  /** What it was last asked to be. Differs from `on` where something that it needs is off. */
+  readonly wanted: boolean;
 }
 
 /**
- * Turns features on or off; what the kernel lacks is passed over. Equivalent to: `ethtool -K NAME FEATURE on|off …`. The kernel takes what it can:
- * whether it has done it is for readFeatures() to say.
- * @throws SystemCallError
+ * Features of an interface of the calling thread's namespace by name, in the kernel's order. Needs no privilege.
+ * @throws SystemCallError ENODEV where there is no such interface
  */
-export function setFeatures(name: string, features: readonly string[], isOn: boolean): void {
-  onSocket((fd) => {
-    const names = namesOf(fd, name);
-    const blocks = Math.ceil(names.length / 32);
-    const bits = features.map((feature) => names.indexOf(feature)).filter((bit) => bit >= 0);
-    ask(fd, name, {
-      command: command.setFeatures, count: blocks, bytes: 8 + blocks * setBlockBytes,
-      fill(request) {
-        for (const bit of bits) {
-          const at = 8 + (bit >> 5) * setBlockBytes;
-          const mask = (1 << (bit & 31)) >>> 0;
-          request.setUint32(at, (request.getUint32(at, true) | mask) >>> 0, true);
-          if (isOn) request.setUint32(at + 4, (request.getUint32(at + 4, true) | mask) >>> 0, true);
-        }
-      },
-    });
+export function readFeatures(link: string): ReadonlyMap<string, Feature> {
+  const names = readNames(link);
+  const words = Math.ceil(names.length / bitsPerWord);
+  // struct ethtool_gfeatures: cmd, size, and for each 32 features four words: available, requested, active, never_changed.
+  const [headerWords, blockWords] = [2, 4];
+  const answer = new ArrayBuffer((headerWords + words * blockWords) * wordBytes);
+  const view = new Uint32Array(answer);
+  view.set([ethtoolGetFeatures, words]);
+  controlDevice(link, answer);
+  const has = (index: number, field: number): boolean => {
+    const word = view[headerWords + Math.floor(index / bitsPerWord) * blockWords + field] ?? 0;
+    return (word >>> index % bitsPerWord & 1) === 1;
+  };
+  const features = names.map((name, index): readonly [string, Feature] => {
+    const [available, requested, active, neverChanged] = [0, 1, 2, 3];
+    return [name, { on: has(index, active), changeable: has(index, available) && !has(index, neverChanged), wanted: has(index, requested) }];
   });
+  return new Map(features.filter(([name]) => name !== ''));
 }
 
-interface Question {
-  readonly command: number;
-  /** The second word. */
-  readonly count: number;
-  readonly bytes: number;
-  readonly fill?: (request: DataView) => void;
+/**
+ * Asks for a feature to be on or off. The kernel may grant it later, or never, where something that it needs is off, and may switch off others that
+ * need it: readFeatures() tells. Equivalent to: `ethtool -K NAME FEATURE on|off`.
+ * @throws RangeError where the kernel knows no feature of the name, SystemCallError EPERM without CAP_NET_ADMIN
+ */
+export function setFeature(link: string, feature: string, on: boolean): void {
+  const names = readNames(link);
+  const index = names.indexOf(feature);
+  if (index < 0) throw new RangeError(`the feature must be one that this kernel has: current value is ${feature}`);
+  const words = Math.ceil(names.length / bitsPerWord);
+  // struct ethtool_sfeatures: cmd, size, and for each 32 features two words: valid, requested.
+  const [headerWords, blockWords] = [2, 2];
+  const command = new ArrayBuffer((headerWords + words * blockWords) * wordBytes);
+  const view = new Uint32Array(command);
+  const bit = 1 << index % bitsPerWord >>> 0;
+  const at = headerWords + Math.floor(index / bitsPerWord) * blockWords;
+  view.set([ethtoolSetFeatures, words]);
+  view.set([bit, on ? bit : 0], at);
+  controlDevice(link, command);
 }
 
-function ask(fd: number, name: string, { command: number, count, bytes, fill }: Question): DataView {
-  const memory = new ArrayBuffer(bytes);
-  const view = new DataView(memory);
-  view.setUint32(0, number, true);
-  view.setUint32(4, count, true);
-  fill?.(view);
-  const request = Buffer.alloc(ifreqBytes);
-  request.write(name, 0, interfaceNameBytes - 1);
-  request.writeBigUInt64LE(memoryAddress(memory), interfaceNameBytes);
-  controlSocket(fd, siocEthtool, request);
-  return view;
+/** The names of all features, at their numbers; the kernel leaves some empty. */
+function readNames(link: string): readonly string[] {
+  const count = countNames(link);
+  // struct ethtool_gstrings: cmd, string_set, len, and the strings.
+  const headerWords = 3;
+  const answer = new ArrayBuffer(headerWords * wordBytes + count * stringBytes);
+  new Uint32Array(answer, 0, headerWords).set([ethtoolGetStrings, featureNames, count]);
+  controlDevice(link, answer);
+  const strings = Buffer.from(answer, headerWords * wordBytes);
+  return Array.from({ length: count }, (_, index) => readString(strings.subarray(index * stringBytes, (index + 1) * stringBytes)));
 }
 
-function namesOf(fd: number, name: string): readonly string[] {
-  if (known !== undefined) return known;
-  // struct ethtool_sset_info: command, reserved, a 64-bit mask of sets, and a count for each that there is.
-  const info = ask(fd, name, { command: command.getStringSetInfo, count: 0, bytes: 20, fill: (request) => request.setBigUint64(8, 1n << BigInt(featureStrings), true) });
-  const count = info.getUint32(16, true);
-  // struct ethtool_gstrings: command, set, count, then the names.
-  const strings = ask(fd, name, { command: command.getStrings, count: featureStrings, bytes: 12 + count * nameBytes, fill: (request) => request.setUint32(8, count, true) });
-  const text = Buffer.from(strings.buffer, 12);
-  known = Array.from({ length: count }, (_, index) => text.toString('latin1', index * nameBytes, (index + 1) * nameBytes).replace(/\0.*$/s, ''));
-  return known;
+function readString(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
 }
 
-function onSocket<T>(work: (fd: number) => T): T {
-  const [inet, datagram] = [2, 2];
-  const fd = openSocket(inet, datagram, 0);
-  try {
-    return work(fd);
-  } finally {
-    closeSocket(fd);
-  }
+function countNames(link: string): number {
+  // struct ethtool_sset_info: cmd, reserved, a 64-bit mask of the sets asked for, and the count of each.
+  const answer = new ArrayBuffer(5 * wordBytes);
+  const view = new Uint32Array(answer);
+  view.set([ethtoolGetStringSetInfo, 0, 1 << featureNames]);
+  controlDevice(link, answer);
+  return view[4] ?? 0;
 }

@@ -26,6 +26,7 @@ import type { DatapathMigration } from '../migration.ts';
 import { resizeLinks, resizePort } from '../resize.ts';
 import { checkPort } from './check.ts';
 import { collectGarbage } from './collect.ts';
+import { linuxBridgeInspection } from './inspect.ts';
 import { trimGuard } from '../guard/guard.ts';
 import { mendGuard } from '../guard/guard-mending.ts';
 import { GuardQueue } from '../guard/guard-queue.ts';
@@ -42,6 +43,7 @@ export function linuxBridgeDatapath(kernel: Kernel): NodeDatapath & DatapathMigr
   const guard = new GuardQueue(kernel);
   return {
     ...linuxBridgeRepair(kernel),
+    ...linuxBridgeInspection(kernel),
     ...linuxBridgeRemotes(kernel),
     ...linuxBridgeMigration(kernel),
     portsMaxOf: () => containersMax,

@@ -7,7 +7,7 @@ import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { hasSpare } from '../../overlay/spare.ts';
 import { bandwidthFaults } from '../bandwidth.ts';
-import { minor } from '../fault.ts';
+import { about, minor } from '../fault.ts';
 import { hostEndFaults, type PortFault, type PortHands } from '../host-end-faults.ts';
 import type { Observation } from '../observation.ts';
 import { portOptionFaults, strayEntries } from '../link-faults.ts';
@@ -20,7 +20,7 @@ import { asMover } from './relay.ts';
 export function portFaults({ segment, port }: { segment: Segment; port: AttachmentPort }, seen: Observation): PortFault[] {
   return hostEndFaults(port, seen, (host) => {
     const bridge = seen.findLink(bridgeName(segment.vni));
-    return [...bridgeFaults({ port, host, bridge }, segment, seen), ...neighbourFaults({ segment, port }, bridge, seen), ...bandwidthFaults(port, host.index, seen)];
+    return [...bridgeFaults({ port, host, bridge }, segment, seen), ...about('neighbour', neighbourFaults({ segment, port }, bridge, seen)), ...about('limit', bandwidthFaults(port, host.index, seen))];
   }, hasSpare(segment) ? 'arpIgnored' : 'arpOff');
 }
 
@@ -45,7 +45,7 @@ function bridgeFaults({ port, host, bridge }: { port: AttachmentPort; host: Link
     what: `${port.hostIf} has a static FDB entry of ${mac}`,
     remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [delPortFdb(host.index, mac)], 'ENOENT') },
   }));
-  return [...placeFaults(port, placed, entries), ...strays, ...portOptionFaults(host, portOptionsOf(port))];
+  return [...about('fdb', [...placeFaults(port, placed, entries), ...strays]), ...about('setting', portOptionFaults(host, portOptionsOf(port)))];
 }
 
 /** What says where the endpoint is; of one that is elsewhere nothing, where the tunnel is missing. */

@@ -8,7 +8,7 @@ import { gatewayMac } from '../../overlay/gateway-mac.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { segmentAlias, spareName, sparePortName } from '../../overlay/names.ts';
 import { hasSpare } from '../../overlay/spare.ts';
-import { minor } from '../fault.ts';
+import { about, minor } from '../fault.ts';
 import { gatewayFaults } from '../gateway.ts';
 import { doomedGroup } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
@@ -31,9 +31,9 @@ export function segmentFaults(segment: Segment, seen: Observation): SegmentFault
   const faults = linkFaults(segment, links);
   if (faults.length > 0) return faults;
   return [
-    ...settingFaults(segment, links, seen), ...floodFaults(segment, links.vxlan, seen),
-    ...(links.spare === undefined ? [] : [...spareSettingFaults(segment, links.spare, seen), ...floodFaults(segment, links.spare.tunnel, seen, realDestination(segment))]),
-    ...strayFaults(links, seen), ...gatewayFaults(segment, links.bridge, seen),
+    ...about('mtu', mtuFaults(segment, links)), ...about('setting', settingFaults(segment, links, seen)), ...about('fdb', floodFaults(segment, links.vxlan, seen)),
+    ...(links.spare === undefined ? [] : [...about('setting', spareSettingFaults(segment, links.spare, seen)), ...about('fdb', floodFaults(segment, links.spare.tunnel, seen, realDestination(segment)))]),
+    ...about('fdb', strayFaults(links, seen)), ...gatewayFaults(segment, links.bridge, seen),
   ];
 }
 
@@ -58,7 +58,7 @@ export function linkFaults(segment: Segment, { bridge, vxlan, spare }: SegmentLi
   if (vxlan.master !== bridge.index) faults.push(changed(vxlan.name, { what: `${vxlan.name} is not a port of ${bridge.name}`, done: 'put back', change: { master: bridge.index } }));
   for (const { name, isUp } of [bridge, vxlan]) if (!isUp) faults.push(changed(name, { what: `${name} is down`, done: 'set up', change: { isUp: true } }));
   if (vxlan.mtu < segment.overlayMtu) {
-    faults.push(changed(vxlan.name, { what: `${vxlan.name} has MTU ${vxlan.mtu}, less than its endpoints' ${segment.overlayMtu}`, done: `set to ${segment.underlayMtu}`, change: { mtu: segment.underlayMtu } }));
+    faults.push(...about('mtu', [changed(vxlan.name, { what: `${vxlan.name} has MTU ${vxlan.mtu}, less than its endpoints' ${segment.overlayMtu}`, done: `set to ${segment.underlayMtu}`, change: { mtu: segment.underlayMtu } })]));
   }
   return spare === undefined ? faults : [...faults, ...spareLinkFaults(segment, bridge, spare)];
 }
@@ -68,16 +68,21 @@ export function vxlanSettings({ vni, vtepPort, vtepAddress }: Segment): TunnelSe
   return { vni, port: vtepPort, local: vtepAddress };
 }
 
-function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks, seen: Observation): SegmentFault[] {
+function mtuFaults(segment: Segment, { bridge, vxlan }: SegmentLinks): SegmentFault[] {
   const faults: SegmentFault[] = [];
-  const mac = gatewayMac(segment.vni);
-  if (bridge.mac !== mac) faults.push(changed(bridge.name, { what: `${bridge.name} has MAC ${bridge.mac ?? 'none'} instead of ${mac}`, done: 'set back', change: { mac } }));
   if (bridge.mtu !== segment.overlayMtu) {
     faults.push(changed(bridge.name, { what: `${bridge.name} has MTU ${bridge.mtu} instead of ${segment.overlayMtu}`, done: 'set back', change: { mtu: segment.overlayMtu } }));
   }
   if (vxlan.mtu !== segment.underlayMtu) {
     faults.push(minor(changed(vxlan.name, { what: `${vxlan.name} has MTU ${vxlan.mtu} instead of ${segment.underlayMtu}`, done: 'set back', change: { mtu: segment.underlayMtu } })));
   }
+  return faults;
+}
+
+function settingFaults(segment: Segment, { bridge, vxlan }: SegmentLinks, seen: Observation): SegmentFault[] {
+  const faults: SegmentFault[] = [];
+  const mac = gatewayMac(segment.vni);
+  if (bridge.mac !== mac) faults.push(changed(bridge.name, { what: `${bridge.name} has MAC ${bridge.mac ?? 'none'} instead of ${mac}`, done: 'set back', change: { mac } }));
   for (const option of differing(bridgeOptions, bridge.bridge)) {
     faults.push(changed(bridge.name, { what: `the bridge option ${option} of ${bridge.name} is on`, done: 'set off', change: { bridge: { [option]: false } } }));
   }

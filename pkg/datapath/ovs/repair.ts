@@ -4,13 +4,14 @@
  */
 import { describeError, WeftError } from '../../errors/weft-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
-import type { Segment } from '../../overlay/model.ts';
+import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { findNetnsId } from '../../sys/netns.ts';
 import { bandwidthFaults } from '../bandwidth.ts';
 import { containerFaults } from '../container-faults.ts';
-import { nothingWrong, repairInRounds, type Fault, type Repair, type RouteHands } from '../fault.ts';
+import { about, nothingWrong, repairInRounds, type Fault, type Repair, type RouteHands } from '../fault.ts';
 import { hostEndFaults, type PortHands } from '../host-end-faults.ts';
 import { asContainers, containerGone, insideContainer } from '../inside-container.ts';
+import { ofSwitch, withoutHands, type DatapathInspection } from '../inspection.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
@@ -24,8 +25,8 @@ import { takeSnapshot, type SwitchSnapshot } from './snapshot.ts';
 import { makeStandIn } from './stand-in.ts';
 import { endpointFaults, standInFaults, type StandInHands } from './stand-in-faults.ts';
 
-/** The repairs of the Open vSwitch datapath. */
-export function ovsRepair(parts: OvsParts): DatapathRepair {
+/** The repairs of the Open vSwitch datapath, and the same looks without their hands. */
+export function ovsRepair(parts: OvsParts): DatapathRepair & DatapathInspection {
   /** What was seen of the switch with each observation of the kernel. */
   const snapshots = new WeakMap<Observation, SwitchSnapshot | string>();
   return {
@@ -38,7 +39,37 @@ export function ovsRepair(parts: OvsParts): DatapathRepair {
     repairSegment: (segment, seen) => repairSegment(parts, segment, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
     repairPort: (request, seen) => repairPort(parts, request, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
     repairContainer: (request) => repairContainer(parts, request),
+    inspectSegment: (segment, seen) => [...withoutHands(hostFaults(segment, seen)), ...ofSwitch(inSwitch(snapshots.get(seen), (snapshot) => describeSegment(segment, snapshot)))],
+    inspectPort({ segment, port, ...container }, seen) {
+      const inside = insideContainer(container, (netnsFd) => parts.kernel.withRouteIn(netnsFd, (route) => withoutHands(insideFaults(parts, port, route))));
+      // Of a port without its interface that is what there is to say.
+      const isPlugged = seen.findLink(port.hostIf) !== undefined;
+      const switched = isPlugged ? inSwitch(snapshots.get(seen), (snapshot) => describePort(segment, port, snapshot)) : [];
+      return { host: [...withoutHands(endFaults(parts, { segment, port }, seen)), ...ofSwitch(switched)], container: inside ?? 'gone' };
+    },
+    // Its guard is flows; the host's is everybody's.
+    inspectGuard: () => ({ structure: [], missing: [] }),
   };
+}
+
+/** Nothing is said of a switch that cannot be asked: that is one thing, and not one for each of its ports. */
+function inSwitch(snapshot: SwitchSnapshot | string | undefined, describe: (snapshot: SwitchSnapshot) => readonly string[]): readonly string[] {
+  return snapshot === undefined || typeof snapshot === 'string' ? [] : describe(snapshot);
+}
+
+/** What is wrong with the host's part of a segment. */
+function hostFaults(segment: Segment, seen: Observation): Fault<GatewayPortHands & StandInHands>[] {
+  return [...gatewayPortFaults(segment, seen), ...standInFaults(segment, seen)];
+}
+
+/** What is wrong with the host's end of a port. */
+function endFaults({ kernel, tenants }: OvsParts, { segment, port }: Pick<PortToRepair, 'segment' | 'port'>, seen: Observation): ReturnType<typeof hostEndFaults> {
+  return hostEndFaults(port, seen, (host) => [...about('limit', bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen)), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port)]);
+}
+
+/** What is wrong inside a port's container. */
+function insideFaults({ tenants }: OvsParts, port: AttachmentPort, route: Netlink): Fault<RouteHands>[] {
+  return [...containerFaults(route, port), ...about('limit', insideLimitFaults(route, port, tenants.isUserspace))];
 }
 
 interface Seen {
@@ -50,7 +81,7 @@ interface Seen {
 function repairSegment({ kernel, ovs, tenants }: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
   const now = seen ?? observeNow(kernel);
   let resized: Promise<void> | undefined;
-  const faultsOf = (view: Observation): Fault<GatewayPortHands & StandInHands>[] => [...gatewayPortFaults(segment, view), ...standInFaults(segment, view)];
+  const faultsOf = (view: Observation): Fault<GatewayPortHands & StandInHands>[] => hostFaults(segment, view);
   const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), resize: () => void (resized = resizeSegment({ kernel, ovs }, segment)) };
   const links = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), hands);
   const pending = resized;
@@ -64,7 +95,7 @@ function repairSegment({ kernel, ovs, tenants }: OvsParts, segment: Segment, { s
 }
 
 function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: Seen): Repair {
-  const { kernel, tenants } = parts;
+  const { kernel } = parts;
   const { segment, port } = request;
   const now = observeNow(kernel);
   // With its namespace a port goes: that is no damage.
@@ -77,8 +108,7 @@ function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: 
       if (rest === undefined) throw new WeftError('tryAgainLater', `The container's namespace ${request.netns} is gone`);
     },
   };
-  const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> =>
-    hostEndFaults(port, view, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, view), ...endpointFaults(segment, port, view), ...gateFaults(kernel.netfilter, port)]);
+  const faultsOf = (view: Observation): ReturnType<typeof hostEndFaults> => endFaults(parts, request, view);
   const host = seen !== undefined && faultsOf(seen).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(now), hands);
   const remade = rest;
   if (remade !== undefined) return { ...host, rest: mended([], 'plugged in again', () => remade) };
@@ -97,8 +127,7 @@ async function mended(faults: readonly string[], done: string, work: () => Promi
   }
 }
 
-function repairContainer({ kernel, tenants }: OvsParts, request: PortToRepair): Repair {
-  const faultsOf = (route: Netlink): Fault<RouteHands>[] => [...containerFaults(route, request.port), ...insideLimitFaults(route, request.port, tenants.isUserspace)];
-  const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => faultsOf(route), { route })));
+function repairContainer(parts: OvsParts, request: PortToRepair): Repair {
+  const repair = insideContainer(request, (netnsFd) => parts.kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => insideFaults(parts, request.port, route), { route })));
   return asContainers(repair);
 }

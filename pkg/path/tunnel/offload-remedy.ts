@@ -1,5 +1,5 @@
 /** What can be done about devices that spoil what is left to them: weft's own VXLAN devices leave them less. Pure but for the features of the devices. */
-import { readFeatures, setFeatures } from '../../sys/ethtool-features.ts';
+import { readFeatures, setFeature } from '../../sys/ethtool-features.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 
 /**
@@ -34,15 +34,21 @@ export const kernelOffloads: OffloadDevices = {
   apply: (name, remedy) => unlessGone(() => {
     const isAnyOn = (): boolean => {
       const present = readFeatures(name);
-      return features[remedy].some((feature) => present.get(feature)?.isOn === true);
+      return features[remedy].some((feature) => present.get(feature)?.on === true);
     };
     if (!isAnyOn()) return false;
-    setFeatures(name, features[remedy], false);
+    setAll(name, remedy, false);
     if (isAnyOn()) throw new Error(`the kernel does not turn off ${remedyNames[remedy]} of ${name}`);
     return true;
   }) ?? false,
-  revert: (name, remedy) => unlessGone(() => setFeatures(name, features[remedy], true)),
+  revert: (name, remedy) => unlessGone(() => setAll(name, remedy, true)),
 };
+
+/** What this kernel does not have is passed over. */
+function setAll(name: string, remedy: Remedy, isOn: boolean): void {
+  const present = readFeatures(name);
+  for (const feature of features[remedy]) if (present.has(feature)) setFeature(name, feature, isOn);
+}
 
 function unlessGone<T>(work: () => T): T | undefined {
   try {

@@ -1,0 +1,65 @@
+/** Looks at what carries the tunnels. */
+import { addressesEqual, formatAddress, type Address } from '../../netaddr/netaddr.ts';
+import { decodeAddress, listAddresses } from '../../netlink/address.ts';
+import { decodeAttributes, type NetlinkMessage } from '../../netlink/codec.ts';
+import { decodeLink, listLinks } from '../../netlink/link.ts';
+import { NetlinkError } from '../../netlink/netlink-error.ts';
+import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
+import type { Kernel } from '../../datapath/kernel.ts';
+import type { Segment } from '../../overlay/model.ts';
+import { contentOf } from '../../report/node-state.ts';
+import type { Peer, UnderlayLink, Vtep } from '../underlay.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** IFF_LOWER_UP, include/uapi/linux/if.h; struct ifinfomsg has the flags at byte 8. */
+const flagLowerUp = 0x10000;
+const flagsAt = 8;
+/** RTA_METRICS and in it RTAX_MTU, include/uapi/linux/rtnetlink.h; struct rtmsg has 12 bytes. A path MTU that ICMP has told of is in it too. */
+const [rtaMetrics, rtaxMtu, rtmsgBytes] = [8, 2, 12] as const;
+
+/** The ends of the tunnels of all tenants that are attached here. @throws NetlinkError */
+export function lookAtUnderlay({ kernel, node }: Pick<Surroundings, 'kernel' | 'node'>): readonly Vtep[] {
+  const segments = contentOf(node).segments.map(({ segment }) => segment);
+  const links = readLinks(kernel);
+  const holders = kernel.route.dump(listAddresses()).map(decodeAddress).filter((entry) => entry !== undefined);
+  const byAddress = new Map(segments.map((segment) => [formatAddress(segment.vtepAddress), segment.vtepAddress]));
+  return [...byAddress.values()].map((address) => {
+    const own = segments.filter((segment) => addressesEqual(segment.vtepAddress, address));
+    const holder = holders.find((entry) => addressesEqual(entry.address.address, address));
+    return {
+      address,
+      link: holder === undefined ? undefined : links.get(holder.index),
+      tenants: own.map(({ tenant, encapsulation, overlayMtu }) => ({ tenant, encapsulation: encapsulation ?? 'vxlan', overlayMtu })),
+      peers: peersOf(own).map((peer) => lookAtPeer(kernel, peer, links)),
+    };
+  });
+}
+
+/** Each peer of the segments once. */
+export function peersOf(segments: readonly Segment[]): readonly Address[] {
+  return [...new Map(segments.flatMap(({ peers }) => peers).map((peer) => [formatAddress(peer), peer])).values()];
+}
+
+function readLinks({ route, readSysctl }: Kernel): ReadonlyMap<number, UnderlayLink> {
+  const all = Number(readSysctl(['ipv4', 'conf', 'all', 'rp_filter']) ?? 0);
+  return new Map(route.dump(listLinks()).map((message) => {
+    const { index, name, isUp, mtu } = decodeLink(message);
+    // Documentation/networking/ip-sysctl.rst, rp_filter: the larger of the two is in force.
+    const reversePath = Math.max(all, Number(readSysctl(['ipv4', 'conf', name, 'rp_filter']) ?? 0));
+    return [index, { index, name, isUp, mtu, hasCarrier: (message.payload.readUInt32LE(flagsAt) & flagLowerUp) !== 0, reversePath }];
+  }));
+}
+
+function lookAtPeer({ route }: Kernel, address: Address, links: ReadonlyMap<number, UnderlayLink>): Peer {
+  const [outcome] = route.tryRequest([getRouteTo(address)]);
+  const message = outcome === undefined || outcome instanceof NetlinkError ? undefined : outcome[0];
+  const found = message === undefined ? undefined : decodeRoute(message);
+  if (message === undefined || found?.isUnicast !== true) return { address, route: undefined };
+  const mtu = routeMtu(message);
+  return { address, route: { link: found.index === undefined ? undefined : links.get(found.index), ...(mtu === undefined ? {} : { mtu }) } };
+}
+
+function routeMtu({ payload }: NetlinkMessage): number | undefined {
+  const metrics = decodeAttributes(payload, rtmsgBytes).get(rtaMetrics);
+  return metrics === undefined ? undefined : decodeAttributes(metrics).get(rtaxMtu)?.readUInt32LE(0);
+}
