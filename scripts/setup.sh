@@ -14,7 +14,7 @@ case "${1:-}" in
   build) wanted=("${build[@]}") ;;
   demo)  wanted=("${build[@]}" "${lab[@]}") ;;
   test)  wanted=("${build[@]}" "${lab[@]}" python3 containernetworking-plugins containerd runc podman busybox-static openvswitch-switch ethtool frr iperf3) ;;
-  bench) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins openvswitch-switch ethtool) ;;
+  bench) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins openvswitch-switch ethtool iperf3) ;;
   *)     echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
 esac
 

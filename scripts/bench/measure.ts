@@ -12,6 +12,7 @@ import type { Settings } from './settings.ts';
 import { measureLauncher, measureSingleCalls } from './single-calls.ts';
 import { summarise, type Summary } from './statistics.ts';
 import { measureSteps, timesOf, type DaemonTimes } from './steps.ts';
+import { measureThroughput, type Throughput } from './throughput.ts';
 import type { Verbs } from './verbs.ts';
 
 /** All that a run finds out. */
@@ -27,6 +28,7 @@ export interface BenchFigures {
   readonly tracedTimes: readonly DaemonTimes[];
   /** On both nodes. */
   readonly fallback: Fallback;
+  readonly throughput: Throughput;
   readonly ovs: OvsFigures;
 }
 
@@ -54,8 +56,10 @@ export async function measureAll(lab: BenchLab, settings: Settings, progress: Pr
   await daemon.stop();
   progress('a daemon that logs its steps');
   const tracedTimes = await measureSteps(lab, free[0] as string, settings);
+  progress(`a TCP stream between two nodes, ${settings.throughputRounds} rounds`);
+  const throughput = await measureThroughput(lab.scope, lab.executables.weft, settings);
   const ovs = await measureOvs(await makeOvsLab(lab.scope, lab.executables), settings, progress);
-  return { startMs: summarise(startMs), footprint, ...calls, counts, tracedTimes, fallback: sumOf(fallback, ovs.fallback), ovs };
+  return { startMs: summarise(startMs), footprint, ...calls, counts, tracedTimes, fallback: sumOf(fallback, ovs.fallback), throughput, ovs };
 }
 
 interface CallParts {

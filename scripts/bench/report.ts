@@ -10,6 +10,7 @@ import type { Settings } from './settings.ts';
 import { percentiles, verbCells, verbRatios, type Verbs } from './verbs.ts';
 import type { Summary } from './statistics.ts';
 import type { DaemonTimes } from './steps.ts';
+import type { Throughput } from './throughput.ts';
 import { formatMiB, formatMs, formatRatio, renderTable } from './table.ts';
 
 /** Tables and goals. @throws RangeError when a part of the figures is missing */
@@ -25,6 +26,7 @@ export function renderReport(figures: BenchFigures, settings: Settings): string 
     section('In the daemon; ms by its log, waiting for a turn included', renderDaemonTimes(figures.daemonTimes, figures.tracedTimes)),
     section(`Calls on a full node, ${settings.endpointRounds} rounds; ms, and p50 as a share of the reference's with one endpoint`, renderCounts(figures.counts)),
     section('The daemon', renderFootprint(figures.footprint, figures)),
+    section(`A TCP stream between two nodes, ${settings.throughputRounds} rounds by turns; Gbit/s, median, and weft's share of it`, renderThroughput(figures.throughput)),
     ...ovsSections(figures.ovs, settings),
     section('Goals', renderGoals(goals)),
     `${doneAlone === 0 ? 'All' : `${launched - doneAlone} of`} ${launched} ADDs and DELs of the launcher were done by the daemon${doneAlone === 0 ? '' : ', the others by weft alone: the figures are not the daemon\'s'}.`,
@@ -56,7 +58,7 @@ function burstRatiosOf(figures: BenchFigures['bursts']): BurstTimes {
   return { add: own.add / reference.add, del: own.del / reference.del };
 }
 
-function goalFigures({ footprint, counts, ovs }: BenchFigures, { ratios, burstRatios }: { readonly ratios: Verbs; readonly burstRatios: BurstTimes }): GoalFigures {
+function goalFigures({ footprint, counts, throughput, ovs }: BenchFigures, { ratios, burstRatios }: { readonly ratios: Verbs; readonly burstRatios: BurstTimes }): GoalFigures {
   const [empty, full] = [counts[0], counts.at(-1)];
   if (empty === undefined || full === undefined) throw new RangeError('there are no figures of nodes with endpoints');
   return {
@@ -65,6 +67,7 @@ function goalFigures({ footprint, counts, ovs }: BenchFigures, { ratios, burstRa
     addFullNode: full.weft.add.p50 / empty.weft.add.p50,
     memoryGrowth: growthOf(footprint) / 2 ** 20,
     idleCpu: (footprint.idleCpuMs / footprint.idleMs) * 100,
+    throughput: 1 / throughput.ratios.byHand,
     ...ovsGoalFigures(ovs),
   };
 }
@@ -122,6 +125,15 @@ function renderFootprint({ memory, idleCpuMs, idleMs }: Footprint, { startMs }: 
     `  processor time of the idle daemon: ${idleCpuMs} ms in ${idleMs / 1000} s, in steps of 10 ms`,
     `  from the exec of the daemon to its taking calls: p50 ${formatMs(startMs.p50)} ms, longest ${formatMs(startMs.p95)} ms`,
   ].join('\n');
+}
+
+function renderThroughput({ weft, byHand, underlay, ratios }: Throughput): string {
+  return renderTable([
+    ['', 'Gbit/s', 'weft to it'],
+    ['weft', weft.toFixed(2), ''],
+    ['bridge and VXLAN device by hand', byHand.toFixed(2), formatRatio(ratios.byHand)],
+    ['the bare underlay', underlay.toFixed(2), formatRatio(ratios.underlay)],
+  ]);
 }
 
 /** Bytes from the last look but one to the last. */

@@ -24,6 +24,8 @@ export interface Settings {
   /** Endpoints elsewhere that the switch knows, beside the fewest on the node. */
   readonly ovsRemotes: number;
   readonly daemonStarts: number;
+  readonly throughputRounds: number;
+  readonly throughputSeconds: number;
   readonly idleMs: number;
 }
 
@@ -45,6 +47,8 @@ export function readSettings(text: string | undefined): Settings {
     ovsLoadRounds: share(8, 5),
     ovsRemotes: 10_000,
     daemonStarts: 5,
+    throughputRounds: share(40, 2),
+    throughputSeconds: 2,
     idleMs: 5000,
   };
 }
