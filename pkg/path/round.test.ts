@@ -107,6 +107,20 @@ t.test("what the kernel refuses to send through the tunnel is the underlay's to 
   t.match(findings.paths, [{ state: 'whole', narrow: undefined }]);
 });
 
+t.test('and so is it when that was found before the kernel knew', async (t) => {
+  const [underlay, tunnel] = [new Way('underlay', 1400), new Way('tunnel', 1400)];
+  const { findings, look, said } = scene(t, [underlay, tunnel]);
+  await look();
+  t.equal(findings.narrowest([path.peer]), 1400);
+  tunnel.isSaid = true;
+  await look();
+  t.equal(findings.narrowest([path.peer]), 1400, 'the underlay is narrow still');
+  underlay.bytes = 1500;
+  while (findings.narrowest([path.peer]) !== undefined) await look();
+  t.match(findings.paths, [{ state: 'whole', narrow: undefined }]);
+  t.equal(said.length, 2);
+});
+
 t.test('an interface that becomes narrower meanwhile is no finding', async (t) => {
   const underlay = new Way('underlay', 1500);
   const { findings, look, setFull } = scene(t, [underlay]);

@@ -3,7 +3,7 @@ import { startTimer } from '../sys/timer.ts';
 import type { Path, PathFindings } from './findings.ts';
 import type { Prober, ProbeWay } from './prober.ts';
 import { surveyPath } from './survey.ts';
-import { newTrack, observed, resized } from './track.ts';
+import { newTrack, observed, resized, withdrawn, type Track } from './track.ts';
 
 export interface RoundParts {
   readonly path: Path;
@@ -110,10 +110,17 @@ export class Round {
     // An interface that was made narrower meanwhile is no finding.
     if (survey.kind === 'narrow' && this.#parts.fullBytes() !== fullBytes) return void (this.#isDueAgain = true);
     // What the kernel refuses to send through the tunnel, as while it remembers what a router has said, is the underlay's to say.
-    if (way === 'tunnel' && survey.kind === 'narrow' && survey.isRefused) return;
+    if (way === 'tunnel' && survey.kind === 'narrow' && survey.isRefused) return this.#leaveToUnderlay(before);
     if (survey.kind === 'narrow') await below?.();
     this.#unanswered = survey.kind === 'unanswered' ? this.#unanswered + 1 : 0;
     findings.note(path, way, observed(before, survey, now()));
+  }
+
+  /** The kernel remembers for minutes what a router has said, and tells it to whoever sends more: nothing vanishes, and where the underlay is wide again it is no finding. */
+  #leaveToUnderlay(track: Track): void {
+    const { path, findings } = this.#parts;
+    const below = findings.trackOf(path, 'underlay');
+    if (track.narrow !== undefined && below?.state === 'whole' && below.narrow === undefined) findings.note(path, 'tunnel', withdrawn(track));
   }
 
   async #ask(prober: Prober, packetBytes: number): ReturnType<Prober['probe']> {

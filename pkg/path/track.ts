@@ -43,6 +43,11 @@ export function resized(track: Track, fullBytes: number): Track {
   return { ...rest, fullBytes, state: 'unknown', ...(isStill ? { narrow } : {}) };
 }
 
+/** Without the finding: somebody who knows better has said that it is none. */
+export function withdrawn({ narrow: _narrow, wider: _wider, ...track }: Track): Track {
+  return { ...track, state: 'unknown' };
+}
+
 /** After a look. @param now milliseconds since the epoch */
 export function observed(track: Track, survey: Survey, now: number): Track {
   if (survey.kind === 'unclear') return track;
