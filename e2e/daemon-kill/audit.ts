@@ -7,6 +7,7 @@ import type { CniResult } from '../harness/cni-call.ts';
 import { readInterface } from '../harness/container.ts';
 import type { LabNode } from '../harness/lab-node.ts';
 import { integrationBridge, readSwitch } from '../harness/node-switch.ts';
+import { isProbeTunnel } from '../harness/probe-tunnels.ts';
 import { ownersOfFlows } from '../harness/switch-flows.ts';
 
 /** A container that is attached, as its runtime knows it. */
@@ -52,7 +53,7 @@ export async function expectExactly(t: Test, node: LabNode, expected: Expected):
 function expectLinks(t: Test, node: LabNode, { when, known }: Expected): void {
   const ports = known.map(({ result }) => hostPort(result));
   const links = ['lo', 'eth0', ...vnisOf(known).flatMap((vni) => [`weft-br${vni}`, `weft-vx${vni}`]), ...ports];
-  t.same(readLinks(node.netns).map(({ ifname }) => ifname).sort(), links.sort(), `${when}: the kernel has their links, and no others`);
+  t.same(readLinks(node.netns).map(({ ifname }) => ifname).filter((name) => !isProbeTunnel(name)).sort(), links.sort(), `${when}: the kernel has their links, and no others`);
   t.same(guardedPorts(node), ports.sort(), `${when}: the guard knows their ports, and no others`);
 }
 

@@ -60,7 +60,7 @@ function isGroup(mac: string): boolean {
 /** All of the node but for what is weft's own. */
 function describeOthers(node: LabNode): unknown {
   const { netns } = node;
-  const isWeft = (name: string): boolean => /^weft-(int|[pi][a-z2-7]{9}|br100[12]|vx100[12])$/.test(name) && !otherNames.has(name);
+  const isWeft = (name: string): boolean => /^weft-(int|st[a-z2-7]{8}|[pi][a-z2-7]{9}|br100[12]|vx100[12])$/.test(name) && !otherNames.has(name);
   const named = ipJson<readonly { readonly ifname: string; readonly flags: readonly string[]; readonly master?: string; readonly ifalias?: string; readonly mtu: number; readonly address: string; readonly addr_info: readonly unknown[] }[]>(netns, 'address', 'show');
   return {
     links: named.filter(({ ifname }) => !isWeft(ifname)).map(({ ifname, flags, master, ifalias, mtu, address, addr_info: addresses }) => ({ ifname, isUp: flags.includes('UP'), master, ifalias, mtu, address, addresses: addresses.length })),
