@@ -3,6 +3,7 @@ import t from 'tap';
 import type { Daemon } from '../harness/daemon.ts';
 import { runWeft } from '../command-line/run-weft.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
+import { checkThrough } from './through.ts';
 import { alarmsOf, createPathScene, pathOf, untilPath } from './scene.ts';
 
 t.setTimeout(180_000);
@@ -14,7 +15,8 @@ const promisedMs = 5000;
 for (const family of [4, 6] as const) {
   for (const isSaid of [true, false]) {
     t.test(`IPv${family}, ${isSaid ? 'with' : 'without'} ICMP`, { skip }, async (t) => {
-      const { lab, road, daemons } = await createPathScene(t, { family, daemons: [1, 2] });
+      const scene = await createPathScene(t, { family, daemons: [1, 2] });
+      const { lab, road, daemons } = scene;
       const [one, two] = daemons as readonly [Daemon, Daemon];
       const addressOf = (number: number): string => (family === 4 ? lab.node(number).ipv4 : lab.node(number).ipv6);
       road.setIcmp(isSaid);
@@ -44,12 +46,15 @@ for (const family of [4, 6] as const) {
         }
       });
 
+      await t.test('what follows', async (t) => checkThrough(t, scene, { pathBytes: narrowBytes, family }));
+
       await t.test('it is wide again', async (t) => {
         road.narrow(1500);
         const tookMs = await untilPath(daemons, (path) => path?.state === 'whole' && path.narrow === undefined);
         t.comment(`taken back by both ends in ${Math.round(tookMs)} ms`);
         for (const daemon of daemons) t.match(alarmsOf(daemon).at(-1), { packetBytes: 1500, message: /carries packets of 1500 bytes again$/ });
         t.match(await runWeft(lab.node(1), ['status']), { exitCode: 0 });
+        await checkThrough(t, scene, { pathBytes: 1500, family, isRemembered: isSaid });
       });
     });
   }
