@@ -21,7 +21,7 @@ export async function checkInBetween(t: Test, scene: Scene, when: string): Promi
 /** All containers but the residents have gone: nothing of them is left, and the residents have lost no packet. The daemon has looked at the node since. */
 export async function expectAtRest(t: Test, scene: Scene): Promise<void> {
   await expectExactly(t, scene.node, { when: 'after the last DEL', known: residentsOf(scene) });
-  t.same(withoutProbes(withoutLearned(scene.node.snapshot())), withoutProbes(withoutLearned(scene.atRest)), 'the node is as it was before the load');
+  t.same(withoutLearned(withoutProbes(scene.node.snapshot())), withoutLearned(withoutProbes(scene.atRest)), 'the node is as it was before the load');
   const report = await scene.meter.finish();
   t.comment(describeReport(report));
   t.ok(report.flows.every(({ received }) => received > 0), 'every resident was heard by every other');
