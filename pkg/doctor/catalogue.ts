@@ -15,7 +15,7 @@ export type FindingId =
   | 'frr-down' | 'frr-session' | 'frr-vni' | 'frr-disagreement' | 'frr-fault'
   | 'ovs-down' | 'ovs-flows'
   | 'vxlan-foreign' | 'port-taken'
-  | 'offload-trouble'
+  | 'offload-trouble' | 'offload-found'
   | 'disk-full' | 'disk-low' | 'ledger-large' | 'conntrack-full' | 'neighbours-full';
 
 /** What all findings of an id share. */
@@ -118,6 +118,7 @@ export const catalogue: Readonly<Record<FindingId, CatalogueEntry>> = {
   'vxlan-foreign': entry('conflict', 'error', "the kernel gives a VNI on a port to one device: weft's cannot be made or set up beside it", 'delete the device, or give it or the tenant another VNI or port'),
   'port-taken': entry('conflict', 'error', 'somebody else receives what comes on the port: tunnels of the tenant are deaf', "stop it, or give the tenants another vtep.port on all nodes"),
   // offload
+  'offload-found': entry('offload', 'warning', 'packets whose checksums or segments were left to the devices on the way do not arrive whole: pings pass and connections hang, unless the daemon has turned that off', 'look at the device, its driver and firmware that the nodes name; docs/offloads.md says what the daemon does and when it takes it back'),
   'offload-trouble': entry('offload', 'warning', 'with this driver the feature is known to send tunnel packets with wrong checksums, or to lose them: pings pass and connections hang', 'switch the feature off where connections between nodes hang, and see whether that helps'),
   // resource
   'disk-full': entry('resource', 'error', 'the ledger cannot grow: the next ADD fails', 'free space on the file system'),

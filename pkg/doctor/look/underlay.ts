@@ -1,7 +1,6 @@
 /** Looks at what carries the tunnels. */
 import { addressesEqual, formatAddress, type Address } from '../../netaddr/netaddr.ts';
 import { decodeAddress, listAddresses } from '../../netlink/address.ts';
-import { decodeAttributes, type NetlinkMessage } from '../../netlink/codec.ts';
 import { decodeLink, listLinks } from '../../netlink/link.ts';
 import { NetlinkError } from '../../netlink/netlink-error.ts';
 import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
@@ -14,8 +13,6 @@ import type { Surroundings } from './surroundings.ts';
 /** IFF_LOWER_UP, include/uapi/linux/if.h; struct ifinfomsg has the flags at byte 8. */
 const flagLowerUp = 0x10000;
 const flagsAt = 8;
-/** RTA_METRICS and in it RTAX_MTU, include/uapi/linux/rtnetlink.h; struct rtmsg has 12 bytes. A path MTU that ICMP has told of is in it too. */
-const [rtaMetrics, rtaxMtu, rtmsgBytes] = [8, 2, 12] as const;
 
 /** The ends of the tunnels of all tenants that are attached here. @throws NetlinkError */
 export function lookAtUnderlay({ kernel, node }: Pick<Surroundings, 'kernel' | 'node'>): readonly Vtep[] {
@@ -52,14 +49,9 @@ function readLinks({ route, readSysctl }: Kernel): ReadonlyMap<number, UnderlayL
 
 function lookAtPeer({ route }: Kernel, address: Address, links: ReadonlyMap<number, UnderlayLink>): Peer {
   const [outcome] = route.tryRequest([getRouteTo(address)]);
-  const message = outcome === undefined || outcome instanceof NetlinkError ? undefined : outcome[0];
-  const found = message === undefined ? undefined : decodeRoute(message);
-  if (message === undefined || found?.isUnicast !== true) return { address, route: undefined };
-  const mtu = routeMtu(message);
-  return { address, route: { link: found.index === undefined ? undefined : links.get(found.index), ...(mtu === undefined ? {} : { mtu }) } };
-}
-
-function routeMtu({ payload }: NetlinkMessage): number | undefined {
-  const metrics = decodeAttributes(payload, rtmsgBytes).get(rtaMetrics);
-  return metrics === undefined ? undefined : decodeAttributes(metrics).get(rtaxMtu)?.readUInt32LE(0);
+  const found = outcome === undefined || outcome instanceof NetlinkError || outcome[0] === undefined ? undefined : decodeRoute(outcome[0]);
+  if (found?.isUnicast !== true) return { address, route: undefined };
+  // A path MTU that ICMP has told of is in it too.
+  const { index, mtu } = found;
+  return { address, route: { link: index === undefined ? undefined : links.get(index), ...(mtu === undefined ? {} : { mtu }) } };
 }
