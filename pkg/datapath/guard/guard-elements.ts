@@ -140,6 +140,11 @@ export function probeElements({ vtepPort, peers }: Pick<ProbeTunnel, 'vtepPort' 
   ];
 }
 
+/** Whether an element of the set, by its key in hexadecimal, is one that a probe tunnel needs. */
+export function isProbeKey({ table, set }: { readonly table: TableName; readonly set: string }, key: string): boolean {
+  return table === inetTable && ['segments', 'vteps4', 'vteps6'].includes(set) && key.endsWith(Buffer.from(vniKey(probeVni)).toString('hex'));
+}
+
 function elementKey({ table, set, key }: GuardElement): string {
   return `${table.family} ${table.table} ${set} ${key.map((part) => Buffer.from(part).toString('hex')).join('.')}`;
 }

@@ -7,7 +7,7 @@ import { bridgePrefix, isPortName, isProbeName, isSegmentName, relayName, relayP
 import { probeTunnels, type ProbeTunnel } from '../../overlay/probe.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from '../guard/guard-rules.ts';
 import { gatewaySets, gatewayTable } from '../guard/gateway-rules.ts';
-import { knownElements, openedElements, probeElements } from '../guard/guard-elements.ts';
+import { isProbeKey, knownElements, openedElements, probeElements } from '../guard/guard-elements.ts';
 import { readSet } from '../guard/guard-state.ts';
 import { baseTables, elementsPerBatch, removeTables } from '../guard/guard.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
@@ -17,7 +17,10 @@ import { collectRelay } from './relay.ts';
 import { collectNeighbours } from './local-neighbours.ts';
 import { linksOf } from './segment-links.ts';
 
-/** Removes the garbage; returns what was removed, in words. */
+/**
+ * Removes the garbage; returns what was removed, in words. What probes no longer need is none of it: a pass may come before the daemon itself has taken
+ * that away, and then nothing was wrong.
+ */
 export async function collectGarbage(kernel: Kernel, known: KnownState): Promise<string[]> {
   const present = kernel.route.dump(listLinks()).map(decodeLink);
   const probes = probeTunnels(known.segments);
@@ -28,7 +31,7 @@ export async function collectGarbage(kernel: Kernel, known: KnownState): Promise
   const moves = [...collectCopies(kernel.netfilter, known.ports), ...known.segments.flatMap((segment) => collectRelay(kernel.route, segment, known.ports))];
   const neighbours = collectNeighbours(kernel.route, known);
   await gone;
-  return [...links.map((link) => `${link.kind} ${link.name}`), ...elements, ...moves, ...neighbours];
+  return [...links.filter(({ name }) => !isProbeName(name)).map((link) => `${link.kind} ${link.name}`), ...elements, ...moves, ...neighbours];
 }
 
 /** weft's links by kind and by the form of their names, in full: `weft-proxy0` is somebody else's. */
@@ -84,5 +87,6 @@ function collectElements(kernel: Kernel, from: { table: TableName; set: string }
   for (let at = 0; at < garbage.length; at += elementsPerBatch) {
     commitBatch(kernel.netfilter, garbage.slice(at, at + elementsPerBatch).map((key) => deleteElement(table, { set, key: [Buffer.from(key, 'hex')] })));
   }
-  return [`${garbage.length} elements of the nft set ${table.family} ${table.table} ${set}`];
+  const told = garbage.filter((key) => !isProbeKey(from, key));
+  return told.length === 0 ? [] : [`${told.length} elements of the nft set ${table.family} ${table.table} ${set}`];
 }
