@@ -11,6 +11,7 @@ import { exchangeRaw, requestKinds } from '../harness/daemon-socket.ts';
 import type { Attach, DatapathName, LabNode } from '../harness/lab-node.ts';
 import { createLabOf, type Attached, type Lab } from '../harness/lab.ts';
 import { netConf, type NetConf } from '../harness/net-conf.ts';
+import { withoutProbes } from '../harness/probe-tunnels.ts';
 import { isLearned } from '../harness/switch-flows.ts';
 
 /** WEFT_ENDPOINT of the one that moves, unless a test has others. */
@@ -77,7 +78,7 @@ export async function attach(scene: Scene, node: LabNode, label: string, name: s
 
 /** What of a node stays while nobody does anything: not what a switch has learned from frames. */
 export function lastingState(node: LabNode): unknown {
-  const { openVSwitch, ...rest } = node.snapshot();
+  const { openVSwitch, ...rest } = withoutProbes(node.snapshot());
   return openVSwitch === undefined ? rest : { ...rest, openVSwitch: { ...openVSwitch, flows: openVSwitch.flows.filter((flow) => !isLearned(flow)) } };
 }
 
