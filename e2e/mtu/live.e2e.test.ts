@@ -91,8 +91,7 @@ function print(t: Test, what: string, { retransmits, stalled, longestStall, slot
 }
 
 testEachDatapath('links, ledger and CHECK follow, and the log says why', async (t, datapath) => {
-  const ranges = [[{ subnet: '10.1.1.0/24' }]];
-  const scene = await createScene(t, datapath, { ...blue, extra: { isGateway: true, ipam: { type: 'weft', ranges } } });
+  const scene = await createScene(t, datapath, { ...blue, extra: { isGateway: true } });
   const { lab, daemons: [daemon], near, far } = scene as Scene & { readonly daemons: readonly [Daemon] };
   const gatewayMtu = (): number | undefined => findLink(near.node.netns, 'weft-br1001')?.mtu;
   t.equal(gatewayMtu(), 1550);
