@@ -3,7 +3,7 @@ import { parseAddress, parseInterfaceAddress, parseMac, parseVni, vniMax } from 
 import { keyOf } from '../../nftables/nftables.ts';
 import type { AttachmentPort, MigrationPhase, Segment } from '../../overlay/model.ts';
 import { gatewaySets, gatewayTable } from './gateway-rules.ts';
-import { knownElements, openedElements, portElements, relayElements, segmentElements, type GuardElement } from './guard-elements.ts';
+import { isProbeKey, knownElements, openedElements, portElements, probeElements, relayElements, segmentElements, type GuardElement } from './guard-elements.ts';
 import { bridgeSets, bridgeTable, inetSets, inetTable } from './guard-rules.ts';
 
 /** Elements as text: the set, then the key's parts in hexadecimal. */
@@ -71,6 +71,10 @@ t.same(relayElements(small, { ...moving('waiting'), datapath: 'ovs' }), []);
 const known = { segments: [{ ...segment, ...small }], ports: [{ ...moving('waiting'), vni: small.vni }] };
 t.same(describe(knownElements(known)).filter((text) => [closed, opened, ...waiting].includes(text)).length, waiting.length + 2);
 t.same(describe(openedElements({ ...known, ports: [moving('waiting'), moving('arrived'), port] })), guarded.slice(0, 1));
+
+const isOfProbe = (element: GuardElement): boolean => isProbeKey(element, Buffer.from(keyOf(element)).toString('hex'));
+t.ok(probeElements({ vtepPort: 4789, peers: ['192.0.2.2', '2001:db8::2'].map((peer) => parseAddress(peer)) }).every(isOfProbe), 'what a probe tunnel needs is known for it');
+t.notOk([...segmentElements({ ...segment, ...small, gateway: { ...gateway, masquerade: true } }), ...knownElements(known)].some(isOfProbe), 'and nothing of a tenant is');
 
 const bytes = { interfaceName: 16, etherAddress: 6, ipv4Address: 4, ipv6Address: 16, port: 2, mark: 4 } as const;
 const sets = new Map([[bridgeTable, bridgeSets], [inetTable, inetSets], [gatewayTable, gatewaySets]]);
