@@ -13,7 +13,7 @@ import { retirePredecessor } from '../../pkg/daemon/takeover.ts';
 import type { OpenKernel } from '../../pkg/datapath/kernel.ts';
 import { openSwitch, type OvsSwitch } from '../../pkg/datapath/ovs/switch/switch.ts';
 import { StepClock } from '../../pkg/daemon/step-clock.ts';
-import { findUnderlay } from '../../pkg/datapath/underlay.ts';
+import { findUnderlay, hasGlobalAddress } from '../../pkg/datapath/underlay.ts';
 import { UnderlayMemory } from '../../pkg/datapath/underlay-memory.ts';
 import { LinkReaper } from '../../pkg/datapath/link-reaper.ts';
 import { describeError, isWeftError, WeftError } from '../../pkg/errors/weft-error.ts';
@@ -100,7 +100,7 @@ class Daemon {
     const conf = await LiveNodeConf.open({ path: configPath, read: () => readNodeConf(this.#places), log: this.#log, onChange: () => this.#followConf() });
     const ovs = this.#openSwitch(conf);
     const kernel = openKernelIn(this.#places, { removal: this.#reaper, company: this.#company });
-    const underlay = new UnderlayMemory((...question) => findUnderlay(kernel.route, ...question), (reason) => this.#reconciler?.reconsiderMtu(reason));
+    const underlay = new UnderlayMemory((...question) => findUnderlay(kernel.route, ...question), (reason) => this.#reconciler?.reconsiderMtu(reason), (index) => hasGlobalAddress(kernel.route, index));
     const parts = this.#buildParts({ conf, kernel, ovs, underlay });
     // A ledger that cannot be used is found now, and not by the first call.
     parts.ledger();

@@ -48,6 +48,8 @@ interface Scene {
   readonly said: string[];
 }
 
+const withoutAddress = 9;
+
 function create(): Scene {
   let asked = 0;
   const said: string[] = [];
@@ -55,7 +57,7 @@ function create(): Scene {
     asked += 1;
     return underlay;
   };
-  return { memory: new UnderlayMemory(find, (reason) => said.push(reason)), asked: () => asked, said };
+  return { memory: new UnderlayMemory(find, (reason) => said.push(reason), (index) => index !== withoutAddress), asked: () => asked, said };
 }
 
 t.test('what is asked again is remembered, what is asked otherwise is not', async (t) => {
@@ -120,6 +122,7 @@ const rows: readonly Row[] = [
   { what: 'its link leaves a bridge', news: link({ type: delLink, family: 7 }), isForgotten: false },
   { what: 'another link has another MTU', news: link({ index: 8, mtu: 1400 }), isForgotten: false },
   { what: 'another link comes up, by which the peer may be reached', news: link({ index: 8, name: 'eth1', change: flagUp }), isForgotten: true, said: 'eth1 is up' },
+  { what: 'another link comes up, which leads nowhere', news: link({ index: withoutAddress, name: 'veth1', change: flagUp }), isForgotten: false },
   { what: 'a container’s link comes up', news: link({ index: 8, name: 'weft-pabcdefghi', change: flagUp }), isForgotten: false },
   { what: 'another link is there, as before', news: link({ index: 8, name: 'eth1' }), isForgotten: false },
   { what: 'an address inside a container', news: event(delAddress, Buffer.alloc(16), 3), isForgotten: false },

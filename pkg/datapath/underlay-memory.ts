@@ -30,14 +30,19 @@ interface Found {
 export class UnderlayMemory {
   readonly #find: UnderlayFinder;
   readonly #onChange: (reason: string) => void;
+  readonly #hasAddress: (index: number) => boolean;
   readonly #found = new Map<string, Found>();
   /** What was forgotten and not asked for again: those who run over it are to hear of what comes next as well. */
   readonly #former = new Map<string, Found>();
 
-  /** @param onChange told why, in words, when what a tunnel runs over may have another MTU by now; at every such event */
-  constructor(find: UnderlayFinder, onChange: (reason: string) => void = () => undefined) {
+  /**
+   * @param onChange told why, in words, when what a tunnel runs over may have another MTU by now; at every such event
+   * @param hasAddress whether a link has an address by which the kernel would make routes: most links that come up are containers' of somebody, and have none
+   */
+  constructor(find: UnderlayFinder, onChange: (reason: string) => void = () => undefined, hasAddress: (index: number) => boolean = () => true) {
     this.#find = find;
     this.#onChange = onChange;
+    this.#hasAddress = hasAddress;
   }
 
   /** As the finder; what it throws is not remembered. */
@@ -84,7 +89,7 @@ export class UnderlayMemory {
     const index = linkIndexOf(message);
     const known = this.#all().flatMap(({ underlay }) => underlay.links).find((link) => link.index === index);
     if (known !== undefined) this.#noteKnownLink(message, known);
-    else if (isComingUp(message) && !decodeLinkName(message).startsWith(ownPrefix)) this.#noteNewWay(message);
+    else if (isComingUp(message) && !decodeLinkName(message).startsWith(ownPrefix) && this.#hasAddress(index)) this.#noteNewWay(message);
   }
 
   #noteKnownLink(message: NetlinkMessage, { index, name, mtu: before }: UnderlayLink): void {

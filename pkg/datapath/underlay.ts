@@ -128,6 +128,16 @@ function vtepOfAddress(route: Netlink, address: Address, name: string | undefine
   return { address, link };
 }
 
+/** Whether the link has, or may have, an address by which others can be reached. */
+export function hasGlobalAddress(route: Netlink, index: number): boolean {
+  try {
+    return globalAddresses(route, index).length > 0;
+  } catch (error) {
+    if (error instanceof NetlinkError) return true;
+    throw error;
+  }
+}
+
 function globalAddresses(route: Netlink, index: number): LinkAddress[] {
   const entries = route.dump(listAddresses(index)).map(decodeAddress);
   return entries.filter((entry) => entry !== undefined && entry.scope === 'global' && (index === 0 || entry.index === index)) as LinkAddress[];
