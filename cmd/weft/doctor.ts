@@ -10,7 +10,7 @@ import { examine } from '../../pkg/doctor/run.ts';
 import { contentOf } from '../../pkg/report/node-state.ts';
 import { buildDatapath, openSwitchOf } from './build-datapath.ts';
 import { openKernelIn } from './build-engine.ts';
-import { askDaemon, observeNode, socketPathOf } from './node-view.ts';
+import { observeDaemon, observeNode, socketPathOf } from './node-view.ts';
 import { outputOption, printReport, reportFailures, type OutputOptions } from './output.ts';
 import { findPlaces, type Places } from './places.ts';
 import { version } from './version.ts';
@@ -52,13 +52,13 @@ async function examineNode(options: DoctorOptions): Promise<void> {
   await reportFailures(async () => {
     const places = findPlaces();
     const isRoot = process.geteuid?.() === 0;
-    const [node, { daemon, answer }] = [await observeNode(places), await askDaemon(places)];
+    const [node, daemon] = [await observeNode(places), await observeDaemon(places)];
     const [kernel, nodeSwitch] = [openKernelIn(isRoot ? places : withOwnDirectory(places)), await openSwitchOf(places)];
     try {
       const hasOvs = nodeSwitch.isConfigured || contentOf(node).segments.some(({ segment }) => segment.datapath === 'ovs');
       const conf = node.configuration.kind === 'valid' ? node.configuration.conf : undefined;
       const surroundings: Surroundings = {
-        node, daemon, daemonAnswer: answer, socket: socketPathOf(places), stateDirectory: places.stateDirectory, kernel, datapath: buildDatapath(kernel, nodeSwitch),
+        node, daemon, socket: socketPathOf(places), stateDirectory: places.stateDirectory, kernel, datapath: buildDatapath(kernel, nodeSwitch),
         ovs: hasOvs ? { tools: placeOf(conf?.ovs ?? {}), findObstacle: () => nodeSwitch.ovs.findObstacle() } : undefined,
         networkDirectory: options.networks, launcher: options.launcher, executable: options.executable ?? places.executable, version, isRoot,
       };

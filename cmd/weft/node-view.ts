@@ -73,25 +73,20 @@ async function readConfiguration(places: Places): Promise<ConfigurationState> {
 
 /** Asks the daemon of the node what it has to say of itself. */
 export async function observeDaemon(places: Places): Promise<DaemonState> {
-  return (await askDaemon(places)).daemon;
-}
-
-/** The same, with its answer as it came: one of another version may say what this one does not know. */
-export async function askDaemon(places: Places): Promise<{ readonly daemon: DaemonState; readonly answer?: unknown }> {
   try {
     const reply = await ask(socketPathOf(places), 'status', { deadlineMs: daemonDeadlineMs });
-    if (reply.kind === 'absent') return { daemon: reply };
+    if (reply.kind === 'absent') return reply;
     if (reply.kind === 'elsewhere') return faulty(`it does not answer questions now: ${reply.words}`);
     if (reply.status !== 0) return faulty(`it could not answer: ${reply.body}`);
-    return { daemon: { kind: 'running', status: parseDaemonStatus(reply.body) }, answer: JSON.parse(reply.body) };
+    return { kind: 'running', status: parseDaemonStatus(reply.body) };
   } catch (error) {
     if (error instanceof SyntaxError) return faulty(`its answer is not one that this weft understands: ${error.message}`);
     return faulty(inWords(error));
   }
 }
 
-function faulty(problem: string): { readonly daemon: DaemonState } {
-  return { daemon: { kind: 'faulty', problem } };
+function faulty(problem: string): DaemonState {
+  return { kind: 'faulty', problem };
 }
 
 /** What is wrong and what to do about it, in one line. */

@@ -8,7 +8,7 @@ import { judgeDaemon, type DaemonFacts } from './daemon.ts';
 import { quoted, type Finding } from './finding.ts';
 import { judgeKernel, type KernelFacts } from './kernel.ts';
 import { judgeOffloads } from './offloads.ts';
-import { parsePathReport } from './path-report.ts';
+import type { PathsStatus, PathStatus } from '../report/paths.ts';
 import { judgePeers } from './peers.ts';
 import { judgeResources, type ResourceFacts } from './resources.ts';
 import { judgeUnderlay, type UnderlayLink, type Vtep } from './underlay.ts';
@@ -98,17 +98,16 @@ void t.test('the daemon', (t) => {
 });
 
 void t.test('the paths to the peers', (t) => {
-  const of = (paths: unknown): readonly string[] => idsOf(judgePeers({ peers: ['192.0.2.2'], report: parsePathReport({ paths }) }));
-  const probed = (...paths: readonly unknown[]): readonly string[] => of({ isProbing: true, faults: [], paths });
-  const whole = { vtep: '192.0.2.1', peer: '192.0.2.2', state: 'whole', fullBytes: 1500, proof: { packetBytes: 1500, at: 1 } };
-  t.same(of(undefined), ['path-not-probed']);
-  for (const nonsense of [null, 7, 'x', [], {}, { isProbing: false }]) t.same(of(nonsense), ['path-not-probed'], `paths: ${JSON.stringify(nonsense)}`);
-  t.same(probed(whole), []);
-  t.same(probed({ ...whole, state: 'unknown' }), [], 'not looked at yet');
-  t.same(probed({ ...whole, state: 'unanswered' }), ['path-silent']);
-  t.same(probed({ ...whole, state: 'bent' }, { peer: '192.0.2.3' }, 7, { peer: 8 }, null), [], 'what is not understood is not known');
-  t.same(of({ isProbing: true, faults: ['a', 7], paths: {} }), ['path-finding']);
-  const report = parsePathReport({ paths: { isProbing: true, faults: [], paths: [{ ...whole, state: 'narrow', narrow: { packetBytes: 1400, way: 'underlay', since: 1, isActedOn: true } }] } });
+  const of = (report: PathsStatus | undefined): readonly string[] => idsOf(judgePeers({ peers: ['192.0.2.2'], report }));
+  const probing: PathsStatus = { isProbing: true, intervalMs: 2000, faults: [], paths: [] };
+  const whole: PathStatus = { vtep: '192.0.2.1', peer: '192.0.2.2', state: 'whole', fullBytes: 1500, proof: { packetBytes: 1500, at: 1 } };
+  t.same(of(undefined), ['path-not-probed'], 'a daemon that does not know of paths, or none');
+  t.same(of({ ...probing, isProbing: false }), ['path-not-probed']);
+  t.same(of({ ...probing, paths: [whole] }), []);
+  t.same(of({ ...probing, paths: [{ ...whole, state: 'unknown' }] }), [], 'not looked at yet');
+  t.same(of({ ...probing, paths: [{ ...whole, state: 'unanswered' }] }), ['path-silent']);
+  t.same(of({ ...probing, faults: ['a'] }), ['path-finding']);
+  const report: PathsStatus = { ...probing, paths: [{ ...whole, state: 'narrow', narrow: { packetBytes: 1400, way: 'underlay', since: 1, isActedOn: true } }] };
   t.match(judgePeers({ peers: ['192.0.2.2'], report }), [{ id: 'path-narrow', show: /-M do -s 1472 192\.0\.2\.2$/ }]);
   t.same(judgePeers({ peers: [], report: undefined }), [], 'nobody to ask');
   t.end();

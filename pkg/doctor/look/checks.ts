@@ -9,7 +9,6 @@ import { judgeFrr } from '../frr.ts';
 import { judgeKernel } from '../kernel.ts';
 import { judgeOffloads } from '../offloads.ts';
 import { judgeOvs } from '../ovs.ts';
-import { parsePathReport } from '../path-report.ts';
 import { judgePeers } from '../peers.ts';
 import { judgeResources } from '../resources.ts';
 import { notSeen, type Check } from '../run.ts';
@@ -59,8 +58,8 @@ function examineDaemon({ daemon, socket, version, node, isRoot }: Surroundings):
   return judgeDaemon({ state: daemon, socket, needs, version, now: node.now });
 }
 
-function examinePeers({ node, daemonAnswer }: Surroundings): readonly Finding[] {
-  return judgePeers({ peers: peersOf(contentOf(node).segments.map(({ segment }) => segment)).map(formatAddress), report: parsePathReport(daemonAnswer) });
+function examinePeers({ node, daemon }: Surroundings): readonly Finding[] {
+  return judgePeers({ peers: peersOf(contentOf(node).segments.map(({ segment }) => segment)).map(formatAddress), report: daemon.kind === 'running' ? daemon.status.paths : undefined });
 }
 
 function ovsChecks({ ovs }: Surroundings): readonly Check[] {

@@ -8,8 +8,6 @@ import type { SwitchTools } from '../segments.ts';
 export interface Surroundings {
   readonly node: NodeState;
   readonly daemon: DaemonState;
-  /** The daemon's status as it came, with parts that this version does not know. */
-  readonly daemonAnswer: unknown;
   readonly socket: string;
   readonly stateDirectory: string;
   readonly kernel: Kernel;
