@@ -65,7 +65,7 @@ void t.test('what a daemon that was killed has left is garbage when nobody needs
   const before = observeNode(node);
   const elsewhere = onlyTunnel({ ...blue, vtepPort: 4790 });
   probes.ensure(elsewhere);
-  t.same(await node.datapath.collect({ segments: [blue], ports: [port] }), [`vxlan ${elsewhere.name}`, '1 elements of the nft set inet weft segments', '1 elements of the nft set inet weft vteps4']);
+  t.same(await node.datapath.collect({ segments: [blue], ports: [port] }), [], 'that is a probe\'s affair, and nothing that a tenant\'s operator is to hear of');
   t.same(observeNode(node), before);
   probes.ensure(elsewhere);
   await probes.removeOthers([]);
