@@ -21,6 +21,7 @@ export function timedKernel(kernel: Kernel, clock: StepClock): Kernel {
     removeLinks: (names) => clock.time('removal', () => kernel.removeLinks(names)),
     removeLinksSoon: (names) => clock.time('removal', () => kernel.removeLinksSoon(names)),
     sendFrame: (index, frame) => kernel.sendFrame(index, frame),
+    sendDatagram: (from, to, data) => kernel.sendDatagram(from, to, data),
     close: () => kernel.close(),
   };
 }

@@ -76,6 +76,7 @@ export function steppingKernel(kernel: Kernel, stepper: Stepper): Kernel {
     removeLinks: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),
     removeLinksSoon: (names) => removeLinksNow(steppingNetlink(kernel.route, stepper), names),
     sendFrame: (index, frame) => kernel.sendFrame(index, frame),
+    sendDatagram: (from, to, data) => kernel.sendDatagram(from, to, data),
     close: () => kernel.close(),
   };
 }

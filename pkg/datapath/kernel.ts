@@ -8,7 +8,10 @@ import { alone, type Company } from '../sys/company.ts';
 import { setTxChecksum } from '../sys/ethtool.ts';
 import { insideNetns } from '../sys/netns.ts';
 import { openPacketSender, type PacketSender } from '../sys/packet.ts';
+import type { UdpAddress } from '../sys/socket-address.ts';
 import { readSysctl, setSysctl, trySetSysctl } from '../sys/sysctl.ts';
+import { openUdpSender, type UdpSender } from '../sys/udp-sender.ts';
+import type { Address } from '../netaddr/netaddr.ts';
 import { removeLinksNow } from './link-removal.ts';
 
 /** A sysctl below /proc/sys/net, and its value. */
@@ -42,6 +45,8 @@ export interface Kernel {
   removeLinksSoon(names: readonly string[]): Promise<void>;
   /** Sends a frame out of a link of the node's own namespace. @throws SystemCallError */
   sendFrame(index: number, frame: Uint8Array): void;
+  /** Sends a UDP datagram from an address of the node's own namespace. @throws SystemCallError */
+  sendDatagram(from: Address, to: UdpAddress, data: Uint8Array): void;
   close(): void;
 }
 
@@ -78,6 +83,7 @@ class SocketKernel implements OpenKernel {
   #route: NetlinkSocket | undefined;
   #netfilter: NetlinkSocket | undefined;
   #packets: PacketSender | undefined;
+  #datagrams: UdpSender | undefined;
 
   constructor({ removal = { remove: removeLinksNow, removeSoon: removeLinksNow }, company = alone }: KernelOptions) {
     this.#removal = removal;
@@ -138,11 +144,16 @@ class SocketKernel implements OpenKernel {
     (this.#packets ??= openPacketSender()).send(index, frame);
   }
 
+  sendDatagram(from: Address, to: UdpAddress, data: Uint8Array): void {
+    (this.#datagrams ??= openUdpSender()).send(from, to, data);
+  }
+
   close(): void {
     this.#queue.close();
     this.#route?.close();
     this.#netfilter?.close();
     this.#packets?.close();
+    this.#datagrams?.close();
   }
 }
 

@@ -62,6 +62,7 @@ export function faultyKernel(kernel: Kernel, plan: FaultPlan): Kernel {
     removeLinks: (names) => removeLinksNow(faultyNetlink(kernel.route, plan), names),
     removeLinksSoon: (names) => removeLinksNow(faultyNetlink(kernel.route, plan), names),
     sendFrame: (index, frame) => kernel.sendFrame(index, frame),
+    sendDatagram: (from, to, data) => kernel.sendDatagram(from, to, data),
     close: () => kernel.close(),
   };
 }

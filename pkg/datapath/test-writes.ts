@@ -43,6 +43,10 @@ export function recordingKernel(kernel: Kernel, writes: string[]): Kernel {
       writes.push('send a frame');
       kernel.sendFrame(index, frame);
     },
+    sendDatagram(from, to, data) {
+      writes.push('send a datagram');
+      kernel.sendDatagram(from, to, data);
+    },
     close: () => kernel.close(),
   };
   return recorded;

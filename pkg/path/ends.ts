@@ -3,7 +3,7 @@ import { describeError } from '../errors/weft-error.ts';
 import type { Log } from '../log/log.ts';
 import { formatAddress, type Address } from '../netaddr/netaddr.ts';
 import { startTimer } from '../sys/timer.ts';
-import type { UdpAddress } from '../sys/whole-udp.ts';
+import type { UdpAddress } from '../sys/socket-address.ts';
 import type { Prober } from './prober.ts';
 
 /** An open end. */

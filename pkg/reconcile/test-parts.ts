@@ -187,7 +187,7 @@ function playedRepair(calls: string[], answers: Answers): DatapathRepair {
 const netlinkWithoutAnything: Netlink = { request: () => [], tryRequest: () => [], dump: () => [], close: () => undefined };
 const kernelWithoutAnything: Kernel = {
   route: netlinkWithoutAnything, netfilter: netlinkWithoutAnything,
-  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), company: alone, setTxChecksumIn: () => undefined, readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, close: () => undefined,
+  withRouteIn: () => unexpected('withRouteIn'), requestAside: () => unexpected('requestAside'), requestAsideIn: () => unexpected('requestAsideIn'), company: alone, setTxChecksumIn: () => undefined, readSysctl: () => undefined, setSysctl: () => undefined, removeLinks: () => Promise.resolve(), removeLinksSoon: () => Promise.resolve(), sendFrame: () => undefined, sendDatagram: () => undefined, close: () => undefined,
 };
 
 function unexpected(what: string): never {

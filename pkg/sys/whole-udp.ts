@@ -2,15 +2,10 @@
  * UDP in whole packets: none is ever fragmented, whatever the kernel believes of the path, and what routers say of them is
  * heard. node:dgram has neither.
  */
-import { addressBytes, addressFromBytes, type Address, type Family } from '../netaddr/netaddr.ts';
+import type { Address, Family } from '../netaddr/netaddr.ts';
 import { createDatagramReader, type Datagram, type DatagramReader } from './datagram.ts';
 import { bindSocket, closeSocket, int32, openSocket, sendTo, setReceiveBuffer, setSocketOption, SystemCallError } from './libc.ts';
-
-/** A UDP address. */
-export interface UdpAddress {
-  readonly address: Address;
-  readonly port: number;
-}
+import { decodeSocketAddress, domains, encodeSocketAddress, type UdpAddress } from './socket-address.ts';
 
 /** What came. Its bytes are overwritten by the next reading. */
 export interface UdpDatagram {
@@ -41,12 +36,9 @@ export type SendOutcome =
   | { readonly kind: 'refused'; readonly code: string };
 
 // include/linux/socket.h, include/uapi/linux/in.h, include/uapi/linux/in6.h, include/uapi/linux/errqueue.h
-const domains = { 4: 2, 6: 10 } as const;
 const sockDatagram = 2;
 const messageDontWait = 0x40;
 const messageErrorQueue = 0x2000;
-const socketAddressBytes = { 4: 16, 6: 28 } as const;
-const addressOffset = { 4: 4, 6: 8 } as const;
 /** IP_PMTUDISC_PROBE and IPV6_PMTUDISC_PROBE: DF always, and no regard to what the kernel remembers of the path. */
 const discoverProbe = 3;
 const options = {
@@ -129,7 +121,7 @@ class Socket implements WholeUdp {
 
   receive(): readonly UdpDatagram[] {
     return this.#next(0).flatMap(({ data, sender, wholeBytes }) => {
-      const from = this.#decode(sender);
+      const from = decodeSocketAddress(this.#family, sender);
       return from === undefined ? [] : [{ from, data, wholeBytes }];
     });
   }
@@ -138,7 +130,7 @@ class Socket implements WholeUdp {
     const { level, errors } = options[this.#family];
     return this.#next(messageErrorQueue).flatMap(({ data, sender, control }) => {
       const error = control.find((message) => message.level === level && message.type === errors)?.data;
-      const to = this.#decode(sender);
+      const to = decodeSocketAddress(this.#family, sender);
       if (to === undefined || error === undefined || error.length < extendedErrorBytes || !icmpOrigins.has(error.readUInt8(4))) return [];
       return [{ to: to.address, quoted: data, errno: error.readUInt32LE(0), mtuBytes: error.readUInt32LE(8) }];
     });
@@ -159,19 +151,4 @@ class Socket implements WholeUdp {
     }
     return [];
   }
-
-  #decode(address: Buffer): UdpAddress | undefined {
-    if (address.length < socketAddressBytes[this.#family]) return undefined;
-    const offset = addressOffset[this.#family];
-    return { address: addressFromBytes(address.subarray(offset, offset + (this.#family === 4 ? 4 : 16))), port: address.readUInt16BE(2) };
-  }
-}
-
-/** struct sockaddr_in, struct sockaddr_in6. */
-function encodeSocketAddress({ address, port }: UdpAddress): Uint8Array {
-  const bytes = Buffer.alloc(socketAddressBytes[address.family]);
-  bytes.writeUInt16LE(domains[address.family], 0);
-  bytes.writeUInt16BE(port, 2);
-  bytes.set(addressBytes(address), addressOffset[address.family]);
-  return bytes;
 }
