@@ -1,5 +1,5 @@
 import t from 'tap';
-import { addToSet, compare, counter, duplicateTo, loadConnectionState, loadMeta, loadPayload, lookup, mask, masquerade, noTrack, setMark, toHostOrder, verdict, type Expression } from './expression.ts';
+import { addToSet, compare, counter, duplicateTo, loadConnectionState, loadMeta, loadPayload, lookup, mask, masquerade, noTrack, setMark, swallow, toHostOrder, verdict, type Expression } from './expression.ts';
 
 // Golden bytes after include/uapi/linux/netfilter/nf_tables.h: NFTA_EXPR_NAME, then NFTA_EXPR_DATA with the expression's own
 // attributes; numbers in network byte order; values wrapped in NFTA_DATA_VALUE. What they mean to the kernel is shown by
@@ -19,6 +19,7 @@ const rows: readonly (readonly [what: string, expression: Expression, expected: 
   ['add to a set', addToSet('ports'), ['0b00010064796e7365740000', '20000280', '0a000100706f727473000000', '0800030000000000', '0800040000000008']],
   ['meta mark', loadMeta('mark'), ['090001006d65746100000000', '14000280', register8, '0800020000000003']],
   ['meta mark set', Buffer.concat(setMark(Uint8Array.of(0x77, 0, 0, 0))), ['0e000100696d6d656469617465000000', '18000280', register8, '0c0002800800010077000000', '090001006d65746100000000', '14000280', '0800020000000003', '0800030000000008']],
+  ['fwd to nowhere', Buffer.concat(swallow()), ['0e000100696d6d656469617465000000', '18000280', register8, '0c00028008000100ffffff7f', '0800010066776400', '0c000280', '0800010000000008']],
   ['dup to', Buffer.concat(duplicateTo(258)), ['0e000100696d6d656469617465000000', '18000280', register8, '0c0002800800010002010000', '0800010064757000', '0c000280', '0800020000000008']],
   ['counter', counter(), ['0c000100636f756e74657200', '04000280']],
   ['notrack', noTrack(), ['0c0001006e6f747261636b00', '04000280']],

@@ -123,6 +123,17 @@ export function duplicateTo(index: number): Expression[] {
   return [loadConstant(new Uint8Array(Uint32Array.of(index).buffer)), expression('dup', [attributeBe32(2, register32)])];
 }
 
+/**
+ * Ends the packet's way without an error to whoever sends it, as a verdict `drop` is one at a link's egress (include/linux/netfilter_netdev.h,
+ * nf_hook_egress()): hands it to a link that there is not (net/netfilter/nf_dup_netdev.c, nf_fwd_netdev_egress()). Only in tables of family netdev.
+ */
+export function swallow(): Expression[] {
+  return [loadConstant(new Uint8Array(Int32Array.of(noLink).buffer)), expression('fwd', [attributeBe32(1, register32)])];
+}
+
+/** Links are numbered from 1 on. */
+const noLink = 0x7fff_ffff;
+
 function loadConstant(bytes: Uint8Array): Expression {
   return expression('immediate', [attributeBe32(1, register32), attributeNested(2, [value(bytes)])]);
 }
