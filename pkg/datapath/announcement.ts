@@ -9,7 +9,7 @@
  * Neighbours need not be told, for an address has a MAC made from it. Where the MAC was asked for, or is kept for an endpoint,
  * they may remember another one, and are told by gratuitous ARP and unsolicited neighbour advertisements.
  */
-import { addressBytes, macBytes, macFromAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
+import { addressBytes, macBytes, macFromAddress, parseMac, type Address, type Mac } from '../netaddr/netaddr.ts';
 import type { AttachmentPort } from '../overlay/model.ts';
 
 /** Without the checksum; shorter frames are padded (IEEE 802.3). */
@@ -21,6 +21,9 @@ const allNodes = Uint8Array.of(0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 const allNodesMac = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 /** Operations of ARP (RFC 826) and RARP (RFC 903). */
 const operations = { request: 1, requestReverse: 3 } as const;
+
+/** Documentation's (RFC 9542 §2.1.2): to try out what will be sent. */
+export const nobodysMac: Mac = parseMac('00:00:5e:00:53:00');
 
 /** Whether neighbours may remember another MAC for one of the port's addresses. */
 export function hasChosenMac({ mac, addresses }: Pick<AttachmentPort, 'mac' | 'addresses'>): boolean {
@@ -38,6 +41,19 @@ export function locationFrame(mac: Mac, to: Mac): Buffer {
 export function openingFrame(mac: Mac): Buffer {
   return locationFrame(mac, mac);
 }
+
+/** The same inside the tunnel: what a UDP datagram to the other VTEP carries. Headers of VXLAN (RFC 7348 §5), and of Geneve without options (RFC 8926 §3.4). */
+export function openingDatagram(mac: Mac, { vni, encapsulation }: { readonly vni: number; readonly encapsulation?: 'geneve' }): Buffer {
+  const header = Buffer.alloc(tunnelHeaderBytes);
+  if (encapsulation === 'geneve') header.writeUInt16BE(transparentEthernetBridging, 2);
+  else header.writeUInt8(vniIsValid, 0);
+  header.writeUIntBE(vni, 4, 3);
+  return Buffer.concat([header, openingFrame(mac)]);
+}
+
+const tunnelHeaderBytes = 8;
+const vniIsValid = 0x08;
+const transparentEthernetBridging = 0x6558;
 
 /** Says to all neighbours that the address is at the MAC: an ARP announcement (RFC 5227 §1.1), or a neighbour advertisement (RFC 4861 §7.2.6). */
 export function neighbourFrame(mac: Mac, address: Address): Buffer {

@@ -5,14 +5,13 @@
  * Departing and opening are short: a few datagrams of requests, and nothing is listed. What is costly, the relay's device, stands by then.
  */
 import { WeftError } from '../../errors/weft-error.ts';
-import { parseMac } from '../../netaddr/netaddr.ts';
 import { watchFdb } from '../../netlink/fdb-watch.ts';
 import type { Link } from '../../netlink/link.ts';
 import { forgetVxlanFdb, putVxlanFdb, replacePortFdb } from '../../netlink/neighbour.ts';
 import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 import { bridgeName, relayName, vxlanName } from '../../overlay/names.ts';
-import { openingFrame } from '../announcement.ts';
+import { nobodysMac, openingFrame } from '../announcement.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
 import { findLinks } from '../find-links.ts';
 import { hasElements } from '../guard/guard.ts';
@@ -68,9 +67,6 @@ function endRelay(kernel: Kernel, { port, segment }: MovingPort): Promise<void> 
   removeCopies(kernel.netfilter, port);
   return releaseRelay(kernel, { port, segment });
 }
-
-/** Documentation's (RFC 9542 §2.1.2). */
-const nobodysMac = parseMac('00:00:5e:00:53:00');
 
 function armActivation(kernel: Kernel, moving: MovingPort): () => void {
   const { relay } = plugLinks(kernel, moving);

@@ -4,8 +4,11 @@ import { runIn } from '../../testing/command.ts';
 import { openVSwitchTools } from '../../testing/openvswitch.ts';
 import { readRuleset } from '../../testing/observe.ts';
 import { skipUnless } from '../../testing/requirements.ts';
+import { parseMac, type Mac } from '../../netaddr/netaddr.ts';
+import { spareVni } from '../../overlay/spare.ts';
+import { openingDatagram } from '../announcement.ts';
 import { toRepair } from '../test-conformance-repair.ts';
-import { createMigrationScene } from './test-migration-scene.ts';
+import { comesTrue, createMigrationScene, type MovingNode } from './test-migration-scene.ts';
 
 t.setTimeout(120_000);
 const skip = skipUnless({ root: true, tools: ['ip', 'bridge', 'nft', 'ethtool', ...openVSwitchTools] });
@@ -56,4 +59,28 @@ void t.test('a port that goes while it waits', { skip }, async (t) => {
   t.match(readRuleset(scene.target.netns), `${port.hostIf}-gate`);
   await scene.target.datapath.detach(scene.atTarget('waiting').port, scene.target.segment);
   t.notMatch(readRuleset(scene.target.netns), `${port.hostIf}-gate`);
+});
+
+void t.test('the source opens it, however busy the switch is', { skip }, async (t) => {
+  const scene = await createMigrationScene(t);
+  const after = await scene.prepare();
+  const { source, target, third, atTarget } = scene;
+  const { hostIf, mac } = after.port;
+  const isOpen = (): boolean => /elements = \{ 02:00:00:00:00:05 \}/.test(runIn(target.netns, 'nft', 'list', 'set', 'netdev', `${hostIf}-gate`, 'opened'));
+  const sent = (rule: string): boolean => runIn(target.netns, 'nft', 'list', 'chain', 'netdev', 'arrivals', 'u0').includes(rule);
+  // The switch forwards nothing any more: only the kernel can open it.
+  target.ovs.ofctl('del-flows', 'weft-int');
+  runIn(target.netns, 'nft', 'add table netdev arrivals; add chain netdev arrivals u0 { type filter hook ingress device "u0" priority -400; }; add rule netdev arrivals u0 udp dport 4789 counter');
+  const say = ({ kernel, segment }: MovingNode, about: Mac, vni: number = spareVni(segment.vni)): void => kernel.sendDatagram(segment.vtepAddress, { address: target.segment.vtepAddress, port: segment.vtepPort }, openingDatagram(about, { vni }));
+
+  say(third, mac);
+  say(source, parseMac('02:00:00:00:00:06'));
+  say(source, mac, source.segment.vni);
+  t.ok(await comesTrue(() => sent('packets 3 ')), 'they have come');
+  t.notOk(isOpen(), 'from another node, for another machine, and with the tenant’s own VNI it opens nothing');
+  say(source, mac);
+  t.ok(await comesTrue(isOpen), 'the source does');
+  t.ok(await target.datapath.hasOpened(atTarget('waiting')));
+  await target.datapath.detach(atTarget('waiting').port, target.segment);
+  t.notMatch(readRuleset(target.netns), `${hostIf}-gate`, 'and nothing is left at the card');
 });

@@ -11,7 +11,7 @@ import { addressBytes, macBytes, parseAddress } from '../../netaddr/netaddr.ts';
 import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
 import type { NetlinkRequest } from '../../netlink/codec.ts';
-import { addToSet, compare, counter, loadPayload, lookup, verdict, type Expression, type PayloadField } from '../../nftables/expression.ts';
+import { addToSet, compare, counter, loadPayload, lookup, swallow, verdict, type Expression, type PayloadField } from '../../nftables/expression.ts';
 import { addChain, addElement, addRule, addSet, commitBatch, createTable, deleteTable, describedTable, getChain, getElement, getTable, listTables, type SetElement, type TableName } from '../../nftables/nftables.ts';
 import { etherTypes } from '../../openflow/match.ts';
 import type { AttachmentPort } from '../../overlay/model.ts';
@@ -22,7 +22,8 @@ import { isRelayedTo, isWaiting } from '../phases.ts';
 import { addresses4, addresses6 } from './flows/flows.ts';
 
 const suffix = '-gate';
-const openedSet = 'opened';
+/** The set of the gate's table with the MAC, where it is open. */
+export const openedSet = 'opened';
 const advertisedChain = 'advertised';
 const chains = ['sent', 'received'] as const;
 
@@ -50,7 +51,8 @@ const allNodes = addressBytes(parseAddress('ff02::1'));
 
 type Gated = Pick<AttachmentPort, 'hostIf' | 'mac' | 'addresses'>;
 
-function tableOf({ hostIf }: Pick<Gated, 'hostIf'>): TableName {
+/** The gate's table. */
+export function gateTable({ hostIf }: Pick<Gated, 'hostIf'>): TableName {
   return { family: 'netdev', table: `${hostIf}${suffix}` };
 }
 
@@ -89,18 +91,24 @@ function own6(port: AttachmentPort): Uint8Array[] {
   return port.addresses.length === 0 ? [] : addresses6({ port }).map(addressBytes);
 }
 
-/** What the switch gives it: the source's word, which the machine is not to see, and the rest. */
-function deliveries({ mac }: Pick<Gated, 'mac'>): Expression[][] {
+/**
+ * What the switch gives it: the source's word, which the machine is not to see, and the rest. Of a frame that is dropped ovs-vswitchd hears as of an error,
+ * and gives up what it was to send behind it in one go (lib/netdev-linux.c, netdev_linux_sock_batch_send()), what is let in by then too.
+ */
+function deliveries({ mac }: Pick<Gated, 'mac'>, end: readonly Expression[]): Expression[][] {
   const own = macBytes(mac);
-  const drop = [counter(), verdict('drop')];
+  const drop = [counter(), ...end];
   return [
     [...isField(etherDestination, own), ...isField(etherSource, own), ...isField(etherType, bigEndian16(etherTypes.rarp)), loadPayload(etherDestination), addToSet(openedSet), ...drop],
     [...isField(etherDestination, own), loadPayload(etherDestination), lookup(openedSet, { isIn: false }), ...drop],
   ];
 }
 
-function tableRequests(port: AttachmentPort): NetlinkRequest[] {
-  const table = tableOf(port);
+/** How the way of a frame ends; the second where the kernel has no `fwd` for what is sent (before 5.17, or CONFIG_NFT_FWD_NETDEV is not set). */
+const ends = [swallow(), [verdict('drop')]] as const;
+
+function tableRequests(port: AttachmentPort, end: readonly Expression[]): NetlinkRequest[] {
+  const table = gateTable(port);
   const hook = { priority: 0, type: 'filter', link: port.hostIf } as const;
   return [
     createTable(table),
@@ -110,7 +118,7 @@ function tableRequests(port: AttachmentPort): NetlinkRequest[] {
     addChain(table, { name: advertisedChain }),
     ...announcements(port).map((rule) => addRule(table, 'sent', rule)),
     ...advertised(port).map((rule) => addRule(table, advertisedChain, rule)),
-    ...deliveries(port).map((rule) => addRule(table, 'received', rule)),
+    ...deliveries(port, end).map((rule) => addRule(table, 'received', rule)),
   ];
 }
 
@@ -122,22 +130,29 @@ function isFound(outcome: unknown): boolean {
 
 /** Whether the gate stands, closed or opened. A chain goes with its link. */
 export function hasGate(netfilter: Netlink, port: Pick<Gated, 'hostIf'>): boolean {
-  const table = tableOf(port);
+  const table = gateTable(port);
   return netfilter.tryRequest(chains.map((chain) => getChain(table, chain))).every(isFound);
 }
 
-/** What is wrong with it: without a gate a machine that does not run yet gets what is for the one that does. */
-export function gateFaults(netfilter: Netlink, port: AttachmentPort): PortFault[] {
+/** What is wrong with it, which `close` mends: without a gate a machine that does not run yet gets what is for the one that does. */
+export function gateFaults(netfilter: Netlink, port: AttachmentPort, close: () => void): PortFault[] {
   if (!isWaiting(port) || hasGate(netfilter, port)) return [];
-  return [{ what: `nothing keeps frames from ${port.hostIf}, whose machine does not run here yet`, remedy: { done: 'closed', apply: () => ensureGate(netfilter, port) } }];
+  return [{ what: `nothing keeps frames from ${port.hostIf}, whose machine does not run here yet`, remedy: { done: 'closed', apply: close } }];
 }
 
-/** Makes the gate of a port that waits, closed, where it does not stand; whose host interface is there. @throws WeftError kernelRefused */
-export function ensureGate(netfilter: Netlink, port: AttachmentPort): void {
-  if (!isWaiting(port) || hasGate(netfilter, port)) return;
-  const isThere = netfilter.tryRequest([getTable(tableOf(port))]).every(isFound);
+/** Makes the gate of a port that waits, closed, where it does not stand; whose host interface is there. @returns whether it was made @throws WeftError kernelRefused */
+export function ensureGate(netfilter: Netlink, port: AttachmentPort): boolean {
+  if (!isWaiting(port) || hasGate(netfilter, port)) return false;
+  const isThere = netfilter.tryRequest([getTable(gateTable(port))]).every(isFound);
+  const make = (end: readonly Expression[]): void => commitBatch(netfilter, [...(isThere ? [deleteTable(gateTable(port))] : []), ...tableRequests(port, end)]);
   try {
-    commitBatch(netfilter, [...(isThere ? [deleteTable(tableOf(port))] : []), ...tableRequests(port)]);
+    try {
+      make(ends[0]);
+    } catch (error) {
+      if (!isRefusal(error, 'ENOENT', 'EOPNOTSUPP')) throw error;
+      make(ends[1]);
+    }
+    return true;
   } catch (error) {
     if (!isRefusal(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT')) throw error;
     throw new WeftError('kernelRefused', 'Cannot keep frames from a machine that does not run yet: the kernel needs nf_tables for single links, in and out: CONFIG_NF_TABLES_NETDEV and CONFIG_NETFILTER_EGRESS must be set', { cause: error });
@@ -146,23 +161,23 @@ export function ensureGate(netfilter: Netlink, port: AttachmentPort): void {
 
 /** Opens it, if it stands. @throws NetlinkError */
 export function openGate(netfilter: Netlink, port: Gated): void {
-  if (hasGate(netfilter, port)) commitBatch(netfilter, [addElement(tableOf(port), openedElement(port))]);
+  if (hasGate(netfilter, port)) commitBatch(netfilter, [addElement(gateTable(port), openedElement(port))]);
 }
 
 /** Whether the machine, or the source, has opened it. */
 export function isGateOpen(netfilter: Netlink, port: Gated): boolean {
-  return netfilter.tryRequest([getElement(tableOf(port), openedElement(port))]).every(isFound);
+  return netfilter.tryRequest([getElement(gateTable(port), openedElement(port))]).every(isFound);
 }
 
 /** Takes it away, whether it stands or not: then the port gets everything. */
 export function removeGate(netfilter: Netlink, port: Pick<Gated, 'hostIf'>): void {
-  const table = tableOf(port);
+  const table = gateTable(port);
   if (netfilter.tryRequest([getTable(table)]).every(isFound)) commitBatch(netfilter, [deleteTable(table)]);
 }
 
 /** Takes away those behind which none of the attachments waits, or has waited; what went, in words. */
 export function collectGates(netfilter: Netlink, ports: readonly AttachmentPort[]): string[] {
-  const known = new Set(ports.filter(isRelayedTo).map((port) => tableOf(port).table));
+  const known = new Set(ports.filter(isRelayedTo).map((port) => gateTable(port).table));
   const isGate = (name: string | undefined): name is string => name !== undefined && name.endsWith(suffix) && isPortName(name.slice(0, -suffix.length));
   const garbage = netfilter.dump(listTables('netdev')).map(describedTable).filter(isGate).filter((name) => !known.has(name));
   for (const name of garbage) removeGate(netfilter, { hostIf: name.slice(0, -suffix.length) });

@@ -32,6 +32,7 @@ import { collectGarbage } from './collect.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
 import { gatewayPortFaults } from './gateway-port.ts';
+import { closeWaiting } from './opener.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { ovsMigration } from './migration.ts';
 import { attachPort, type OvsParts } from './port.ts';
@@ -100,7 +101,7 @@ async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, ne
     ...(way === undefined ? [] : [way]),
     ...faultsInWords(gatewayPortFaults(segment, seen)),
     ...faultsInWords(standInFaults(segment, seen)),
-    ...faultsInWords(hostEndFaults(port, seen, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port)])),
+    ...faultsInWords(hostEndFaults(port, seen, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port, () => closeWaiting({ kernel, ovs }, { segment, port }))])),
     ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, tenants.isUserspace)])),
     ...describeGuardDamage(kernel.netfilter, segmentElements(segment)),
   ];

@@ -14,7 +14,8 @@ import type { Kernel } from '../kernel.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
 import { announcementPackets, flowsOf, flowsOfPort, type LocalPort, type TenantNetwork } from './flows/flows.ts';
 import { limitedOnHost, limitInside } from './limits.ts';
-import { ensureGate, removeGate } from './gate.ts';
+import { removeGate } from './gate.ts';
+import { closeWaiting } from './opener.ts';
 import { isClosed, isWaiting } from '../phases.ts';
 import { planPortFlows } from './port-flows.ts';
 import { externalIdsOf, gateKey, gateMarkOf } from './rows.ts';
@@ -44,7 +45,7 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   untouched.delete(request.port.hostIf);
   if (isWaiting(request.port)) requireSpareVni(request.segment, ovs.ports());
   const host = await exchangeAside(kernel, plug(parts, request));
-  ensureGate(kernel.netfilter, request.port);
+  closeWaiting(parts, request);
   const [plugged, set] = await Promise.allSettled([
     ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) }),
     exchangeAside(kernel, setUpContainer(tenants, request, host.peerIndex)),
@@ -169,7 +170,7 @@ async function unplug({ kernel, ovs, tenants }: OvsParts, { port, segment }: Det
 export function remakePort(parts: OvsParts, request: PortRequest): Promise<void> {
   const { kernel, ovs, tenants } = parts;
   const host = exchangeNow(kernel, plug(parts, request));
-  ensureGate(kernel.netfilter, request.port);
+  closeWaiting(parts, request);
   exchangeNow(kernel, setUpContainer(tenants, request, host.peerIndex));
   return (async () => {
     await tenants.ensure(request.segment);

@@ -17,6 +17,7 @@ import type { DatapathRepair, PortToRepair } from '../repair.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
 import { gatewayPortFaults, type GatewayPortHands } from './gateway-port.ts';
+import { closeWaiting } from './opener.ts';
 import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { remakePort, replugPort, type OvsParts } from './port.ts';
 import { mendRemotes } from './remotes.ts';
@@ -63,8 +64,8 @@ function hostFaults(segment: Segment, seen: Observation): Fault<GatewayPortHands
 }
 
 /** What is wrong with the host's end of a port. */
-function endFaults({ kernel, tenants }: OvsParts, { segment, port }: Pick<PortToRepair, 'segment' | 'port'>, seen: Observation): ReturnType<typeof hostEndFaults> {
-  return hostEndFaults(port, seen, (host) => [...about('limit', bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen)), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port)]);
+function endFaults({ kernel, ovs, tenants }: OvsParts, { segment, port }: Pick<PortToRepair, 'segment' | 'port'>, seen: Observation): ReturnType<typeof hostEndFaults> {
+  return hostEndFaults(port, seen, (host) => [...about('limit', bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen)), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port, () => closeWaiting({ kernel, ovs }, { segment, port }))]);
 }
 
 /** What is wrong inside a port's container. */

@@ -175,7 +175,8 @@ function isOwnPort(externalIds: ReadonlyMap<string, string>): boolean {
   return role === 'port' || role === 'tunnel';
 }
 
-function interfacesOf(rows: SwitchRows, ports: ReadonlySet<Uuid>): readonly SwitchInterface[] {
+/** The interfaces of ports. */
+export function interfacesOf(rows: SwitchRows, ports: ReadonlySet<Uuid>): readonly SwitchInterface[] {
   const uuids = [...ports].flatMap((port) => [...(rows.table('Port').get(port)?.interfaces ?? [])]);
   return uuids.flatMap((uuid) => rows.table('Interface').get(uuid) ?? []);
 }

@@ -25,7 +25,7 @@ import { describeSettings, findBridge, findOccupant, isPortNumber, portsOf, type
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
 import { removeUnreferenced, setExternalId, setMtu, setOptions } from './transactions.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
-import { checkVtep, type EgressRoute } from './vtep.ts';
+import { arrivalLinks, checkVtep, type EgressRoute } from './vtep.ts';
 
 const deadlineMsDefault = 10_000;
 const backOffMaxMsDefault = 5000;
@@ -134,6 +134,11 @@ export class OvsSwitch {
   /** Why tunnels do not reach the other nodes by the link, and what to do; undefined where they do. @throws OvsdbError */
   async checkVtep(route: EgressRoute): Promise<string | undefined> {
     return checkVtep(await this.#configuration.read(new Deadline(this.#deadlineMs)), this.#place.bridge, route);
+  }
+
+  /** The links by which packets of other nodes come in for an address that this link has, as far as is known. */
+  arrivalLinks(vtepLink: string): readonly string[] {
+    return this.isKnown ? arrivalLinks(this.#configuration.rows, vtepLink) : [vtepLink];
   }
 
   /**

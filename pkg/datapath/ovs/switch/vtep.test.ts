@@ -1,5 +1,5 @@
 import t from 'tap';
-import { checkVtep } from './vtep.ts';
+import { arrivalLinks, checkVtep } from './vtep.ts';
 import { testRows } from './test-rows.ts';
 
 const rows = testRows([
@@ -16,3 +16,8 @@ t.match(check('eth0'), /leave by eth0, past the bridge br-phy that it is a port 
 t.match(check('weft-int'), /weft's own and has no way out/);
 t.match(check('br-old'), /bridge br-old, which has the datapath type "system": make that bridge anew with datapath_type=netdev/);
 t.same(['eth1', 'eth0', 'weft-int', 'br-old'].map((link) => check(link, 'system')), [undefined, undefined, undefined, undefined], 'the kernel routes');
+
+t.same(arrivalLinks(rows, 'br-phy'), ['br-phy', 'eth0'], 'the card of the bridge as well');
+t.same(arrivalLinks(rows, 'vtep0'), ['vtep0', 'eth0']);
+t.same(arrivalLinks(rows, 'eth0'), ['eth0'], 'a card, which the kernel has for itself');
+t.same(arrivalLinks(rows, 'eth9'), ['eth9']);

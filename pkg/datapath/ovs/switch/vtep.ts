@@ -1,6 +1,6 @@
 /** Whether tunnels of Open vSwitch reach the other nodes. Pure. */
 import type { Uuid } from '../../../ovsdb/values.ts';
-import type { SwitchRows } from './rows.ts';
+import { interfacesOf, type SwitchRows } from './rows.ts';
 import type { DatapathType } from './settings.ts';
 
 /** How a node routes to its peers. */
@@ -34,6 +34,13 @@ export function checkVtep(rows: SwitchRows, bridge: string, { egressLink, datapa
   return `packets to the other nodes leave by ${egressLink} on the bridge ${owner.name}, which has the datapath type "${owner.datapath_type === '' ? 'system' : owner.datapath_type}": make that bridge anew with datapath_type=netdev`;
 }
 
+/** The links by which packets of other nodes for a local address come into the node: the address's own, and where that is a bridge's own port the bridge's cards. */
+export function arrivalLinks(rows: SwitchRows, vtepLink: string): readonly string[] {
+  const owner = [...rows.table('Bridge').values()].find(({ ports }) => hasPort(rows, ports, vtepLink, 'internal'));
+  const cards = owner === undefined ? [] : interfacesOf(rows, owner.ports).filter(({ type }) => type === '').map(({ name }) => name);
+  return [vtepLink, ...cards];
+}
+
 function remedy(link: string): string {
   return [
     `Either put the network card on a bridge of its own (ovs-vsctl add-br br-phy -- set bridge br-phy datapath_type=netdev -- add-port br-phy ${link}), move the VTEP's address from ${link} to br-phy`,
@@ -42,9 +49,5 @@ function remedy(link: string): string {
 }
 
 function hasPort(rows: SwitchRows, ports: ReadonlySet<Uuid>, name: string, type?: string): boolean {
-  const interfaces = [...ports].flatMap((port) => [...(rows.table('Port').get(port)?.interfaces ?? [])]);
-  return interfaces.some((uuid) => {
-    const row = rows.table('Interface').get(uuid);
-    return row?.name === name && (type === undefined || row.type === type);
-  });
+  return interfacesOf(rows, ports).some((row) => row.name === name && (type === undefined || row.type === type));
 }
