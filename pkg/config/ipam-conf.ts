@@ -8,7 +8,7 @@ import type { Address, Prefix } from '../netaddr/netaddr.ts';
 import type { Route } from '../overlay/model.ts';
 import { address, addressSpan, prefix } from './addresses.ts';
 import { formatPath, report, siteWithin, type Site } from './faults.ts';
-import { anything, key, listOf, malformed, objectOf, readerOf, scalar, wholeNumber, withoutAbsent, type Keys, type Reader } from './readers.ts';
+import { key, listOf, malformed, objectOf, readerOf, scalar, wholeNumber, withoutAbsent, type Keys, type Reader } from './readers.ts';
 
 export type IpamConf =
   | { readonly type: 'weft'; readonly pool: Pool }
@@ -89,7 +89,7 @@ interface PoolFields extends RangeFields {
 }
 
 const poolFields = objectOf<PoolFields>({
-  type: key(anything, '`weft` for the keys below. Any other type is the name of an IPAM plugin in CNI_PATH, which does the work and reads its own keys.', { otherwise: 'an empty `ipam` is layer 2 only: no addresses' }),
+  type: key(readerOf({ kind: 'text', noun: '`weft`, or the name of an IPAM plugin' }, (value: unknown) => value), '`weft` for the keys below. Any other type is the name of an IPAM plugin in CNI_PATH, which does the work and reads its own keys.', { otherwise: 'an empty `ipam` is layer 2 only: no addresses' }),
   ...rangeKeys,
   ranges: key(listOf('sets of ranges, one for each family', listOf('ranges', range)), 'A container gets one address from each set.', { otherwise: 'the one range that is written in `ipam` itself, as host-local has it' }),
   exclude: key(listOf('addresses and subnets', addressSpan), 'What is given to nobody.', { default: [] }),
@@ -99,7 +99,7 @@ const poolFields = objectOf<PoolFields>({
 });
 
 /** Reads `ipam`; an empty object is the reference plugins' way to say "layer 2 only". */
-export const ipam: Reader<IpamConf> = readerOf(poolFields.shape, (value, site) => {
+export const ipam: Reader<IpamConf> = readerOf({ ...poolFields.shape, onlyOf: { key: 'type', word: 'weft' } }, (value, site) => {
   if (!isJsonObject(value)) {
     report(site, malformed(formatPath(site.path), 'an object', value).message);
     return undefined;

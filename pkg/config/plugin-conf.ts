@@ -4,7 +4,7 @@ import type { CniDns } from '../cni/result.ts';
 import { formatAddress } from '../netaddr/netaddr.ts';
 import { address } from './addresses.ts';
 import { throwFaults, type Site } from './faults.ts';
-import { anything, key, listOf, objectOf, readerOf, text, type Reader } from './readers.ts';
+import { key, listOf, objectOf, readerOf, text, type Reader } from './readers.ts';
 import { configuredArgs, runtimeConfig, type ConfiguredRequest, type RuntimeRequest } from './requests.ts';
 import { identifier, tenantKeys, type TenantSettings } from './settings.ts';
 import type { ObjectShape } from './shape.ts';
@@ -48,16 +48,21 @@ const dns: Reader<CniDns> = objectOf<Required<CniDns>>({
   options: key(listOf('options', anyText), 'Options of the resolver, as in resolv.conf(5).', { otherwise: nothingPassedOn }),
 });
 
+/** A value that weft does not look at here. */
+function unread(noun: string): Reader<unknown> {
+  return readerOf({ kind: 'text', noun }, (value) => value);
+}
+
 /** Keys of the specification, or that libcni puts in: they are the runtime's or the dispatcher's to read. */
 const keysOfOthers = {
-  cniVersion: key(anything, 'The version of the CNI specification in which the call is answered: `0.4.0`, `1.0.0` or `1.1.0`.', { otherwise: 'the call is refused' }),
-  cniVersions: key(anything, 'The versions from which the runtime may choose.', { otherwise: '`cniVersion` alone' }),
-  type: key(anything, '`weft`: by it the runtime finds the plugin.', { otherwise: 'the runtime refuses the file' }),
-  capabilities: key(anything, 'What the runtime is to put into `runtimeConfig`: `{"ips": true, "mac": true, "bandwidth": true}`.', { otherwise: 'nothing' }),
-  prevResult: key(anything, 'The runtime’s, in a call.', { otherwise: 'nothing came before' }),
-  disableCheck: key(anything, 'The runtime’s: whether it leaves CHECK out.', { default: false }),
-  disableGC: key(anything, 'The runtime’s: whether it leaves GC out.', { default: false }),
-  loadOnlyInlinedPlugins: key(anything, 'The runtime’s: whether it looks for no further plugins in a directory.', { default: false }),
+  cniVersion: key(unread('a version'), 'The version of the CNI specification in which the call is answered: `0.4.0`, `1.0.0` or `1.1.0`.', { otherwise: 'the call is refused' }),
+  cniVersions: key(unread('list of versions'), 'The versions from which the runtime may choose.', { otherwise: '`cniVersion` alone' }),
+  type: key(unread('`weft`'), '`weft`: by it the runtime finds the plugin.', { otherwise: 'the runtime refuses the file' }),
+  capabilities: key(unread('section'), 'What the runtime is to put into `runtimeConfig`: `{"ips": true, "mac": true, "bandwidth": true}`.', { otherwise: 'nothing' }),
+  prevResult: key(unread('a CNI result'), 'The runtime’s, in a call.', { otherwise: 'nothing came before' }),
+  disableCheck: key(unread('`true` or `false`'), 'The runtime’s: whether it leaves CHECK out.', { default: false }),
+  disableGC: key(unread('`true` or `false`'), 'The runtime’s: whether it leaves GC out.', { default: false }),
+  loadOnlyInlinedPlugins: key(unread('`true` or `false`'), 'The runtime’s: whether it looks for no further plugins in a directory.', { default: false }),
 } as const;
 
 type OthersFields = { readonly [Name in keyof typeof keysOfOthers]: unknown };

@@ -109,9 +109,6 @@ function shapeOf<T extends object>(keys: Keys<T>, { required = [], ignored }: Ob
   return { kind: 'object', keys: Object.fromEntries(named), required, ...(ignored === undefined ? {} : { ignored: ignored.words }) };
 }
 
-/** For keys that others read: taken as they are. */
-export const anything: Reader<unknown> = readerOf({ kind: 'anything' }, (value) => value);
-
 /** True or false; "true" and 1 are neither. */
 export const boolean: Reader<boolean> = scalar({ kind: 'boolean' }, (value, name) => {
   if (typeof value === 'boolean') return value;

@@ -22,6 +22,8 @@ export interface ObjectShape {
   readonly required: readonly string[];
   /** Which other keys are left alone, in words; absent: none, they are refused. */
   readonly ignored?: string;
+  /** The keys are read only where this one is this word; otherwise they are somebody else's to read. */
+  readonly onlyOf?: { readonly key: string; readonly word: string };
 }
 
 /** What a value may be. */
@@ -32,9 +34,8 @@ export type Shape =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   /** `pattern`: what every sound value matches, and perhaps others; ECMA-262. */
   | { readonly kind: 'text'; readonly noun: string; readonly pattern?: string }
-  | { readonly kind: 'list'; readonly noun: string; readonly item: Shape; readonly min?: number }
+  | { readonly kind: 'list'; readonly noun: string; readonly item: Shape }
   | ObjectShape
   | { readonly kind: 'either'; readonly shapes: readonly Shape[] }
   /** A key that is known and refused. */
-  | { readonly kind: 'refused' }
-  | { readonly kind: 'anything' };
+  | { readonly kind: 'refused' };

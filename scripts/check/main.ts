@@ -10,9 +10,11 @@ import { checkDocs } from './check-docs.ts';
 import { checkErrors, errorsPage } from './check-errors.ts';
 import { checkImports } from './check-imports.ts';
 import { checkPage, makeTargetsOf } from './check-pages.ts';
+import { checkReference } from './check-reference.ts';
 import { checkStyle } from './check-style.ts';
 import { renderFinding, type Finding } from './finding.ts';
 import { readSources } from './source.ts';
+import { referenceFiles } from '../reference/reference.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 main();
@@ -24,6 +26,7 @@ function main(): void {
     ...sources.flatMap((source) => [...checkImports(source), ...checkStyle(source), ...checkDocs(source)]),
     ...checkErrors(read(errorsPage), entries),
     ...checkPages(pages),
+    ...checkReference(referenceFiles(), (path) => (existsSync(join(root, path)) ? read(path) : undefined)),
   ];
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   for (const finding of findings) print(renderFinding(finding));
