@@ -1,6 +1,7 @@
 /** The command line. Commander is loaded only here: the plugin's start-up is the user's waiting time. */
 import { Command, Option, type CommanderError } from 'commander';
 import { addDoctor } from './doctor.ts';
+import { addExplain } from './explain.ts';
 import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
 import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
@@ -29,6 +30,7 @@ export async function runCommandLine(): Promise<void> {
     .action(async (options: { readonly logLevel: LogLevel }) => (await import('./daemon.ts')).runDaemon(options));
   addReports(program);
   addDoctor(program);
+  addExplain(program);
   addTune(program);
   addMigrate(program);
   program
