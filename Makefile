@@ -8,7 +8,7 @@ DESTDIR ?=
 # Without a login shell a Debian root has no sbin on its PATH, and that is where ip, bridge and nft are.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build test demo bench check install clean help
+.PHONY: build test demo bench check docs install clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -28,6 +28,9 @@ bench: setup-bench build ## Measure ADD and DEL side by side with the reference 
 check: setup-build ## Check types, imports, style and documentation
 	@$(NODE) node_modules/typescript/bin/tsc -p .
 	@$(NODE) scripts/check/main.ts
+
+docs: setup-build ## Write docs/reference and conf/weft.schema.json anew from the schema in pkg/config
+	@$(NODE) scripts/reference/main.ts
 
 install: build ## Install weft under DESTDIR (default: this machine)
 	@scripts/install.sh "$(DESTDIR)"

@@ -18,6 +18,9 @@ const addonPackages: Readonly<Partial<Record<NodeJS.Architecture, string>>> = {
   x64: 'node_modules/@koromix/koffi-linux-x64/linux_x64/koffi.node',
 };
 
+/** What `weft explain` prints: read when it is wanted, and so no part of the bundle that every start loads. */
+const pages = Object.fromEntries(['errors.md', 'doctor.md', 'logs.md'].map((name) => [name, join(root, 'docs', name)]));
+
 const [entry = 'cmd/weft/main.ts', directory = 'dist'] = process.argv.slice(2);
 await buildExecutable(resolve(root, entry), resolve(root, directory)).catch((error: unknown) => {
   process.exitCode = 1;
@@ -33,7 +36,7 @@ async function buildExecutable(entryPath: string, outputDirectory: string): Prom
 
   const output = join(outputDirectory, 'weft');
   const stampFile = join(outputDirectory, '.stamp');
-  const stamp = stampOf([bundle, addonPath(), import.meta.filename]);
+  const stamp = stampOf([bundle, addonPath(), import.meta.filename, ...Object.values(pages)]);
   if (readIfThere(stampFile) === stamp && isFile(output)) return report(output, 'is up to date');
 
   pack(bundle, output);
@@ -57,6 +60,7 @@ async function bundleSources(entryPath: string, outfile: string): Promise<void> 
       WEFT_VERSION: JSON.stringify(packageVersion()),
       // Where a bundle in CommonJS has no import.meta. In the single executable __filename is the executable's own path.
       'import.meta.filename': '__filename',
+      'import.meta.dirname': '__dirname',
     },
   });
 }
@@ -76,7 +80,7 @@ function pack(bundle: string, output: string): void {
   }
 }
 
-/** https://nodejs.org/api/single-executable-applications.html; the assets' names are pkg/sys/koffi.ts's. */
+/** https://nodejs.org/api/single-executable-applications.html; the assets' names are those of pkg/sys/koffi.ts and cmd/weft/pages.ts. */
 function seaConfiguration(main: string, { output, digest }: { output: string; digest: string }): object {
   return {
     main,
@@ -86,7 +90,7 @@ function seaConfiguration(main: string, { output, digest }: { output: string; di
     // The runtime's NODE_OPTIONS are not for us: a plugin must do the same whatever kubelet was started with.
     execArgvExtension: 'none',
     execArgv: ['--disable-warning=ExperimentalWarning'],
-    assets: { 'koffi.node': addonPath(), 'koffi.sha256': digest },
+    assets: { 'koffi.node': addonPath(), 'koffi.sha256': digest, ...pages },
   };
 }
 

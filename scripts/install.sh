@@ -18,7 +18,14 @@ install_file 755 dist/weft "$destdir/usr/local/bin/weft"
 # Where runtimes look for plugins. After weft, which it executes where no daemon listens.
 install_file 755 dist/cni/weft "$destdir/opt/cni/bin/weft"
 install_file 644 conf/weft.service "$destdir/usr/local/lib/systemd/system/weft.service"
-for document in README.md LICENSE docs/errors.md docs/daemon.md docs/ovs.md; do
+# Where the shells of Debian look for completions, whatever the prefix.
+for completion in bash:bash-completion/completions/weft zsh:zsh/vendor-completions/_weft fish:fish/vendor_completions.d/weft.fish; do
+  script=$(mktemp)
+  env -u CNI_COMMAND dist/weft completion "${completion%%:*}" >"$script"
+  install_file 644 "$script" "$destdir/usr/share/${completion#*:}"
+  rm -f "$script"
+done
+for document in README.md LICENSE docs/errors.md docs/daemon.md docs/ovs.md docs/logs.md docs/doctor.md; do
   install_file 644 "$document" "$documents/$(basename "$document")"
 done
 for example in conf/*; do

@@ -22,8 +22,12 @@ t.test('install.sh puts everything where it belongs', { skip }, async (t) => {
   const plugin = join(destdir, 'opt/cni/bin/weft');
   t.equal(lstatSync(plugin).mode, 0o100755, 'a file');
   t.ok(readFileSync(plugin).equals(readFileSync(launcher)), 'the launcher');
-  t.same(readdirSync(join(destdir, 'usr/share/doc/weft')).sort(), ['LICENSE', 'README.md', 'daemon.md', 'errors.md', 'examples', 'ovs.md']);
+  t.same(readdirSync(join(destdir, 'usr/share/doc/weft')).sort(), ['LICENSE', 'README.md', 'daemon.md', 'doctor.md', 'errors.md', 'examples', 'logs.md', 'ovs.md']);
   t.same(readdirSync(join(destdir, 'usr/share/doc/weft/examples')).sort(), readdirSync(join(root, 'conf')).filter((name) => !name.endsWith('.service')).sort());
+  for (const [path, words] of [['bash-completion/completions/weft', /^complete -F _weft weft$/m], ['zsh/vendor-completions/_weft', /^#compdef weft$/m], ['fish/vendor_completions.d/weft.fish', /^complete -c weft /m]] as const) {
+    t.match(readFileSync(join(destdir, 'usr/share', path), 'utf8'), words, path);
+    t.equal(lstatSync(join(destdir, 'usr/share', path)).mode & 0o7777, 0o644);
+  }
   t.ok(existsSync(join(destdir, 'usr/local/lib/systemd/system/weft.service')), 'the unit');
   t.notOk(existsSync(join(destdir, 'etc')), 'nothing is written to /etc');
 });

@@ -13,6 +13,7 @@ import { findUnderlay } from '../../pkg/datapath/underlay.ts';
 import { WeftError } from '../../pkg/errors/weft-error.ts';
 import { currentWorker, readBootId } from '../../pkg/ledger/boot.ts';
 import { openLedger, type Ledger, type LedgerOptions } from '../../pkg/ledger/ledger.ts';
+import type { LogCode } from '../../pkg/log/codes.ts';
 import { findingsFileIn } from '../../pkg/path/findings-file.ts';
 import { rememberedKnowledge } from '../../pkg/path/findings.ts';
 import { keepAddonIn } from '../../pkg/sys/koffi.ts';
@@ -22,7 +23,7 @@ import type { Places } from './places.ts';
 /** The engine over this machine's kernel, ledger and configuration; each is opened when it is first needed. */
 export async function buildEngine(places: Places): Promise<CniPlugin> {
   const ovs = await openSwitchOf(places);
-  const path = rememberedKnowledge(findingsFileIn(places.stateDirectory, warn));
+  const path = rememberedKnowledge(findingsFileIn(places.stateDirectory, (message) => warn('path-memory', message)));
   return createEngine(buildParts(places, { kernel: openKernelIn(places), ovs, path, nodeConf: () => readNodeConf(places), warn }));
 }
 
@@ -63,7 +64,7 @@ export function openKernelIn(places: Places, ...options: Parameters<typeof openK
 }
 
 /** stdout belongs to the protocol; runtimes log what a plugin prints on stderr. */
-function warn(message: string): void {
+function warn(_code: LogCode, message: string): void {
   writeSync(2, `weft: ${message}\n`);
 }
 

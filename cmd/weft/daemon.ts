@@ -57,7 +57,7 @@ export async function runDaemon({ logLevel }: { readonly logLevel: LogLevel }): 
     await daemon.start();
     process.exitCode = await daemon.stopped;
   } catch (error) {
-    log.error({ error: describeError(error), ...(isWeftError(error) && error.details !== '' ? { details: error.details } : {}) }, 'the daemon cannot start');
+    log.error({ code: 'daemon-start', error: describeError(error), ...(isWeftError(error) && error.details !== '' ? { details: error.details } : {}) }, 'the daemon cannot start');
     // What it has opened by now would keep the process.
     process.exit(1);
   }
@@ -69,7 +69,7 @@ class Daemon {
   readonly #log: Log;
   readonly #reaper = new LinkReaper({ findIndex: (name) => this.#reconciler?.indexOf(name) });
   readonly #company = companyOf(() => this.#server?.connections ?? 0);
-  readonly #background = new Background((message) => this.#log.warn({}, message));
+  readonly #background = new Background((message) => this.#log.warn({ code: 'background-failed' }, message));
   readonly #clock: StepClock | undefined;
   readonly #callLog: CallLog;
   readonly #startedAt = Date.now();
@@ -181,7 +181,7 @@ class Daemon {
     const clock = this.#clock;
     const parts = buildParts(this.#places, {
       kernel: clock === undefined ? kernel : timedKernel(kernel, clock), ovs: { ovs, isConfigured: conf.current.ovs !== undefined }, nodeConf: () => Promise.resolve(conf.current),
-      underlay: (...question) => underlay.find(...question), path: { narrowest: (peers) => this.#paths?.findings.narrowest(peers) }, noteMtuChange: () => this.#reconciler?.look(scopeOf({ underlay: true })), warn: (message) => this.#log.warn({}, message), walPagesMax,
+      underlay: (...question) => underlay.find(...question), path: { narrowest: (peers) => this.#paths?.findings.narrowest(peers) }, noteMtuChange: () => this.#reconciler?.look(scopeOf({ underlay: true })), warn: (code, message) => this.#log.warn({ code }, message), walPagesMax,
       company: this.#company, background: this.#background, deadlineMs: ledgerDeadlineMs,
       findDeafness: (vni) => this.#evpn?.obstacleOf(vni),
     });
@@ -207,7 +207,7 @@ class Daemon {
     try {
       if (!this.#isStopping) this.#parts?.ledger().checkpoint();
     } catch (error) {
-      this.#log.warn({ error: describeError(error) }, 'the ledger could not be written to its file: it grows until it can');
+      this.#log.warn({ code: 'ledger-checkpoint', error: describeError(error) }, 'the ledger could not be written to its file: it grows until it can');
     }
   }
 
@@ -253,7 +253,7 @@ class Daemon {
 
   /** Without the kernel's events the daemon is blind: whoever started it starts it again. */
   #fail(error: unknown): void {
-    this.#log.error({ error: describeError(error) }, 'the kernel can no longer be listened to: the daemon stops');
+    this.#log.error({ code: 'kernel-deaf', error: describeError(error) }, 'the kernel can no longer be listened to: the daemon stops');
     this.#hasFailed = true;
     void this.#stop({ isReplaced: false });
   }
@@ -296,7 +296,7 @@ class Daemon {
 
   #notify(lines: string): void {
     const failure = notifyServiceManager(lines, process.env['NOTIFY_SOCKET']);
-    if (failure !== undefined) this.#log.warn({}, failure);
+    if (failure !== undefined) this.#log.warn({ code: 'notify-failed' }, failure);
   }
 }
 

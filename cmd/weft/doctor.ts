@@ -13,6 +13,7 @@ import { openKernelIn } from './build-engine.ts';
 import { observeDaemon, observeNode, socketPathOf } from './node-view.ts';
 import { outputOption, printReport, reportFailures, type OutputOptions } from './output.ts';
 import { findPlaces, type Places } from './places.ts';
+import { showWaiting } from './progress.ts';
 import { version } from './version.ts';
 
 const doctorExamples = `
@@ -52,6 +53,7 @@ async function examineNode(options: DoctorOptions): Promise<void> {
   await reportFailures(async () => {
     const places = findPlaces();
     const isRoot = process.geteuid?.() === 0;
+    showWaiting('waiting for the daemon', options);
     const [node, daemon] = [await observeNode(places), await observeDaemon(places)];
     const [kernel, nodeSwitch] = [openKernelIn(isRoot ? places : withOwnDirectory(places)), await openSwitchOf(places)];
     try {
@@ -62,7 +64,7 @@ async function examineNode(options: DoctorOptions): Promise<void> {
         ovs: hasOvs ? { tools: placeOf(conf?.ovs ?? {}), findObstacle: () => nodeSwitch.ovs.findObstacle() } : undefined,
         networkDirectory: options.networks, launcher: options.launcher, executable: options.executable ?? places.executable, version, isRoot,
       };
-      const examination = await examine(checksOf(surroundings), { deadlineMs: checkMs });
+      const examination = await examine(checksOf(surroundings), { deadlineMs: checkMs, onLeft: (left) => showWaiting(`looking at ${left.join(', ')}`, options) });
       const report = reportExamination(examination, { node: conf?.node ?? hostname(), version });
       printReport({ value: report, render: () => renderDoctor(report) }, options);
       if (!report.isWell) process.exitCode = 1;

@@ -8,6 +8,7 @@ import { openKernelIn } from './build-engine.ts';
 import { observeDaemon, observeNode } from './node-view.ts';
 import { printNote, printReport, reportFailures, type OutputOptions } from './output.ts';
 import { findPlaces, type Places } from './places.ts';
+import { showWaiting } from './progress.ts';
 
 /** Examples for the command's help. */
 export const evpnExamples = `
@@ -30,6 +31,7 @@ export async function showEvpn(options: OutputOptions): Promise<void> {
       process.exitCode = 1;
       return;
     }
+    showWaiting('waiting for FRR and the daemon', options);
     const { frr, problem } = await askFrr(conf);
     const report = reportEvpn({ conf, frr, faults: [...(problem === undefined ? [] : [problem]), ...(await faultsOfDaemon(places))], tenants: await viewHere(places, node) });
     printReport({ value: report, render: () => renderEvpn(report) }, options);

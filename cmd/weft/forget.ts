@@ -12,7 +12,7 @@ export function forgetEndpoint(tenant: string, endpoint: string): void {
     const { stateDirectory, runDirectory } = findPlaces();
     const ledger = openLedger({ directory: stateDirectory, bootId: readBootId() });
     try {
-      writeDownDropped({ ledger: () => ledger, pendingDirectories: [stateDirectory, runDirectory], now: Date.now, warn });
+      writeDownDropped({ ledger: () => ledger, pendingDirectories: [stateDirectory, runDirectory], now: Date.now, warn: (_code, message) => warn(message) });
       ledger.write((tx) => forget(tx, findVni(tx, tenant), endpoint));
     } finally {
       ledger.close();

@@ -116,7 +116,7 @@ export class NodeMigrations {
     } catch (error) {
       await channel.close();
       const fault = `other nodes cannot send endpoints here: ${describeWithAdvice(error)}`;
-      if (fault !== this.#fault) log.error({ error: describeWithAdvice(error) }, 'the channel to other nodes cannot be opened: no endpoint comes or goes');
+      if (fault !== this.#fault) log.error({ code: 'migration-channel', error: describeWithAdvice(error) }, 'the channel to other nodes cannot be opened: no endpoint comes or goes');
       this.#fault = fault;
       this.#cancel = startTimer(againMs, () => void (this.#following = this.#following.then(() => this.#again())));
     }

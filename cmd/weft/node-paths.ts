@@ -39,7 +39,7 @@ export function openNodePaths({ engine, log, stateDirectory, conf, tunnelProber,
     egress: (peer) => findEgress(engine.kernel.route, peer),
     openEnd: (options) => new ProbeEnd(options),
     ...(tunnelProber === undefined ? {} : { tunnelProber }),
-    file: findingsFileIn(stateDirectory, (message) => log.warn({}, message)),
+    file: findingsFileIn(stateDirectory, (message) => log.warn({ code: 'path-memory' }, message)),
     now: engine.now,
   }, pathConfOf(conf()));
 }

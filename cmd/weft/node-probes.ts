@@ -137,7 +137,7 @@ export class NodeProbes {
     try {
       await work();
     } catch (error) {
-      this.#parts.log.warn({ error: describeError(error) }, 'the tunnels for probes are not as they should be');
+      this.#parts.log.warn({ code: 'probe-tunnels', error: describeError(error) }, 'the tunnels for probes are not as they should be');
     }
   }
 }

@@ -1,6 +1,7 @@
 /** How a command that reports something prints it: a table for people, JSON for programs. */
 import { Option } from 'commander';
 import { describeError } from '../../pkg/errors/weft-error.ts';
+import { endWaiting } from './progress.ts';
 
 const formats = ['table', 'json'] as const;
 
@@ -23,6 +24,7 @@ export interface Report {
 
 /** Prints a report to stdout. */
 export function printReport({ value, render }: Report, { output }: OutputOptions): void {
+  endWaiting();
   // A reader that has seen enough, such as head(1), is no fault.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -32,6 +34,7 @@ export function printReport({ value, render }: Report, { output }: OutputOptions
 
 /** Says something on stderr that the report itself has no place for. */
 export function printNote(message: string): void {
+  endWaiting();
   process.stderr.write(`weft: ${message}\n`);
 }
 
@@ -42,5 +45,7 @@ export async function reportFailures(run: () => Promise<void>): Promise<void> {
   } catch (error) {
     printNote(describeError(error));
     process.exitCode = 1;
+  } finally {
+    endWaiting();
   }
 }

@@ -4,6 +4,7 @@ import { renderStatus } from '../../pkg/report/status-text.ts';
 import { observeDaemon, observeNode, socketPathOf } from './node-view.ts';
 import { printReport, reportFailures, type OutputOptions } from './output.ts';
 import { findPlaces } from './places.ts';
+import { showWaiting } from './progress.ts';
 import { version } from './version.ts';
 
 /** Examples for the command's help. */
@@ -19,6 +20,7 @@ Examples:
 export async function showStatus(options: OutputOptions): Promise<void> {
   await reportFailures(async () => {
     const places = findPlaces();
+    showWaiting('waiting for the daemon', options);
     const [node, daemon] = [await observeNode(places), await observeDaemon(places)];
     const status = reportStatus({ node, daemon, socket: socketPathOf(places), version });
     printReport({ value: status, render: () => renderStatus(status, node.now) }, options);

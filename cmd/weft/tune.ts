@@ -9,10 +9,12 @@ import { applyItems, chooseItems } from '../../pkg/tune/apply.ts';
 import { lookAtTunables, readSetting, writeSetting, type LinkName } from '../../pkg/tune/look/tunables.ts';
 import { planTuning, type TuneItem } from '../../pkg/tune/plan.ts';
 import { renderApplied, renderConfiguration, renderTuning } from '../../pkg/tune/report.ts';
+import { idOf, type Setting } from '../../pkg/tune/setting.ts';
 import { openKernelIn } from './build-engine.ts';
 import { observeNode } from './node-view.ts';
 import { outputOption, printNote, printReport, reportFailures, type OutputOptions } from './output.ts';
 import { findPlaces } from './places.ts';
+import { showWaiting } from './progress.ts';
 
 const tuneExamples = `
 Without --apply it only shows. What it applies lasts until the next reboot; --print-config prints what would last. docs/tune.md says more.
@@ -81,9 +83,15 @@ function apply(items: readonly TuneItem[], ids: readonly string[], options: Tune
     process.exitCode = wrongUsage;
     return;
   }
-  const applied = applyItems(chosen, { read: readSetting, write: writeSetting }, { isDryRun: options.apply === undefined });
+  const applied = applyItems(chosen, { read: readSetting, write: (setting, value) => writeVisibly(setting, value, options) }, { isDryRun: options.apply === undefined });
   printReport({ value: { applied }, render: () => renderApplied(applied) }, options);
   if (applied.some(({ outcome }) => outcome === 'refused')) process.exitCode = 1;
+}
+
+/** A driver may take seconds for it. */
+function writeVisibly(setting: Setting, value: string, options: TuneOptions): void {
+  showWaiting(`setting ${idOf(setting)}`, options);
+  writeSetting(setting, value);
 }
 
 /** Those named; else those of the VTEPs of tenants that are attached; else that of the VTEP the configuration leads to. */

@@ -49,7 +49,7 @@ function makeLab(scope: TeardownScope): Lab {
     underlay: () => ({ vtepAddress: parseAddress('192.0.2.1'), mtu: surroundings.underlayMtu, linkMtu: surroundings.underlayMtu, limit: 'the MTU of eth0', links: [] }),
     path: { narrowest: () => surroundings.narrowest }, noteMtuChange: (vni) => behind.push(vni),
     ledger: () => ledger, nodeConf: () => Promise.resolve(emptyNodeConf), executor: { isExecutable: () => false, run: () => Promise.reject(new Error('there is no plugin')) },
-    worker: currentWorker(), claims: new Claims(), pendingDirectories: [directory], now: () => 1000, warn: (message) => warned.push(message),
+    worker: currentWorker(), claims: new Claims(), pendingDirectories: [directory], now: () => 1000, warn: (_code, message) => warned.push(message),
   };
   const request = (containerId: string, keys: Readonly<Record<string, unknown>>): CniRequest => ({
     verb: 'ADD', containerId, netns, ifName: 'eth0', args: new Map(), path: [], cniVersion: '1.1.0', env: {}, conf: { cniVersion: '1.1.0', name: 'blue', type: 'weft', vni: 1001, ...keys },

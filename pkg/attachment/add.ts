@@ -109,7 +109,7 @@ async function releaseUnreserved(parts: EngineParts, { request, conf, key }: Add
   try {
     await releaseDelegate(parts, { key, netns: request.netns, ipam: ipamName(conf), conf: JSON.stringify(delegateConf(request.conf, conf)) }, request);
   } catch (error) {
-    parts.warn(`the IPAM plugin ${ipamName(conf)} did not take back its addresses: ${describeError(error)}`);
+    parts.warn('ipam-leak', `the IPAM plugin ${ipamName(conf)} did not take back its addresses: ${describeError(error)}`);
   }
 }
 
@@ -119,7 +119,7 @@ async function undo(parts: EngineParts, plan: AddPlan, { record, error }: { reco
     const isRemoved = await removeAttachment(parts, record, plan.request);
     if (!isRemoved) await removeOrphan(parts, record, plan.segment);
   } catch (second) {
-    parts.warn(`undoing a failed ADD (${describeError(error)}) failed as well: ${describeError(second)}`);
+    parts.warn('add-undo-failed', `undoing a failed ADD (${describeError(error)}) failed as well: ${describeError(second)}`);
   }
 }
 

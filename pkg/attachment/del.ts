@@ -47,7 +47,7 @@ async function delUnknown(parts: EngineParts, request: CniRequest, network: stri
   try {
     await delegateDel(plugin, request, { executor: parts.executor });
   } catch (error) {
-    parts.warn(`the IPAM plugin ${plugin} failed a DEL of a container that weft does not know: ${describeError(error)}`);
+    parts.warn('ipam-del-failed', `the IPAM plugin ${plugin} failed a DEL of a container that weft does not know: ${describeError(error)}`);
   }
 }
 
@@ -58,11 +58,11 @@ async function deleteByName(parts: EngineParts, { containerId, ifName }: CniRequ
 
 /** The container loses its network now; its rows go when the ledger can be written. */
 async function postpone(parts: EngineParts, { request, network, error }: { request: CniRequest; network: string | undefined; error: unknown }): Promise<void> {
-  parts.warn(`DEL of container ${request.containerId} is written down for later: ${describeError(error)}`);
+  parts.warn('del-postponed', `DEL of container ${request.containerId} is written down for later: ${describeError(error)}`);
   try {
     await deleteByName(parts, request, network);
   } catch (second) {
-    parts.warn(`its interface could not be removed: ${describeError(second)}`);
+    parts.warn('del-interface-left', `its interface could not be removed: ${describeError(second)}`);
   }
   writePendingDel(parts.pendingDirectories, {
     containerId: request.containerId,

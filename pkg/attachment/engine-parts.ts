@@ -5,6 +5,7 @@ import type { Kernel } from '../datapath/kernel.ts';
 import type { UnderlayFinder } from '../datapath/underlay.ts';
 import type { Worker } from '../ledger/boot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { LogCode } from '../log/codes.ts';
 import type { PathKnowledge } from '../mtu/path-knowledge.ts';
 import type { Vni } from '../netaddr/netaddr.ts';
 import type { Background } from './background.ts';
@@ -41,5 +42,5 @@ export interface EngineParts {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Says what did not stop the call but should be known: one line. */
-  readonly warn: (message: string) => void;
+  readonly warn: (code: LogCode, message: string) => void;
 }

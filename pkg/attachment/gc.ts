@@ -52,6 +52,6 @@ export async function sweep(parts: EngineParts): Promise<void> {
   });
   const removed = await collected;
   await settle(parts, unused);
-  for (const what of removed) parts.warn(`removed ${what}, which belonged to no attachment`);
-  for (const what of mended) parts.warn(`made the guard anew: ${what}`);
+  for (const what of removed) parts.warn('garbage-removed', `removed ${what}, which belonged to no attachment`);
+  for (const what of mended) parts.warn('guard-mended', `made the guard anew: ${what}`);
 }

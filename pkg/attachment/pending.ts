@@ -11,13 +11,13 @@ import { removeAttachment, type Caller } from './remove.ts';
 export async function finishPendingDels(parts: EngineParts, caller: Caller): Promise<void> {
   writeDownDropped(parts);
   const { entries, unreadable } = listPendingDels(parts.pendingDirectories);
-  for (const { path, reason } of unreadable) parts.warn(`${path} cannot be read: ${reason}`);
+  for (const { path, reason } of unreadable) parts.warn('pending-unreadable', `${path} cannot be read: ${reason}`);
   for (const entry of entries) {
     try {
       await finish(parts, entry.del, caller);
       removePendingDel(entry);
     } catch (error) {
-      parts.warn(`the DEL written down in ${entry.path} failed again: ${describeError(error)}`);
+      parts.warn('pending-failed', `the DEL written down in ${entry.path} failed again: ${describeError(error)}`);
     }
   }
 }
@@ -33,7 +33,7 @@ export function writeDownDropped({ ledger, pendingDirectories, now, warn }: Pick
     try {
       writePendingDel(pendingDirectories, { ...key, conf, requestedAt: now() });
     } catch (error) {
-      warn(`what the IPAM plugin ${ipam} gave container ${key.containerId} in the last boot is still to be given back: ${describeError(error)}`);
+      warn('ipam-leak', `what the IPAM plugin ${ipam} gave container ${key.containerId} in the last boot is still to be given back: ${describeError(error)}`);
     }
   }
 }

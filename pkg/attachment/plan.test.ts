@@ -23,7 +23,7 @@ t.test('with BGP the peers are those of the ledger, else those of the configurat
       return { vtepAddress: parseAddress('192.0.2.1'), mtu: 1500, linkMtu: 1500, limit: 'the MTU of eth0', links: [] };
     },
     path: { narrowest: (peers) => void note('path', peers) as undefined },
-    warn: (message) => t.fail(message),
+    warn: (_code, message) => t.fail(message),
   };
   planOnNode(parts as EngineParts, parseNetConf({ ...json, peers: ['192.0.2.2'] }, { node: emptyNodeConf, args: noEndpointArgs }));
   const node = parseNodeConf('controlPlane: {type: evpn, as: 65000, neighbors: [{address: 192.0.2.9}]}', 'weft.yaml');

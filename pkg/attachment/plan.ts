@@ -11,7 +11,7 @@ export function planOnNode(parts: EngineParts, conf: NetConf): Segment {
   const underlay = parts.underlay(conf.vtep, vtepFamilyOf(conf), peers);
   const segment = planSegment(conf, underlay, { peers, ...(parts.path === undefined ? {} : { path: parts.path }) });
   const misfit = describeMtuMisfit(conf, underlay);
-  if (misfit !== undefined) parts.warn(`tenant ${conf.tenant}: ${misfit}; ${segment.overlayMtu} is used`);
+  if (misfit !== undefined) parts.warn('mtu-misfit', `tenant ${conf.tenant}: ${misfit}; ${segment.overlayMtu} is used`);
   return segment;
 }
 

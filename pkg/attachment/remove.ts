@@ -127,7 +127,7 @@ export function dropUnusedSegment(parts: EngineParts, tx: LedgerTransaction, vni
     return gone;
   } catch (error) {
     // The attachment itself is gone; the segment's row says that its links are still to be removed, by GC or the next DEL.
-    parts.warn(`the segment of VNI ${vni} could not be removed: ${describeError(error)}`);
+    parts.warn('segment-left', `the segment of VNI ${vni} could not be removed: ${describeError(error)}`);
     return undefined;
   }
 }

@@ -4,7 +4,7 @@ import { addressesEqual, formatAddress, parseAddress, type Address } from '../ne
 import { vtepAddress } from './addresses.ts';
 import { wordOf } from './datapath-conf.ts';
 import { formatPath, report, siteWithin, type Site } from './faults.ts';
-import { boolean, listOf, malformed, objectOf, scalar, text, wholeNumber, type ObjectOf, type Reader } from './readers.ts';
+import { boolean, key, listOf, malformed, objectOf, readerOf, scalar, text, wholeNumber, type ObjectOf, type Reader } from './readers.ts';
 import { socketDirectory } from './socket-path.ts';
 
 /** What tells a node of the other VTEPs and their endpoints: the list of peers, or BGP EVPN (RFC 7432, RFC 8365). */
@@ -65,12 +65,12 @@ const retainSecondsMax = 86_400;
 /** `/` and the longest of zebra.vty and bgpd.vty. */
 const vtyNameBytes = 1 + 9;
 
-const defaults = { keepaliveSeconds: 3, holdSeconds: 9, connectSeconds: 1, runDirectory: '/var/run/frr', retainSeconds: 120 } as const;
+const defaults = { keepaliveSeconds: 3, holdSeconds: 9, connectSeconds: 1, managed: true, runDirectory: '/var/run/frr', retainSeconds: 120 } as const;
 
 const asNumber: Reader<number> = wholeNumber(1, asMax);
 
 /** FRR's command is one line: what is not of these characters could be another command. The value stands in no message. */
-const password: Reader<string> = scalar((value, name) => {
+const password: Reader<string> = scalar({ kind: 'text', noun: `a secret of 1 to ${passwordCharactersMax} printable ASCII characters without spaces` }, (value, name) => {
   if (typeof value === 'string' && value.length <= passwordCharactersMax && /^[!-~]+$/.test(value)) return value;
   throw new SyntaxError(`${name} must be 1 to ${passwordCharactersMax} printable ASCII characters without spaces, in quotes where it looks like something else than text`);
 });
@@ -83,15 +83,27 @@ const routerId: Reader<Address> = text('an IPv4 address', (value, name) => {
 });
 
 /** 0 or at least 3. */
-const holdSeconds: Reader<number> = scalar((value, name) => {
+const holdSeconds: Reader<number> = scalar({ kind: 'integer', min: holdSecondsMin, max: timerSecondsMax, also: 0 }, (value, name) => {
   if (value === 0) return value;
   if (typeof value === 'number' && Number.isInteger(value) && value >= holdSecondsMin && value <= timerSecondsMax) return value;
   throw malformed(name, `0, or a whole number from ${holdSecondsMin} to ${timerSecondsMax}`, value);
 });
 
-const neighbor = objectOf<Required<BgpNeighborConf>, 'address'>({ address: vtepAddress, as: asNumber, password, routeReflectorClient: boolean }, { required: ['address'] });
+const neighbor = objectOf<Required<BgpNeighborConf>, 'address'>(
+  {
+    address: key(vtepAddress, "The neighbour's address."),
+    as: key(asNumber, 'Its autonomous system.', { otherwise: "the node's own, `controlPlane.as`" }),
+    password: key(password, 'Of TCP MD5 (RFC 2385).', { otherwise: '`controlPlane.password`' }),
+    routeReflectorClient: key(boolean, "This node reflects routes to it (RFC 4456); only for neighbours in the node's own AS.", { default: false }),
+  },
+  { required: ['address'] },
+);
 
-const timers = objectOf<BgpTimersConf>({ keepaliveSeconds: wholeNumber(1, timerSecondsMax), holdSeconds, connectSeconds: wholeNumber(1, timerSecondsMax) });
+const timers = objectOf<BgpTimersConf>({
+  keepaliveSeconds: key(wholeNumber(1, timerSecondsMax), 'Between two signs of life; at most a third of `holdSeconds`.', { unit: 'seconds', otherwise: `${defaults.keepaliveSeconds}, or a third of \`holdSeconds\` where that is less` }),
+  holdSeconds: key(holdSeconds, 'After which a silent neighbour is given up; with 0 it never is.', { unit: 'seconds', default: defaults.holdSeconds }),
+  connectSeconds: key(wholeNumber(1, timerSecondsMax), 'Between two tries to connect.', { unit: 'seconds', default: defaults.connectSeconds }),
+});
 
 type NeighborFields = ObjectOf<Required<BgpNeighborConf>, 'address'>;
 
@@ -103,27 +115,29 @@ interface Fields extends Required<Omit<EvpnConf, 'type' | 'neighbors' | 'timers'
   readonly password: string;
 }
 
+const neededWithEvpn = 'it must be given with `evpn`';
+
 const readFields = objectOf<Fields, 'type'>(
   {
-    type: wordOf<ControlPlaneName>('static', 'evpn'),
-    as: asNumber,
-    routerId,
-    neighbors: listOf('BGP neighbours', neighbor),
-    password,
-    timers,
-    managed: boolean,
-    runDirectory: socketDirectory(vtyNameBytes),
-    retainSeconds: wholeNumber(0, retainSecondsMax),
+    type: key(wordOf<ControlPlaneName>('static', 'evpn'), 'How nodes learn of each other: by the list `peers`, or by BGP EVPN. All other keys here are for `evpn` only.'),
+    as: key(asNumber, "The node's autonomous system.", { otherwise: neededWithEvpn }),
+    routerId: key(routerId, "BGP's identifier of the node.", { otherwise: "the VTEP's address" }),
+    neighbors: key(listOf('BGP neighbours', neighbor), 'The BGP speakers that this node has a session with; at least one.', { otherwise: neededWithEvpn }),
+    password: key(password, 'For neighbours that have none of their own.', { otherwise: 'none' }),
+    timers: key(timers, "BGP's timers.", { otherwise: 'all by their defaults' }),
+    managed: key(boolean, 'Whether weft configures FRR. With `false` the operator does, and weft checks.', { default: defaults.managed }),
+    runDirectory: key(socketDirectory(vtyNameBytes), 'Where zebra and bgpd make `zebra.vty` and `bgpd.vty`.', { default: defaults.runDirectory }),
+    retainSeconds: key(wholeNumber(0, retainSecondsMax), 'How long what a lost peer had announced is kept.', { unit: 'seconds', default: defaults.retainSeconds }),
   },
   { required: ['type'] },
 );
 
 /** Reads the node's `controlPlane`. */
-export const controlPlane: Reader<ControlPlaneConf> = (value, site) => {
+export const controlPlane: Reader<ControlPlaneConf> = readerOf(readFields.shape, (value, site) => {
   const fields = readFields(value, site);
   if (fields === undefined || !isJsonObject(value)) return undefined;
   return fields.type === 'static' ? onlyType(value, site) : completeEvpn(fields, { value, site });
-};
+});
 
 /** The list of peers needs no more than its name. */
 function onlyType(value: JsonObject, site: Site): ControlPlaneConf {
@@ -136,7 +150,7 @@ function onlyType(value: JsonObject, site: Site): ControlPlaneConf {
 }
 
 function completeEvpn(fields: ObjectOf<Fields, 'type'>, { value, site }: { readonly value: JsonObject; readonly site: Site }): EvpnConf | undefined {
-  const { as, neighbors, routerId: id, managed = true, runDirectory = defaults.runDirectory, retainSeconds = defaults.retainSeconds } = fields;
+  const { as, neighbors, routerId: id, managed = defaults.managed, runDirectory = defaults.runDirectory, retainSeconds = defaults.retainSeconds } = fields;
   for (const key of ['as', 'neighbors'] as const) if (isAbsent(value[key])) report(site, `${formatPath([...site.path, key])} must be given with type "evpn"`);
   const completeTimers = completeTimersOf(fields.timers ?? {}, siteWithin(site, 'timers'));
   if (as === undefined || neighbors === undefined) return undefined;

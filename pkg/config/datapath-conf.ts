@@ -3,7 +3,7 @@ import { showValue } from '../cni/json-value.ts';
 import type { Encapsulation } from '../mtu/overhead.ts';
 import { bridgePrefix, isPortName, portPrefix, shaperPrefix, vxlanPrefix } from '../overlay/names.ts';
 import { interfaceName } from './interface-name.ts';
-import { malformed, objectOf, scalar, text, type Reader, type Readers } from './readers.ts';
+import { key, malformed, objectOf, readerOf, scalar, text, type Keys, type Reader } from './readers.ts';
 import { socketDirectory, socketPath } from './socket-path.ts';
 
 /** What wires the endpoints of a tenant: Linux bridges, or Open vSwitch. */
@@ -33,27 +33,27 @@ const defaultPorts: Readonly<Record<Encapsulation, number>> = { vxlan: 4789, gen
 /** One of a few words. */
 export function wordOf<Word extends string>(...words: readonly Word[]): Reader<Word> {
   const noun = words.map((word) => showValue(word)).join(' or ');
-  return scalar((value, name) => {
+  return scalar({ kind: 'words', words }, (value, name) => {
     const found = words.find((word) => word === value);
     if (found === undefined) throw malformed(name, noun, value);
     return found;
   });
 }
 
-/** The readers of WiringSettings. */
-export const wiringReaders: Readers<Required<WiringSettings>> = {
-  datapath: wordOf<DatapathName>('bridge', 'ovs'),
-  encapsulation: wordOf<Encapsulation>('vxlan', 'geneve'),
+/** The keys of WiringSettings. */
+export const wiringKeys: Keys<Required<WiringSettings>> = {
+  datapath: key(wordOf<DatapathName>('bridge', 'ovs'), 'How endpoints are wired: Linux bridges, or Open vSwitch ([ovs.md](../ovs.md)).', { default: 'bridge' }),
+  encapsulation: key(wordOf<Encapsulation>('vxlan', 'geneve'), 'How frames travel between nodes, the same on all nodes of a tenant; `geneve` only with the datapath `ovs`.', { default: 'vxlan' }),
 };
 
 /** `/`, a bridge's name and `.mgmt`. */
 const managementNameBytes = 1 + 15 + 5;
 
 /** The guard and the collection of what is left over know weft's interfaces by their names: the bridge must not pass for one. */
-const integrationBridge: Reader<string> = (value, site) => {
+const integrationBridge: Reader<string> = readerOf(interfaceName.shape, (value, site) => {
   const bridge = interfaceName(value, site);
   return bridge === undefined ? undefined : apartFromOwnNames(bridge, site);
-};
+});
 
 const ownPrefixes = [portPrefix, bridgePrefix, vxlanPrefix] as const;
 
@@ -64,10 +64,10 @@ const apartFromOwnNames: Reader<string> = text('the name of a bridge', (value, n
 
 /** Reads the node's `ovs`. */
 export const ovs: Reader<Partial<OvsConf>> = objectOf<OvsConf>({
-  database: socketPath,
-  bridge: integrationBridge,
-  datapathType: wordOf<OvsConf['datapathType']>('system', 'netdev'),
-  runDirectory: socketDirectory(managementNameBytes),
+  database: key(socketPath, 'Where ovsdb-server listens.', { default: '/var/run/openvswitch/db.sock' }),
+  bridge: key(integrationBridge, "The integration bridge, which is weft's alone and which weft makes; no name that weft gives to other interfaces.", { default: 'weft-int' }),
+  datapathType: key(wordOf<OvsConf['datapathType']>('system', 'netdev'), "Who forwards: the kernel's module, or ovs-vswitchd itself in user space.", { otherwise: 'as the bridge is, where it is there; else `system` where the kernel has the module, else `netdev`' }),
+  runDirectory: key(socketDirectory(managementNameBytes), 'Where ovs-vswitchd makes `<bridge>.mgmt`.', { otherwise: 'the directory of `database`' }),
 });
 
 /** The UDP port of an encapsulation where no configuration names one. */

@@ -26,10 +26,28 @@ export interface EndpointArgs {
 /** A container of which nothing is said. */
 export const noEndpointArgs: EndpointArgs = { addresses: [] };
 
+const endpointCharactersMax = 253;
+
 const knownKeys = ['IgnoreUnknown', 'IP', 'MAC', 'WEFT_ENDPOINT', 'K8S_POD_NAMESPACE', 'K8S_POD_NAME', 'K8S_POD_UID', 'K8S_POD_INFRA_CONTAINER_ID'] as const;
 type KnownKey = (typeof knownKeys)[number];
 
-const endpointCharactersMax = 253;
+/** What is told of a key of CNI_ARGS on the reference page: what its value must be, and what it does. */
+export interface ArgShape {
+  readonly value: string;
+  readonly meaning: string;
+}
+
+/** The keys of CNI_ARGS. */
+export const endpointArgs: Readonly<Record<KnownKey, ArgShape>> = {
+  IgnoreUnknown: { value: '`1` or `true`', meaning: 'Keys that weft does not know are left alone; without it they are refused.' },
+  IP: { value: 'addresses, with commas between them', meaning: 'The addresses that the container is to have, with or without the length of the subnet.' },
+  MAC: { value: 'a MAC address', meaning: 'The MAC that the interface is to have.' },
+  WEFT_ENDPOINT: { value: `1 to ${endpointCharactersMax} letters, digits, \`.\`, \`_\`, \`/\` and \`-\``, meaning: 'The identity that keeps its address and MAC when the container comes again, here or on another node.' },
+  K8S_POD_NAMESPACE: { value: 'text', meaning: "The pod's namespace, which chooses the tenant where the plugin configuration names none." },
+  K8S_POD_NAME: { value: 'text', meaning: "The pod's name, for people." },
+  K8S_POD_UID: { value: 'text', meaning: "The pod's UID; nothing depends on it." },
+  K8S_POD_INFRA_CONTAINER_ID: { value: 'text', meaning: 'Known, and not used.' },
+};
 
 /**
  * Reads the pairs of CNI_ARGS. A value that is empty says nothing. Keys that are not known are refused unless

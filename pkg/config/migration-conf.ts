@@ -3,7 +3,7 @@ import { isAbsent, isJsonObject, type JsonObject } from '../cni/json-value.ts';
 import type { Address } from '../netaddr/netaddr.ts';
 import { vtepAddress } from './addresses.ts';
 import { formatPath, report, siteWithin, type Site } from './faults.ts';
-import { objectOf, scalar, wholeNumber, type Reader } from './readers.ts';
+import { key, objectOf, readerOf, scalar, wholeNumber, type Reader } from './readers.ts';
 
 /** Files of PEM; they are read when they are needed. */
 export interface TlsFilesConf {
@@ -47,18 +47,22 @@ const pathBytesMax = 4096 - 1;
 const defaults = { port: 24_790, timeoutSeconds: 3600 } as const;
 
 /** No reader of a secret, or of what stands where one is easily written by mistake, shows the value. */
-const key: Reader<string> = scalar((value, name) => {
+const secret: Reader<string> = scalar({ kind: 'text', noun: `a secret of ${keyCharactersMin} to ${keyCharactersMax} characters in one line` }, (value, name) => {
   if (typeof value === 'string' && value.length >= keyCharactersMin && value.length <= keyCharactersMax && !/\p{Cc}/u.test(value)) return value;
   throw new SyntaxError(`${name} must be ${keyCharactersMin} to ${keyCharactersMax} characters of one line, in quotes where it looks like something else than text`);
 });
 
-const filePath: Reader<string> = scalar((value, name) => {
+const filePath: Reader<string> = scalar({ kind: 'text', noun: 'the absolute path of a file', pattern: '^/' }, (value, name) => {
   if (typeof value === 'string' && value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= pathBytesMax) return value;
   throw new SyntaxError(`${name} must be the absolute path of a file`);
 });
 
 const tlsFiles = unseen(objectOf<TlsFilesConf, keyof TlsFilesConf>(
-  { certificate: filePath, key: filePath, ca: filePath },
+  {
+    certificate: key(filePath, "The node's own certificate, and perhaps those between it and the authority's; PEM."),
+    key: key(filePath, 'Its private key; PEM, readable by its owner only.'),
+    ca: key(filePath, 'The certificate of the authority; whoever has one of this authority is a node.'),
+  },
   { required: ['certificate', 'key', 'ca'] },
 ));
 
@@ -72,23 +76,25 @@ interface Fields {
   readonly timeout: number;
 }
 
+const oneOfThree = 'exactly one of `key`, `keyFile` and `tls` must be given';
+
 const readFields = unseen(objectOf<Fields>({
-  key,
-  keyFile: filePath,
-  tls: tlsFiles,
-  port: wholeNumber(1, portMax),
-  listen: vtepAddress,
-  timeout: wholeNumber(1, timeoutSecondsMax),
+  key: key(secret, 'The secret that all nodes share. The file that has it must be readable by its owner only.', { otherwise: oneOfThree }),
+  keyFile: key(filePath, 'A file with that secret in its one line, readable by its owner only.', { otherwise: oneOfThree }),
+  tls: key(tlsFiles, 'A certificate for each node instead.', { otherwise: oneOfThree }),
+  port: key(wholeNumber(1, portMax), 'TCP, the same on all nodes.', { default: defaults.port }),
+  listen: key(vtepAddress, 'Where the daemon listens.', { otherwise: "the VTEP's address" }),
+  timeout: key(wholeNumber(1, timeoutSecondsMax), 'After which a migration that was prepared and not activated is given up.', { unit: 'seconds', default: defaults.timeoutSeconds }),
 }));
 
 /** Reads the node's `migration`. */
-export const migration: Reader<MigrationConf> = (value, site) => {
+export const migration: Reader<MigrationConf> = readerOf(readFields.shape, (value, site) => {
   const fields = readFields(value, site);
   if (fields === undefined || !isJsonObject(value) || !hasOneAuthentication(value, site)) return undefined;
   const authentication = authenticationOf(fields);
   const { port = defaults.port, listen, timeout = defaults.timeoutSeconds } = fields;
   return authentication && { authentication, port, ...(listen === undefined ? {} : { listen }), timeoutSeconds: timeout };
-};
+});
 
 const waysToAuthenticate = ['key', 'keyFile', 'tls'] as const;
 
@@ -104,17 +110,17 @@ function hasOneAuthentication(value: JsonObject, site: Site): boolean {
 }
 
 /** Undefined where what was written is not sound, which has been reported. */
-function authenticationOf({ key: secret, keyFile, tls }: Partial<Fields>): MigrationAuthentication | undefined {
-  if (secret !== undefined) return { by: 'key', key: secret };
+function authenticationOf({ key: shared, keyFile, tls }: Partial<Fields>): MigrationAuthentication | undefined {
+  if (shared !== undefined) return { by: 'key', key: shared };
   if (keyFile !== undefined) return { by: 'keyFile', path: keyFile };
   return tls && { by: 'tls', files: tls };
 }
 
 /** What is no object may be a secret in the wrong place, so it is not shown. */
 function unseen<T>(read: Reader<T>): Reader<T> {
-  return (value, site) => {
+  return readerOf(read.shape, (value, site) => {
     if (isJsonObject(value)) return read(value, site);
     report(site, `${formatPath(site.path)} must be an object`);
     return undefined;
-  };
+  });
 }

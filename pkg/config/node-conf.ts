@@ -8,11 +8,12 @@ import { findUnfitForEvpn } from './evpn-fit.ts';
 import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
 import { migration } from './migration-conf.ts';
 import { isNamespacePattern } from './namespaces.ts';
-import { offload } from './offload-conf.ts';
+import { offload, offloadDefaults } from './offload-conf.ts';
 import type { NodeConf, TenantConf } from './node-model.ts';
 import { pathProbes, type PathConf } from './path-conf.ts';
-import { listOf, malformed, objectOf, text, type Reader } from './readers.ts';
-import { identifier, nodeReaders, tenantReaders } from './settings.ts';
+import { key, listOf, malformed, objectOf, text, type Reader } from './readers.ts';
+import { identifier, nodeKeys, tenantKeys } from './settings.ts';
+import type { ObjectShape } from './shape.ts';
 
 export { emptyNodeConf, type NodeConf, type TenantConf } from './node-model.ts';
 
@@ -67,10 +68,14 @@ function toPlainValue(document: Document, path: string): unknown {
 const namespacePattern: Reader<string> = text('a pattern of Kubernetes namespaces', (value, name) => {
   if (isNamespacePattern(value)) return value;
   throw malformed(name, 'a Kubernetes namespace (lower-case letters, digits and "-"), perhaps with "*" and "?"', value);
-});
+}, { kind: 'text', noun: 'a pattern of Kubernetes namespaces, with `*` and `?`', pattern: '^[a-z0-9*?-]{1,63}$' });
 
 const tenant: Reader<TenantConf> = objectOf<Required<TenantConf>, 'name'>(
-  { ...tenantReaders, name: identifier, namespaces: listOf('patterns of Kubernetes namespaces', namespacePattern) },
+  {
+    ...tenantKeys,
+    name: key(identifier, "The tenant's name, no other's."),
+    namespaces: key(listOf('patterns of Kubernetes namespaces', namespacePattern), 'The namespaces that belong to the tenant: their pods are its own, and it takes no others.', { otherwise: 'the tenant takes every container whose configuration names it' }),
+  },
   { required: ['name'] },
 );
 
@@ -78,15 +83,18 @@ const tenant: Reader<TenantConf> = objectOf<Required<TenantConf>, 'name'>(
 type NodeFields = Omit<NodeConf, 'path' | 'pathProbes'> & { readonly path?: PathConf };
 
 const readNode = objectOf<Required<NodeFields>>({
-  ...nodeReaders,
-  node: identifier,
-  ovs,
-  controlPlane,
-  migration,
-  path: pathProbes,
-  offload,
-  tenants: listOf('tenants', tenant),
+  ...nodeKeys,
+  node: key(identifier, "The node's name, for people.", { otherwise: "the host's" }),
+  ovs: key(ovs, "The node's Open vSwitch, for tenants with the datapath `ovs` ([ovs.md](../ovs.md)).", { otherwise: 'all by their defaults' }),
+  controlPlane: key(controlPlane, 'How nodes learn of each other ([evpn.md](../evpn.md)).', { default: { type: 'static' } }),
+  migration: key(migration, 'By what the daemons know each other when an endpoint moves ([migration.md](../migration.md)).', { otherwise: 'no endpoint moves' }),
+  path: key(pathProbes, 'How the paths to other nodes are proven ([path.md](../path.md)).', { otherwise: 'all by their defaults' }),
+  offload: key(offload, 'What becomes of checksums and segmentation that are left to devices below the tunnel ([offloads.md](../offloads.md)): the mode alone, or a section.', { default: offloadDefaults.mode }),
+  tenants: key(listOf('tenants', tenant), 'The tenants of the node, each with a name and a VNI of its own.', { default: [] }),
 });
+
+/** What a node configuration may have, for its reference page. */
+export const nodeShape: ObjectShape = readNode.shape;
 
 /** Two tenants with one VNI would be one network. */
 function reportDoubles(tenants: readonly TenantConf[], site: Site): void {

@@ -1,6 +1,6 @@
 /** What becomes of checksums and segmentation that are left to the devices below the tunnel: the node's `offload`. */
 import { isJsonObject } from '../cni/json-value.ts';
-import { malformed, objectOf, text, wholeNumber, type Reader } from './readers.ts';
+import { key, malformed, objectOf, readerOf, text, wholeNumber, type Reader } from './readers.ts';
 
 const modes = ['auto', 'report', 'off'] as const;
 
@@ -24,7 +24,7 @@ const mode: Reader<OffloadMode> = text(`one of ${modes.join(', ')}`, (value, nam
   const known = modes.find((one) => one === value);
   if (known === undefined) throw malformed(name, `one of ${modes.join(', ')}`, value);
   return known;
-});
+}, { kind: 'words', words: modes });
 
 /** As it is written. */
 interface Fields {
@@ -32,14 +32,17 @@ interface Fields {
   readonly interval: number;
 }
 
-const section = objectOf<Fields>({ mode, interval: wholeNumber(1, intervalSecondsMax) });
+const section = objectOf<Fields>({
+  mode: key(mode, "`auto` tests between the nodes, and turns off on weft's own devices what does not work; `report` only says so; `off` does neither.", { default: offloadDefaults.mode }),
+  interval: key(wholeNumber(1, intervalSecondsMax), 'From one test of all peers to the next.', { unit: 'seconds', default: offloadDefaults.intervalSeconds }),
+});
 
 /** Reads the node's `offload`: the mode alone, or a section. */
-export const offload: Reader<OffloadConf> = (value, site) => {
+export const offload: Reader<OffloadConf> = readerOf({ kind: 'either', shapes: [mode.shape, section.shape] }, (value, site) => {
   // YAML 1.1, which people remember, has `off` for false; in 1.2 it is text, but `false` is written for it all the same.
   const fields = isJsonObject(value) ? section(value, site) : asSection(mode(value === false ? 'off' : value, site));
   return fields && { mode: fields.mode ?? offloadDefaults.mode, intervalSeconds: fields.interval ?? offloadDefaults.intervalSeconds };
-};
+});
 
 function asSection(only: OffloadMode | undefined): Partial<Fields> | undefined {
   return only && { mode: only };

@@ -8,7 +8,7 @@ const socketPathBytesMax = 108 - 1;
 export const socketPath: Reader<string> = text('the path of a unix socket', (value, name) => {
   if (isAbsolutePath(value, socketPathBytesMax)) return value;
   throw malformed(name, `the absolute path of a unix socket, at most ${socketPathBytesMax} bytes`, value);
-});
+}, { kind: 'text', noun: 'the absolute path of a unix socket', pattern: '^/' });
 
 /** The path of a directory with sockets in it; `/` and the longest of their names, so many bytes, are yet to fit behind it. */
 export function socketDirectory(nameBytes: number): Reader<string> {
@@ -16,7 +16,7 @@ export function socketDirectory(nameBytes: number): Reader<string> {
   return text('the path of a directory', (value, name) => {
     if (isAbsolutePath(value, bytesMax)) return value;
     throw malformed(name, `the absolute path of a directory, at most ${bytesMax} bytes`, value);
-  });
+  }, { kind: 'text', noun: `the absolute path of a directory, at most ${bytesMax} bytes`, pattern: '^/' });
 }
 
 function isAbsolutePath(value: string, bytesMax: number): boolean {

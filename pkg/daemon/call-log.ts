@@ -1,5 +1,6 @@
 /** What is said of a call, and counted: one line each, with outcome and duration. */
 import type { CniAnswer, CniCall } from '../cni/dispatch.ts';
+import { entries } from '../errors/catalogue.ts';
 import { describeError } from '../errors/weft-error.ts';
 import type { CallCount } from '../report/daemon-status.ts';
 import { startTimer } from '../sys/timer.ts';
@@ -92,7 +93,7 @@ function describeContainer(env: CniCall['env']): LogFields {
   };
 }
 
-function describeFailure(error: unknown): LogFields {
-  const code = error instanceof Error && 'cniCode' in error ? { code: error.cniCode } : {};
-  return { ...code, error: describeError(error) };
+function describeFailure(error: unknown): { readonly code: number; readonly error: string } {
+  const code = error instanceof Error && 'cniCode' in error && typeof error.cniCode === 'number' ? error.cniCode : entries.internal.cniCode;
+  return { code, error: describeError(error) };
 }

@@ -64,7 +64,7 @@ export class Calls {
   async #takeTurn(call: CniCall, isWanted: () => boolean): Promise<CniAnswer> {
     const answer = await this.#run(call, async () => (isWanted() ? dispatch(call, this.#parts.plugin) : abandoned));
     if (call.env['CNI_COMMAND'] !== 'ADD' || answer.exitCode !== 0 || isWanted()) return answer;
-    this.#parts.log.warn({ containerId: call.env['CNI_CONTAINERID'] }, 'nobody waited for the answer to an ADD: it is taken back');
+    this.#parts.log.warn({ code: 'add-abandoned', containerId: call.env['CNI_CONTAINERID'] }, 'nobody waited for the answer to an ADD: it is taken back');
     const undo: CniCall = { ...call, env: { ...call.env, CNI_COMMAND: 'DEL' } };
     await this.#run(undo, () => dispatch(undo, this.#parts.plugin));
     return answer;

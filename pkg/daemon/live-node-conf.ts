@@ -66,7 +66,7 @@ export class LiveNodeConf {
     } catch (error) {
       this.#fault = describeError(error);
       const details = isWeftError(error) && error.details !== '' ? { details: error.details } : {};
-      return log.error({ path, error: this.#fault, ...details }, 'the node configuration was refused: the one before stays in force');
+      return log.error({ code: 'daemon-configuration', path, error: this.#fault, ...details }, 'the node configuration was refused: the one before stays in force');
     }
   }
 
@@ -80,7 +80,7 @@ export class LiveNodeConf {
       });
       // What changed since the first reading was not seen.
       this.#settle();
-      this.#watcher.on('error', (error) => log.warn({ path, error: describeError(error) }, 'the node configuration is no longer watched: send SIGHUP after a change'));
+      this.#watcher.on('error', (error) => log.warn({ code: 'config-unwatched', path, error: describeError(error) }, 'the node configuration is no longer watched: send SIGHUP after a change'));
     } catch (error) {
       log.debug({ path, error: describeError(error) }, 'the node configuration is not watched: its directory is not there');
     }

@@ -43,7 +43,7 @@ export class DaemonServer {
     // It was told to stop before it had begun.
     if (this.#isStopped) return this.#close();
     // For example EMFILE; the server goes on.
-    this.#server.on('error', (error) => this.#log.error({ error: describeError(error) }, 'accepting a connection failed'));
+    this.#server.on('error', (error) => this.#log.error({ code: 'socket-fault', error: describeError(error) }, 'accepting a connection failed'));
   }
 
   /** Takes no more calls, and waits for those that are under way, but not for ever. @returns how many were left then */
@@ -63,7 +63,7 @@ export class DaemonServer {
     this.#dropped += 1;
     if (this.#dropped > 1) return;
     startTimer(dropsMs, () => {
-      this.#log.warn({ connections: this.#running.size, callers: this.#dropped }, 'closed on callers: too many connections are open');
+      this.#log.warn({ code: 'socket-crowded', connections: this.#running.size, callers: this.#dropped }, 'closed on callers: too many connections are open');
       this.#dropped = 0;
     });
   }
@@ -80,7 +80,7 @@ export class DaemonServer {
   #serve(socket: Socket): void {
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     const served = serveConnection(socket, this.#handler).catch((error: unknown) => {
-      this.#log.error({ error: describeError(error) }, 'serving a connection failed');
+      this.#log.error({ code: 'socket-fault', error: describeError(error) }, 'serving a connection failed');
       socket.destroy();
     });
     const over = served.then(() => closed).finally(() => this.#running.delete(socket));

@@ -17,13 +17,13 @@ export async function retirePredecessor(socketPath: string, log: Log, listen: ()
   const onConnect = (): Promise<void> => (listening = listen());
   try {
     const reply = await exchange(socketPath, { kind: 'retire', env: {}, stdin: '' }, { deadlineMs: retireDeadlineMs, onConnect });
-    if (reply.kind === 'elsewhere') log.warn({ error: reply.words }, 'the daemon that was running before does not make way: it gets no more calls, and should be ended');
+    if (reply.kind === 'elsewhere') log.warn({ code: 'takeover-refused', error: reply.words }, 'the daemon that was running before does not make way: it gets no more calls, and should be ended');
     if (reply.kind === 'answered') log.info({}, 'the daemon that was running before makes way');
   } catch (error) {
     // What `listen` throws is no fault of the other one.
     await listening;
-    if (listening === undefined) log.warn({ error: describeError(error) }, 'what has the name of the socket is no daemon of this weft: it is replaced');
-    else log.warn({ error: describeError(error) }, 'a daemon that was running before does not make way: it gets no more calls');
+    if (listening === undefined) log.warn({ code: 'takeover-stranger', error: describeError(error) }, 'what has the name of the socket is no daemon of this weft: it is replaced');
+    else log.warn({ code: 'takeover-refused', error: describeError(error) }, 'a daemon that was running before does not make way: it gets no more calls');
   }
   await (listening ?? listen());
 }

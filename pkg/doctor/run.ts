@@ -29,9 +29,25 @@ export interface Examination {
   readonly findings: readonly Finding[];
 }
 
+/** How checks are run. */
+export interface ExamineOptions {
+  /** For each of them. */
+  readonly deadlineMs: number;
+  /** Told what is still looked at, whenever that gets less. */
+  readonly onLeft?: (what: readonly string[]) => void;
+}
+
 /** Runs the checks side by side, each for so many milliseconds at most. What only reads the kernel does not wait and so is one behind the other. */
-export async function examine(checks: readonly Check[], { deadlineMs }: { readonly deadlineMs: number }): Promise<Examination> {
-  const results = await Promise.all(checks.map((check) => runCheck(check, deadlineMs)));
+export async function examine(checks: readonly Check[], { deadlineMs, onLeft = () => undefined }: ExamineOptions): Promise<Examination> {
+  const left = new Set(checks);
+  const results = await Promise.all(
+    checks.map(async (check) => {
+      const result = await runCheck(check, deadlineMs);
+      left.delete(check);
+      if (left.size > 0) onLeft([...left].map(({ what }) => what));
+      return result;
+    }),
+  );
   const findings = results.flatMap((result) => result.findings);
   return { outcomes: results.map(({ outcome }) => outcome), findings: layers.flatMap((layer) => findings.filter((one) => one.layer === layer)) };
 }

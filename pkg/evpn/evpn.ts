@@ -106,7 +106,7 @@ export class Evpn {
     try {
       return (await this.#listener?.vtepsOf(vni)) ?? [];
     } catch (error) {
-      this.#parts.log.warn({ vni, error: describeError(error) }, 'BGP could not be asked for the VTEPs of a VNI');
+      this.#parts.log.warn({ code: 'frr-unanswered', vni, error: describeError(error) }, 'BGP could not be asked for the VTEPs of a VNI');
       return [];
     }
   }

@@ -86,7 +86,7 @@ export class Keeper {
       if (present === undefined || !isNew(present)) return;
       await changeSegment(engine, vni, (current) => (isNew(current) ? { ...current, peers: [...current.peers, vtep].toSorted(compareAddresses) } : undefined));
     } catch (error) {
-      this.#parts.log.warn({ vni, vtep: formatAddress(vtep), error: describeError(error) }, 'a new VTEP could not be taken for a peer at once');
+      this.#parts.log.warn({ code: 'evpn-peer-late', vni, vtep: formatAddress(vtep), error: describeError(error) }, 'a new VTEP could not be taken for a peer at once');
       this.#lookIn(vni, againMs);
     }
   }
@@ -102,7 +102,7 @@ export class Keeper {
     try {
       return this.#segments().map(({ vni }) => vni);
     } catch (error) {
-      this.#parts.log.warn({ error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
+      this.#parts.log.warn({ code: 'evpn-compare-failed', error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
       return [];
     }
   }
@@ -139,7 +139,7 @@ export class Keeper {
     try {
       await this.#round(vnis);
     } catch (error) {
-      this.#parts.log.warn({ error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
+      this.#parts.log.warn({ code: 'evpn-compare-failed', error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
       for (const vni of vnis) this.#lookIn(vni, againMs);
     }
     this.#gatherMs = Math.min(gatherMsMax, Math.max(gatherMs, restFactor * (performance.now() - startedAt)));
@@ -162,7 +162,7 @@ export class Keeper {
     try {
       return await work();
     } catch (error) {
-      this.#parts.log.warn({ tenant, vni, error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
+      this.#parts.log.warn({ code: 'evpn-compare-failed', tenant, vni, error: describeError(error) }, 'the remote endpoints could not be compared with BGP');
       this.#lookIn(vni, againMs);
       return undefined;
     }
@@ -217,7 +217,7 @@ export class Keeper {
       this.#parts.log.info({ tenant, vni }, 'no VTEP is missed any more');
     } else {
       this.#lost.set(vni, words);
-      this.#parts.log.warn({ tenant, vni }, words);
+      this.#parts.log.warn({ code: 'evpn-retained', tenant, vni }, words);
     }
   }
 

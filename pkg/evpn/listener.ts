@@ -83,7 +83,7 @@ export class Listener implements Ear {
     try {
       if (conf.managed && bgpd !== undefined) await bgpd.configure(planRemoval(await readRunning(bgpd)), asking);
     } catch (error) {
-      log.warn({ error: describeWithAdvice(error) }, 'what weft has configured in FRR could not be taken back');
+      log.warn({ code: 'frr-leftover', error: describeWithAdvice(error) }, 'what weft has configured in FRR could not be taken back');
     }
     this.close();
   }
@@ -149,7 +149,7 @@ export class Listener implements Ear {
       // Of a tenant that zebra has not found (yet) it says nothing, whoever announces it.
       return vnis.map((vni) => ({ isHearing: isHearing && vteps.has(vni), vteps: vteps.get(vni) ?? [], endpoints: endpoints.get(vni) ?? [] }));
     } catch (error) {
-      this.#parts.log.warn({ error: describeWithAdvice(error) }, 'FRR could not be asked what it knows');
+      this.#parts.log.warn({ code: 'frr-unanswered', error: describeWithAdvice(error) }, 'FRR could not be asked what it knows');
       return vnis.map(() => unheard);
     }
   }
@@ -219,7 +219,7 @@ export class Listener implements Ear {
   /** Each fault once, and when it is over. */
   #say(): void {
     const faults = new Set(this.faults);
-    for (const fault of faults) if (!this.#said.has(fault)) this.#parts.log.warn({ fault }, 'BGP EVPN does not work as it should');
+    for (const fault of faults) if (!this.#said.has(fault)) this.#parts.log.warn({ code: 'frr-fault', fault }, 'BGP EVPN does not work as it should');
     for (const fault of this.#said) if (!faults.has(fault)) this.#parts.log.info({ fault }, 'no longer wrong');
     this.#said = faults;
   }

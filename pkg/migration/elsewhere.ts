@@ -54,7 +54,7 @@ async function ask({ log }: ElsewhereParts, correspondent: Correspondent, { vtep
   try {
     return { vtep, answer: decodeFound(await correspondent.ask(vtep, body, { deadlineMs: answerMs })) };
   } catch (error) {
-    log.warn({ vtep: formatAddress(vtep), error: describeError(error) }, 'a node could not be asked for an endpoint: where it has it, it will be at two');
+    log.warn({ code: 'migration-unasked', vtep: formatAddress(vtep), error: describeError(error) }, 'a node could not be asked for an endpoint: where it has it, it will be at two');
     return undefined;
   }
 }

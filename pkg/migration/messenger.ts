@@ -65,7 +65,7 @@ export class Messenger {
       if (this.#isStopped) return told;
       told = await this.say(record, parties, saying);
     }
-    if (!('phase' in told)) this.#parts.log.warn({ ...describe(record), error: told.words, said: saying }, 'the other node of a migration does not answer');
+    if (!('phase' in told)) this.#parts.log.warn({ code: 'migration-silent', ...describe(record), error: told.words, said: saying }, 'the other node of a migration does not answer');
     return told;
   }
 

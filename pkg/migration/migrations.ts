@@ -149,7 +149,7 @@ export class Migrations implements EndpointMoves {
     this.#there.delete(record.seq);
     if (migration.phase === 'left' || migration.phase === 'arrived') return;
     const told = await this.#messenger.say(record, migration, isSource(migration.phase) ? 'gone' : 'abandoned');
-    if (!('phase' in told)) this.#parts.log.warn({ ...describe(record), error: told.words }, 'the other node of a migration could not be told that the container goes');
+    if (!('phase' in told)) this.#parts.log.warn({ code: 'migration-silent', ...describe(record), error: told.words }, 'the other node of a migration could not be told that the container goes');
   }
 
   /** Answers another node's daemon. @throws WeftError, whose words the other node gets */
@@ -323,7 +323,7 @@ export class Migrations implements EndpointMoves {
   }
 
   #warn(seq: number, event: MigrationEvent, error: unknown): void {
-    this.#parts.log.warn({ attachment: seq, event, error: describeError(error) }, 'a migration cannot go on');
+    this.#parts.log.warn({ code: 'migration-stuck', attachment: seq, event, error: describeError(error) }, 'a migration cannot go on');
   }
 }
 

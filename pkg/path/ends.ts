@@ -95,7 +95,7 @@ export class Ends {
     } catch (error) {
       end.failures += 1;
       end.fault = `the paths to other nodes are not probed, and theirs to this one are not answered: ${where} cannot be had: ${describeError(error)}: free it, or choose another path.port on all nodes`;
-      if (end.failures === retriesUnsaid + 1) log.warn({ address: formatAddress(end.at.address), port: end.at.port, error: describeError(error) }, 'the paths to other nodes cannot be probed: the port cannot be had, and is tried again');
+      if (end.failures === retriesUnsaid + 1) log.warn({ code: 'path-port', address: formatAddress(end.at.address), port: end.at.port, error: describeError(error) }, 'the paths to other nodes cannot be probed: the port cannot be had, and is tried again');
       end.cancel = startTimer(Math.min(firstRetryMs * 2 ** (end.failures - 1), retryMsMax), () => this.#attempt(end));
     }
   }

@@ -141,8 +141,8 @@ export class PathFindings implements PathKnowledge {
     const { log, node } = this.#parts;
     const { vtep, peer, peerNode, narrow, fullBytes } = after;
     const fields = { node: node(), vtep, peer, peerNode, fullBytes };
-    if (narrow === undefined) log.warn({ ...fields, packetBytes: fullBytes, way: before.narrow?.way }, `the path from ${node()} (${vtep}) to ${peerNode ?? 'the node'} (${peer}) carries packets of ${fullBytes} bytes again`);
-    else log.warn({ ...fields, packetBytes: narrow.packetBytes, way: narrow.way, isActedOn: narrow.isActedOn }, describeNarrowPath({ ...after, narrow }, node()));
+    if (narrow === undefined) log.warn({ code: 'path-wide', ...fields, packetBytes: fullBytes, way: before.narrow?.way }, `the path from ${node()} (${vtep}) to ${peerNode ?? 'the node'} (${peer}) carries packets of ${fullBytes} bytes again`);
+    else log.warn({ code: 'path-narrow', ...fields, packetBytes: narrow.packetBytes, way: narrow.way, isActedOn: narrow.isActedOn }, describeNarrowPath({ ...after, narrow }, node()));
   }
 
   #remember(): void {

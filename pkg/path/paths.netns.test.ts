@@ -49,7 +49,7 @@ function startNode(t: Test, { netns }: RoadEnd, { peers, conf = quick, directory
   const route = openNetlinkIn(t, netns);
   const paths = new Paths({
     log: writer, node: () => netns.replace(/^wt\d+-\d+-/, ''), paths: () => peers, egress: (peer) => findEgress(route, peer),
-    openEnd: (options) => within(netns, () => new ProbeEnd(options)), file: findingsFileIn(directory, (message) => writer.warn({}, message)),
+    openEnd: (options) => within(netns, () => new ProbeEnd(options)), file: findingsFileIn(directory, (message) => writer.warn({ code: 'path-memory' }, message)),
     onChange: (reason) => changes.push(reason), now: Date.now,
   }, conf);
   const fd = openSync(netnsPath(netns), 'r');

@@ -30,7 +30,7 @@ export class RefusalLog {
     this.#stop();
     if (this.#count === 0) return;
     const callers = [...this.#kinds].map(([kind, count]) => (count === 1 ? kind : `${kind} (${count} times)`));
-    this.#log.warn({ connections: this.#count, callers }, 'closed connections of the migration channel');
+    this.#log.warn({ code: 'migration-refused', connections: this.#count, callers }, 'closed connections of the migration channel');
     this.#kinds.clear();
     this.#count = 0;
   }

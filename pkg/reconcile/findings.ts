@@ -30,7 +30,7 @@ export class Findings {
     for (const what of repairs) {
       this.#repairs.push({ at: this.#now(), what });
       if (this.#repairs.length > repairsMax) this.#repairs.shift();
-      this.#log.warn({ subject, repaired: what }, 'repaired');
+      this.#log.warn({ code: 'repaired', subject, repaired: what }, 'repaired');
     }
   }
 
@@ -39,7 +39,7 @@ export class Findings {
     const before = this.#open.get(subject) ?? [];
     if (faults.length === 0) this.#open.delete(subject);
     else this.#open.set(subject, faults);
-    for (const what of faults) if (!before.includes(what)) this.#log.warn({ subject, fault: what }, 'cannot be repaired');
+    for (const what of faults) if (!before.includes(what)) this.#log.warn({ code: 'daemon-fault', subject, fault: what }, 'cannot be repaired');
     for (const what of before) if (!faults.includes(what)) this.#log.info({ subject, fault: what }, 'no longer wrong');
   }
 

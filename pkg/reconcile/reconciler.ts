@@ -100,7 +100,7 @@ export class Reconciler {
 
   /** Events were lost: nothing is known any more. */
   noteOverrun(): void {
-    this.#log.warn({}, 'events of the kernel were lost: the whole node is looked at');
+    this.#log.warn({ code: 'events-lost' }, 'events of the kernel were lost: the whole node is looked at');
     this.#learn();
     this.look(everything);
   }
@@ -147,7 +147,7 @@ export class Reconciler {
       this.#suspects.learn(this.#parts.engine.kernel.route.dump(listLinks()).map(decodeLink));
     } catch (error) {
       // Then every event is news, and worth a look.
-      this.#log.warn({ error: describeError(error) }, 'the links of the node could not be read');
+      this.#log.warn({ code: 'links-unread', error: describeError(error) }, 'the links of the node could not be read');
     }
   }
 
@@ -170,7 +170,7 @@ export class Reconciler {
     try {
       return await runPass(this.#parts, scope);
     } catch (error) {
-      this.#log.error({ error: describeError(error) }, 'the node could not be compared with the ledger');
+      this.#log.error({ code: 'pass-failed', error: describeError(error) }, 'the node could not be compared with the ledger');
       return true;
     }
   }

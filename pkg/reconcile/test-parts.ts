@@ -73,7 +73,7 @@ export function playNode(scope: Scope, engine: Partial<EngineParts> = {}): Playe
   const parts: PassParts = {
     engine: {
       kernel: kernelWithoutAnything, underlay: () => unexpected('underlay'), datapath: playedDatapath(calls, answers), ledger: () => ledger, nodeConf: () => Promise.resolve(emptyNodeConf),
-      executor: { isExecutable: () => false, run: () => Promise.reject(new Error('there is no plugin')) }, worker: currentWorker(), claims: new Claims(), pendingDirectories: [directory], now: () => 1000, warn: (message) => said.push(`warn ${message}`),
+      executor: { isExecutable: () => false, run: () => Promise.reject(new Error('there is no plugin')) }, worker: currentWorker(), claims: new Claims(), pendingDirectories: [directory], now: () => 1000, warn: (_code, message) => said.push(`warn ${message}`),
       ...engine,
     },
     findings: new Findings(log, () => 1000),

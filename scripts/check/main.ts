@@ -6,13 +6,17 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { entries } from '../../pkg/errors/catalogue.ts';
+import { logCodeEntries } from '../../pkg/log/codes.ts';
 import { checkDocs } from './check-docs.ts';
 import { checkErrors, errorsPage } from './check-errors.ts';
 import { checkImports } from './check-imports.ts';
+import { checkLogCodes, logsPage } from './check-log-codes.ts';
 import { checkPage, makeTargetsOf } from './check-pages.ts';
+import { checkReference } from './check-reference.ts';
 import { checkStyle } from './check-style.ts';
 import { renderFinding, type Finding } from './finding.ts';
 import { readSources } from './source.ts';
+import { referenceFiles } from '../reference/reference.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 main();
@@ -23,7 +27,9 @@ function main(): void {
   const findings = [
     ...sources.flatMap((source) => [...checkImports(source), ...checkStyle(source), ...checkDocs(source)]),
     ...checkErrors(read(errorsPage), entries),
+    ...checkLogCodes(read(logsPage), logCodeEntries, sources.map(({ path }) => ({ path, text: read(path) })).filter(({ path }) => /^(pkg|cmd)\//.test(path))),
     ...checkPages(pages),
+    ...checkReference(referenceFiles(), (path) => (existsSync(join(root, path)) ? read(path) : undefined)),
   ];
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   for (const finding of findings) print(renderFinding(finding));

@@ -46,10 +46,10 @@ export class OffloadFindings {
     const faults = this.#inWords(finding);
     if (faults.length === 0) this.#faults.delete(key);
     else this.#faults.set(key, faults);
-    for (const fault of faults) if (!before.includes(fault)) this.#log.warn({ node: this.#node(), vtep: key }, fault);
+    for (const fault of faults) if (!before.includes(fault)) this.#log.warn({ code: 'offload-found', node: this.#node(), vtep: key }, fault);
     if (finding.kind !== 'healed') return;
     const { record } = finding;
-    this.#log.warn({ node: this.#node(), vtep: key, peers: record.peers.map(nameOf), remedy: record.remedy }, this.describeRemedy(record));
+    this.#log.warn({ code: 'offload-healed', node: this.#node(), vtep: key, peers: record.peers.map(nameOf), remedy: record.remedy }, this.describeRemedy(record));
   }
 
   noteReverted({ vtep, remedy, peers }: RemedyRecord, why: string): void {

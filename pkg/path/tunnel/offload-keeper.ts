@@ -60,7 +60,7 @@ export class OffloadKeeper {
     try {
       for (const record of parseRecords(parts.load() ?? '{"off":[]}')) this.#records.set(formatAddress(record.vtep), record);
     } catch (error) {
-      parts.log.warn({ error: describeError(error) }, 'what an earlier daemon wrote down of offloads cannot be read: they are tested anew');
+      parts.log.warn({ code: 'offload-memory', error: describeError(error) }, 'what an earlier daemon wrote down of offloads cannot be read: they are tested anew');
     }
   }
 
@@ -140,7 +140,7 @@ export class OffloadKeeper {
       return heard.every((isHeard) => isHeard);
     } catch (error) {
       const fault = `offloads cannot be tested: ${describeError(error)}`;
-      if (fault !== this.#fault) this.#parts.log.warn({ error: describeError(error) }, 'offloads cannot be tested');
+      if (fault !== this.#fault) this.#parts.log.warn({ code: 'offload-untested', error: describeError(error) }, 'offloads cannot be tested');
       this.#fault = fault;
       return false;
     }
@@ -237,7 +237,7 @@ export class OffloadKeeper {
       try {
         if (!this.#bare.has(name) && this.#parts.devices.apply(name, remedy)) this.#parts.log.debug({ device: name, remedy }, 'an offload is off on one more device');
       } catch (error) {
-        this.#parts.log.warn({ device: name, error: describeError(error) }, 'an offload cannot be turned off');
+        this.#parts.log.warn({ code: 'offload-stuck', device: name, error: describeError(error) }, 'an offload cannot be turned off');
       }
     }
   }
@@ -246,7 +246,7 @@ export class OffloadKeeper {
     try {
       this.#parts.save(formatRecords([...this.#records.values()]));
     } catch (error) {
-      this.#parts.log.warn({ error: describeError(error) }, 'what is off cannot be written down: the next daemon will find it by itself');
+      this.#parts.log.warn({ code: 'offload-memory', error: describeError(error) }, 'what is off cannot be written down: the next daemon will find it by itself');
     }
   }
 }
