@@ -9,6 +9,7 @@ import { outputOption } from './output.ts';
 import { evpnExamples, showEvpn } from './evpn.ts';
 import { showStatus, statusExamples } from './status.ts';
 import { showTenants, tenantsExamples } from './tenants.ts';
+import { addTrace } from './trace.ts';
 import { addTune } from './tune.ts';
 import { version } from './version.ts';
 
@@ -29,6 +30,7 @@ export async function runCommandLine(): Promise<void> {
     .action(async (options: { readonly logLevel: LogLevel }) => (await import('./daemon.ts')).runDaemon(options));
   addReports(program);
   addDoctor(program);
+  addTrace(program);
   addTune(program);
   addMigrate(program);
   program
