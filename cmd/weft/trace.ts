@@ -1,13 +1,13 @@
 /** `weft trace`. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { NodeConf } from '../../pkg/config/node-model.ts';
 import { describeError } from '../../pkg/errors/weft-error.ts';
-import { parseAddress, parseMac, type Address, type Mac } from '../../pkg/netaddr/netaddr.ts';
+import { formatAddress, parseAddress, parseMac, type Address, type Mac } from '../../pkg/netaddr/netaddr.ts';
 import { tables } from '../../pkg/datapath/ovs/flows/flows.ts';
 import { placeOf } from '../../pkg/datapath/ovs/switch/settings.ts';
 import { findingsFileIn } from '../../pkg/path/findings-file.ts';
 import { contentOf } from '../../pkg/report/node-state.ts';
 import type { PathStatus } from '../../pkg/report/paths.ts';
-import { formatAddress } from '../../pkg/netaddr/netaddr.ts';
 import { chooseEndpoint, chooseTenant, tenantOfRecord } from '../../pkg/trace/choose.ts';
 import { seeNode } from '../../pkg/trace/look/node.ts';
 import { defaultSizeBytes, protocols, sizeBytesMax, type Packet, type Protocol } from '../../pkg/trace/packet.ts';
@@ -113,7 +113,7 @@ async function tracePacket(words: readonly string[], options: TraceOptions, comm
     const content = contentOf(node);
     const record = wanted.endpoint === undefined ? undefined : chooseEndpoint(content, wanted.endpoint, options.tenant);
     const tenant = record === undefined ? chooseTenant(content, options.tenant) : tenantOfRecord(content, record);
-    const report = await onNode(places, tenant, (sight): TraceReport => {
+    const report = await onNode({ places, conf: node.configuration.kind === 'valid' ? node.configuration.conf : undefined }, tenant, (sight): TraceReport => {
       const { segment } = tenant;
       const common = { node: sight, tenant, packet: wanted.packet, ...(options.mac === undefined ? {} : { mac: options.mac }) };
       const subject = { tenant: segment.tenant, vni: segment.vni, packet: wanted.packet };
@@ -126,13 +126,18 @@ async function tracePacket(words: readonly string[], options: TraceOptions, comm
   });
 }
 
+interface Opened {
+  readonly places: Places;
+  readonly conf: NodeConf | undefined;
+}
+
 /** Runs with the node opened, and closes what it has opened. */
-async function onNode<T>(places: Places, tenant: TenantSight, fn: (sight: NodeSight) => T): Promise<T> {
+async function onNode<T>({ places, conf }: Opened, tenant: TenantSight, fn: (sight: NodeSight) => T): Promise<T> {
   const kernel = openKernelIn(places);
   const isOvs = tenant.segment.datapath === 'ovs';
   const nodeSwitch = isOvs ? await openSwitchOf(places) : undefined;
   try {
-    const seen = nodeSwitch === undefined ? undefined : await seeSwitch(places, nodeSwitch);
+    const seen = nodeSwitch === undefined ? undefined : await seeSwitch(conf, nodeSwitch);
     return fn(seeNode({ kernel, segment: tenant.segment, paths: await findPaths(places), switch: seen }));
   } finally {
     await nodeSwitch?.ovs.close();
@@ -151,18 +156,16 @@ async function findPaths(places: Places): Promise<readonly PathStatus[] | undefi
 }
 
 /** All flows of the bridge, whosever they are: each may take the packet. */
-async function seeSwitch(places: Places, { ovs }: NodeSwitch): Promise<SwitchSight> {
-  const conf = await observeNode(places);
-  const settings = conf.configuration.kind === 'valid' ? conf.configuration.conf.ovs : undefined;
+async function seeSwitch(conf: NodeConf | undefined, { ovs }: NodeSwitch): Promise<SwitchSight> {
   const names = new Map(Object.entries(tables).map(([name, number]) => [number as number, name]));
-  const common = { bridge: placeOf(settings ?? {}).bridge, tableName: (table: number): string => names.get(table) ?? "not weft's" };
-  const none = { ...common, ports: [], flows: [] };
+  const common = { bridge: placeOf(conf?.ovs ?? {}).bridge, tableName: (table: number): string => names.get(table) ?? "not weft's" };
+  const none = { ...common, isUserspace: true, ports: [], flows: [] };
   try {
     const obstacle = await ovs.findObstacle();
     if (obstacle !== undefined) return { ...none, obstacle };
-    const flows = await ovs.listFlows();
+    const [flows, datapathType] = [await ovs.listFlows(), await ovs.findDatapathType()];
     const ports = [...ovs.ports()].map(([name, { role, ofport, error }]) => ({ name, isTunnel: role === 'tunnel', ...(ofport === undefined ? {} : { ofport }), ...(error === undefined ? {} : { error }) }));
-    return { ...common, ports, flows };
+    return { ...common, isUserspace: datapathType === 'netdev', ports, flows };
   } catch (error) {
     return { ...none, obstacle: describeError(error) };
   }

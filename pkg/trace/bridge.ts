@@ -5,7 +5,9 @@ import type { AttachmentRecord } from '../ledger/records.ts';
 import { formatAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
 import { isClosed } from '../datapath/phases.ts';
 import { floodMac } from '../netlink/neighbour.ts';
+import { sparePortPrefix, vxlanName } from '../overlay/names.ts';
 import type { SeenLink } from './sight.ts';
+import { requireTunnel } from './tunnel.ts';
 import { familyFlag, hasAddress, inside, nameOf, ownerOf, recordAt, say, type Sent, type Way } from './way.ts';
 
 /** Where a frame leaves the bridge. */
@@ -45,11 +47,13 @@ export function resolve(way: Way, sent: Sent, bridged: Bridged): Mac | Exit {
 }
 
 /** With a control plane the bridge answers in the name of endpoints elsewhere (net/bridge/br_arp_nd_proxy.c). */
-function answerOfBridge({ walk, node }: Way, address: Address, { bridge }: Bridged): Mac | undefined {
+function answerOfBridge({ walk, node }: Way, address: Address, { bridge, from }: Bridged): Mac | undefined {
   const mac = node.neighbour(bridge.index, address)?.mac;
   const entry = mac === undefined ? undefined : node.bridgeEntry(bridge.index, mac);
   const port = entry === undefined ? undefined : node.findLinkByIndex(entry.index);
   if (mac === undefined || port?.port?.neighbourSuppression !== true) return undefined;
+  // net/ipv4/arp.c, arp_send_dst: nothing is sent by a link with ARP off, and the question is not passed on either.
+  if (address.family === 4 && from.isArpOff === true) return walk.stop('answer', { what: `${bridge.name} should answer for ${say(address)}, and cannot: ARP is off on ${from.name}`, show: `ip link show dev ${from.name}` });
   walk.ok('answer', { what: `${bridge.name} answers for ${say(address)} in its owner's name: ${mac}`, show: `ip ${familyFlag(address)} neigh show ${say(address)} dev ${bridge.name}` });
   return mac;
 }
@@ -64,7 +68,7 @@ function answerOfOwner({ walk, node }: Way, owner: AttachmentRecord, address: Ad
   });
   if (link === undefined) return walk.stop('delivery-container', { what: `${nameOf(owner)} had ${say(address)}, and its interface ${port.containerIf} in ${netns} is gone`, show: inside(owner, 'ip link show'), fix: 'attach the container anew' });
   if (!link.isUp) return walk.stop('delivery-container', { what: `${nameOf(owner)} has ${say(address)}, and its interface ${port.containerIf} is down`, show: inside(owner, `ip link show dev ${port.containerIf}`), fix: inside(owner, `ip link set ${port.containerIf} up`) });
-  if (!link.hasIt) return walk.stop('delivery-address', { what: `nobody answers for ${say(address)}: ${nameOf(owner)} should, and has lost it`, show: inside(owner, `ip ${familyFlag(address)} address show dev ${port.containerIf}`) });
+  if (!link.hasIt) return walk.stop('delivery-address', { what: `nobody answers for ${say(address)}: ${nameOf(owner)} should, and has lost it`, show: inside(owner, `ip address show dev ${port.containerIf}`) });
   const mac = link.master === undefined ? (link.mac ?? owner.mac) : owner.mac;
   walk.require(node.hasElement(openElement({ hostIf, mac })), 'answer', {
     good: `${nameOf(owner)} on this node answers for ${say(address)}: ${mac}`, bad: `${nameOf(owner)} has ${say(address)}, and the guard drops its answer: ${hostIf} with MAC ${mac} is not in its set ports`,
@@ -73,7 +77,8 @@ function answerOfOwner({ walk, node }: Way, owner: AttachmentRecord, address: Ad
   return mac;
 }
 
-function askOthers({ walk, node, tenant }: Way, { nextHop, neighbour, record }: Sent, { bridge }: Bridged): Exit {
+function askOthers(way: Way, { nextHop, neighbour, record }: Sent, { bridge }: Bridged): Exit {
+  const { walk, node, tenant } = way;
   const tunnel = node.portsOf(bridge.index).find(({ kind, port }) => kind === 'vxlan' && port?.broadcastFlood !== false);
   const isFlooded = tunnel !== undefined && node.tunnelEntries(tunnel.index).some(({ mac }) => mac === floodMac);
   const show = `bridge fdb show dev ${tunnel?.name ?? bridge.name}`;
@@ -118,7 +123,8 @@ function leaveBridge(way: Way, mac: Mac, { port, show, bridge }: { port: SeenLin
 }
 
 /** The container's ports get nothing whose place is not known; tunnels may. */
-function flood({ walk, node, tenant }: Way, mac: Mac, { bridge, from, expected }: Bridged & { expected: AttachmentRecord | undefined }): Exit {
+function flood(way: Way, mac: Mac, { bridge, from, expected }: Bridged & { expected: AttachmentRecord | undefined }): Exit {
+  const { walk, node, tenant } = way;
   const show = `bridge fdb get ${mac} br ${bridge.name}`;
   if (expected !== undefined) return walk.stop('fdb', { what: `${bridge.name} has no entry of ${mac}, and floods it past its endpoint ${nameOf(expected)}, at ${expected.hostIf}`, show });
   const ports = node.portsOf(bridge.index).filter((port) => port.index !== from.index && port.isUp && port.port?.unicastFlood !== false);
@@ -127,7 +133,9 @@ function flood({ walk, node, tenant }: Way, mac: Mac, { bridge, from, expected }
     walk.note('fdb', { what: `${bridge.name} does not know where ${mac} is: it is flooded to all peers`, show });
     return { kind: 'tunnel', link: tunnel, mac };
   }
-  const spare = ports.find(({ name }) => name.startsWith('weft-sf'));
+  const spare = ports.find(({ name }) => name.startsWith(sparePortPrefix));
   if (spare !== undefined) return walk.lose('fdb', { what: `${bridge.name} does not know where ${mac} is: it goes to the spare tunnel by ${spare.name}, which sends what weft remembers of the control plane's endpoints (${tenant.segment.peers.map(formatAddress).join(', ')})`, show: `bridge fdb show | grep ${mac}` });
+  // Where it is for want of a tunnel, that is what is wrong: what was learned there went with it.
+  if (tenant.segment.peers.length > 0) requireTunnel(way, node.findLink(vxlanName(tenant.segment.vni)));
   return walk.stop('fdb', { what: `${bridge.name} does not know where ${mac} is, and no port of it takes such frames`, show, fix: 'nobody of this tenant has that MAC here: is the endpoint on another node, and that one a peer?' });
 }

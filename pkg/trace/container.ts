@@ -1,9 +1,10 @@
 /** Out of the container: its interface, source address, route, MTU, and the neighbour it sends to. Pure. */
+import { isClosed } from '../datapath/phases.ts';
 import type { AttachmentRecord } from '../ledger/records.ts';
 import { addressesEqual, formatInterfaceAddress, isUnicastAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
 import type { KernelRoute } from '../netlink/route.ts';
 import type { NamespaceSight, SeenLink, SeenNeighbour } from './sight.ts';
-import { familyFlag, inside, say, type Sent, type Way } from './way.ts';
+import { bridgeOf, familyFlag, hasAddress, inside, ownerOf, say, type Sent, type Way } from './way.ts';
 
 /** A guest behind a bridge in there has its own addresses and neighbours, which nobody here sees. */
 const guestFix = 'look inside the guest, or name the MAC it sends to with --mac';
@@ -49,7 +50,7 @@ function requireAddress({ walk, packet }: Way, { record, container }: Leaving, l
   const family = packet.destination.family;
   const own = record.port.addresses.filter(({ address }) => address.family === family);
   const present = container.addressesOf(link.index).map(({ address }) => address).filter(({ address }) => address.family === family);
-  const show = inside(record, `ip -${family} address show dev ${link.name}`);
+  const show = inside(record, `ip address show dev ${link.name}`);
   const found = own.filter(({ address }) => present.some((other) => addressesEqual(other.address, address)));
   // A layer 2 attachment has whatever it gives itself.
   if (own.length === 0) walk.ok('container-address', { what: `weft has given ${link.name} no IPv${family} address; it has ${present.map(formatInterfaceAddress).join(', ') || 'none'}`, show });
@@ -91,11 +92,22 @@ function requireRoom({ walk, packet }: Way, { record, link, mtu }: { record: Att
   });
 }
 
-function lookAtNeighbour({ walk }: Way, { record, nextHop, neighbour }: Leaving & { nextHop: Address; neighbour: SeenNeighbour | undefined }): Mac | undefined {
+function lookAtNeighbour(way: Way, { record, nextHop, neighbour }: Leaving & { nextHop: Address; neighbour: SeenNeighbour | undefined }): Mac | undefined {
   const show = inside(record, `ip ${familyFlag(nextHop)} neigh show ${say(nextHop)}`);
+  const { walk } = way;
   const mac = neighbour?.mac;
+  const other = mac === undefined ? undefined : rightfulMac(way, nextHop);
+  if (other !== undefined && other !== mac) return walk.stop('container-neighbour', { what: `the container has ${say(nextHop)} for ${mac ?? ''}, and it is ${other}`, show, fix: inside(record, `ip neigh del ${say(nextHop)} dev ${record.port.containerIf}`) });
   if (mac !== undefined) walk.ok('container-neighbour', { what: `${say(nextHop)} is known to be ${mac} (${neighbour?.state ?? 'none'})`, show });
   else if (neighbour?.state === 'failed') walk.note('container-neighbour', { what: `nobody has answered for ${say(nextHop)} lately (failed): it is asked for again`, show });
   else walk.ok('container-neighbour', { what: `${say(nextHop)} is not known yet: it is asked for`, show });
   return mac;
+}
+
+/** Of whom this node knows to have the address: an endpoint that is here, or the gateway. */
+function rightfulMac(way: Way, address: Address): Mac | undefined {
+  const owner = ownerOf(way.tenant, address);
+  if (owner !== undefined) return isClosed(owner.port) ? undefined : owner.mac;
+  const gateway = bridgeOf(way);
+  return gateway !== undefined && hasAddress(way.node, gateway.index, address) ? gateway.mac : undefined;
 }

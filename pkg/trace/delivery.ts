@@ -4,7 +4,7 @@ import type { AttachmentRecord } from '../ledger/records.ts';
 import { addressesEqual, type Mac } from '../netaddr/netaddr.ts';
 import type { NamespaceSight, SeenLink } from './sight.ts';
 import { fitsLink } from './packet.ts';
-import { familyFlag, hasAddress, inside, nameOf, say, type Way } from './way.ts';
+import { hasAddress, inside, nameOf, say, type Way } from './way.ts';
 
 /** What is delivered, and where. */
 export interface Delivery {
@@ -42,7 +42,7 @@ function receive({ walk, packet }: Way, { record, to, container }: Delivery & { 
   if (link.master !== undefined) return walk.note('delivery-address', { what: `a guest behind a bridge in ${nameOf(record)} receives it: what it does is not seen`, show });
   if (link.mac !== to) walk.stop('delivery-container', { what: `${name} in ${nameOf(record)} has MAC ${link.mac ?? 'none'}, and the frame is for ${to}`, show });
   walk.require(hasAddress(container, link.index, packet.destination), 'delivery-address', {
-    good: `${nameOf(record)} has ${say(packet.destination)}`, bad: `${nameOf(record)} does not have ${say(packet.destination)}`, show: inside(record, `ip ${familyFlag(packet.destination)} address show dev ${name}`),
+    good: `${nameOf(record)} has ${say(packet.destination)}`, bad: `${nameOf(record)} does not have ${say(packet.destination)}`, show: inside(record, `ip address show dev ${name}`),
     ...(record.port.addresses.some(({ address }) => addressesEqual(address, packet.destination)) ? {} : { fix: 'weft has not given it that address: trace to one of its own' }),
   });
 }

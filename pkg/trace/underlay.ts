@@ -93,6 +93,7 @@ function lookAtProbes({ walk, node, tenant: { segment }, packet }: Way, vtep: Ad
 
 function requireNeighbour({ walk, node }: Way, link: SeenLink, nextHop: Address): void {
   if (link.isArpOff === true) return;
+  if (node.switch?.isUserspace === true) return walk.ok('underlay-neighbour', { what: `Open vSwitch finds ${say(nextHop)} on ${link.name} by itself`, show: 'ovs-appctl tnl/neigh/show' });
   const neighbour = node.neighbour(link.index, nextHop);
   walk.require(neighbour?.state !== 'failed', 'underlay-neighbour', {
     good: `${say(nextHop)} on ${link.name} ${neighbour?.mac === undefined ? 'is asked for' : `is ${neighbour.mac} (${neighbour.state})`}`, bad: `${say(nextHop)} on ${link.name} does not answer (failed)`,
