@@ -87,7 +87,7 @@ const farDamages: readonly Damage[] = [
 
 /** By the gateway. */
 const gatewayDamages: readonly Damage[] = [
-  { what: 'the guard keeps the port from the gateway', id: 'gateway-guard', to: 'outside', damage: onNode(1, gatewayPorts('delete')), mend: onNode(1, gatewayPorts('add')) },
+  { what: 'the guard keeps the port from the gateway', id: 'answer', to: 'outside', isForgotten: true, damage: onNode(1, gatewayPorts('delete')), mend: onNode(1, gatewayPorts('add')) },
   { what: 'the node does not forward', id: 'gateway-forwarding', to: 'outside', damage: onNode(1, () => ['sysctl -qw net.ipv4.ip_forward=0']), mend: onNode(1, () => ['sysctl -qw net.ipv4.ip_forward=1']) },
   { what: 'the node has no route there', id: 'gateway-route', to: 'outside', damage: onNode(1, () => [`ip route add unreachable ${outside[4]}`]), mend: onNode(1, () => [`ip route del unreachable ${outside[4]}`]) },
   { what: 'the way out has no carrier', id: 'gateway-link', to: 'outside', damage: ({ lab }) => ip(lab.underlayNetns, 'link set port1 down'), mend: ({ lab }) => ip(lab.underlayNetns, 'link set port1 up') },
@@ -99,7 +99,7 @@ export const damages: readonly Damage[] = [...senderDamages, ...nearDamages, ...
 export const switchDamages: readonly Damage[] = [
   { what: "the sender's flows are gone", id: 'switch-flow', to: 'near', damage: ({ lab, sender }) => void openVSwitch(lab.node(1), `dl_src=${sender.mac}`) },
   { what: "the receiver's flow is gone", id: 'switch-flow', to: 'near', damage: ({ lab, near }) => void openVSwitch(lab.node(1), `table=20,dl_dst=${near.mac}`) },
-  { what: 'nothing leads to other nodes', id: 'switch-flow', damage: ({ lab }) => void openVSwitch(lab.node(1), 'table=30') },
+  { what: 'nothing leads to other nodes', id: 'answer', isForgotten: true, damage: ({ lab }) => void openVSwitch(lab.node(1), 'table=30') },
   { what: 'there nobody takes the VTEP', id: 'switch-flow', isFoundThere: true, damage: (scene) => void openVSwitch(scene.lab.node(2), `table=0,tun_src=${vtepOf(scene, 1)}`) },
   { what: "the sender's interface is no port of the bridge", id: 'switch-port', to: 'near', damage: ({ lab, sender }) => void lab.node(1).openVSwitch.vsctl('del-port', 'weft-int', sender.hostIf) },
 ];

@@ -183,6 +183,8 @@ function exitOf(way: Way, { seen, copies, mac }: Leaving): Exit {
     if (isWaiting(record.port) || isClosed(record.port)) walk.note('delivery-guard', { what: `${nameOf(record)} is on its way between nodes (${record.port.migration?.phase ?? ''}): a gate of its own may keep it from ${record.hostIf}`, show: 'nft list tables netdev' });
     return { kind: 'port', record, mac };
   }
+  const owner = tenant.records.find((one) => one.mac === mac && !isClosed(one.port));
+  if (owner !== undefined) return walk.stop('switch-flow', { what: `the flows send what is for ${mac} to ${[...names].join(', ')}, and its endpoint ${nameOf(owner)} is here, at ${owner.hostIf}`, show: `ovs-ofctl -O OpenFlow13 dump-flows ${seen.bridge} dl_dst=${mac}` });
   const gateway = node.findLink(bridgeName(tenant.segment.vni));
   if (gateway !== undefined && names.has(gateway.name)) return { kind: 'host', link: gateway };
   const vteps = vtepsOf(seen, copies);
