@@ -35,16 +35,15 @@ async function doDamage(t: Test, scene: Scene, { id, to, size, isFoundThere, isF
   else mend(scene);
   if (to === 'nobody') return;
   for (const { netns } of [scene.sender, scene.near, scene.far]) forgetNeighbours({ netns });
-  t.equal((await askTrace(lab.node(1), 'sender', address)).exitCode, 0, 'mended, it goes again');
-  t.ok(await arrives(sender, address), 'and so does a packet');
+  t.ok(await arrives(sender, address), 'mended, it goes again');
 }
 
 /** Of both nodes; the container's own interface is its own business, and set up by hand. */
 async function mendByDaemons(t: Test, { lab, sender, near, far }: Scene): Promise<void> {
   for (const { netns } of [sender, near, far]) runIn(netns, 'ip', 'link', 'set', 'eth0', 'up');
-  for (const node of lab.nodes) {
+  await Promise.all(lab.nodes.map(async (node) => {
     const daemon = await Daemon.start(t, node);
     await daemon.eventually('has mended the node', async () => (await daemon.status()).reconciler.passes > 0 && (await daemon.status()).reconciler.openFaults.length === 0);
     await daemon.stop();
-  }
+  }));
 }
