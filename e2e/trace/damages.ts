@@ -41,8 +41,8 @@ const gatewayPorts = (verb: 'add' | 'delete') => ({ sender: { hostIf } }: Scene)
 
 /** In the container, and at its host interface. */
 const senderDamages: readonly Damage[] = [
-  { what: "the sender's interface is down", id: 'container-link', damage: ({ sender }) => ip(sender.netns, 'link set eth0 down') },
-  { what: 'the sender has lost its address', id: 'container-address', damage: ({ sender }) => ip(sender.netns, `address del ${sender.ipv4}/24 dev eth0`) },
+  { what: "the sender's interface is down", id: 'container-link', damage: ({ sender }) => ip(sender.netns, 'link set eth0 down'), mend: ({ sender }) => ip(sender.netns, 'link set eth0 up', `route add default via ${gateway[4]}`) },
+  { what: 'the sender has lost its address', id: 'container-address', damage: ({ sender }) => ip(sender.netns, `address del ${sender.ipv4}/24 dev eth0`), mend: ({ sender }) => ip(sender.netns, `address add ${sender.ipv4}/24 dev eth0`, `route add default via ${gateway[4]}`) },
   { what: 'a route leads nowhere', id: 'container-route', damage: ({ sender, far }) => ip(sender.netns, `route add unreachable ${far.ipv4}`), mend: ({ sender, far }) => ip(sender.netns, `route del unreachable ${far.ipv4}`) },
   { what: 'the packet is too large for the interface', id: 'container-mtu', size: 1480, damage: () => undefined, mend: () => undefined },
   { what: 'the container thinks it could send more', id: 'host-link', size: 1480, damage: ({ sender }) => ip(sender.netns, 'link set eth0 mtu 1500'), mend: ({ sender }) => ip(sender.netns, 'link set eth0 mtu 1450') },
@@ -60,16 +60,16 @@ const senderDamages: readonly Damage[] = [
 const nearDamages: readonly Damage[] = [
   { what: 'the bridge has lost the MAC', id: 'fdb', to: 'near', damage: onNode(1, ({ near }) => [`bridge fdb del ${near.mac} dev ${near.hostIf} master`]), mend: onNode(1, ({ near }) => [`bridge fdb replace ${near.mac} dev ${near.hostIf} master static`]) },
   { what: 'the bridge has the MAC behind the tunnel', id: 'fdb', to: 'near', damage: onNode(1, ({ near }) => [`bridge fdb replace ${near.mac} dev weft-vx1001 master static`]), mend: onNode(1, ({ near }) => [`bridge fdb replace ${near.mac} dev ${near.hostIf} master static`]) },
-  { what: 'the bridge is down', id: 'bridge-port', to: 'near', damage: onNode(1, () => ['ip link set weft-br1001 down']) },
+  { what: 'the bridge is down', id: 'bridge-port', to: 'near', damage: onNode(1, () => ['ip link set weft-br1001 down']), mend: onNode(1, () => ['ip link set weft-br1001 up']) },
   { what: "the receiver's host interface is down", id: 'delivery-link', to: 'near', damage: onNode(1, ({ near }) => [`ip link set ${near.hostIf} down`]), mend: onNode(1, ({ near }) => [`ip link set ${near.hostIf} up`]) },
-  { what: "the receiver's interface is down, and it is asked", id: 'delivery-container', to: 'near', isForgotten: true, damage: ({ near }) => ip(near.netns, 'link set eth0 down') },
-  { what: 'the receiver has lost its address', id: 'delivery-address', to: 'near', damage: ({ near }) => ip(near.netns, `address del ${near.ipv4}/24 dev eth0`) },
+  { what: "the receiver's interface is down, and it is asked", id: 'delivery-container', to: 'near', isForgotten: true, damage: ({ near }) => ip(near.netns, 'link set eth0 down'), mend: ({ near }) => ip(near.netns, 'link set eth0 up') },
+  { what: 'the receiver has lost its address', id: 'delivery-address', to: 'near', damage: ({ near }) => ip(near.netns, `address del ${near.ipv4}/24 dev eth0`), mend: ({ near }) => ip(near.netns, `address add ${near.ipv4}/24 dev eth0`) },
   { what: 'the guard drops what the receiver would answer', id: 'answer', to: 'near', isForgotten: true, damage: onNode(1, ({ near }) => [`nft delete element bridge weft ports '{ "${near.hostIf}" . ${near.mac} }'`]), mend: onNode(1, ({ near }) => [`nft add element bridge weft ports '{ "${near.hostIf}" . ${near.mac} }'`]) },
 ];
 
 /** By the tunnel, over the underlay. */
 const farDamages: readonly Damage[] = [
-  { what: 'the VXLAN device is down', id: 'tunnel', damage: onNode(1, () => ['ip link set weft-vx1001 down']) },
+  { what: 'the VXLAN device is down', id: 'tunnel', damage: onNode(1, () => ['ip link set weft-vx1001 down']), mend: onNode(1, () => ['ip link set weft-vx1001 up']) },
   { what: 'the VXLAN device is gone', id: 'tunnel', damage: onNode(1, () => ['ip link del weft-vx1001']) },
   { what: 'the VXLAN device knows no VTEP', id: 'tunnel-fdb', damage: onNode(1, (scene) => [`bridge fdb del 00:00:00:00:00:00 dev weft-vx1001 dst ${vtepOf(scene, 2)}`, `bridge fdb del ${scene.far.mac} dev weft-vx1001 self`, `bridge fdb replace ${scene.far.mac} dev weft-vx1001 master static`]), mend: onNode(1, (scene) => [`bridge fdb del ${scene.far.mac} dev weft-vx1001 master`, `bridge fdb append 00:00:00:00:00:00 dev weft-vx1001 dst ${vtepOf(scene, 2)}`]) },
   { what: 'the VXLAN device has the MAC at a wrong VTEP', id: 'tunnel-peer', damage: onNode(1, ({ far }) => [`bridge fdb replace ${far.mac} dev weft-vx1001 dst 10.200.0.99 self static`]), mend: onNode(1, ({ far }) => [`bridge fdb del ${far.mac} dev weft-vx1001 dst 10.200.0.99 self`]) },
@@ -79,7 +79,7 @@ const farDamages: readonly Damage[] = [
   { what: 'the underlay has no carrier', id: 'underlay-link', damage: ({ lab }) => ip(lab.underlayNetns, 'link set port1 down'), mend: ({ lab }) => ip(lab.underlayNetns, 'link set port1 up') },
   { what: "the other node's link is down, and nobody answers for it", id: 'underlay-neighbour', damage: (scene) => { ip(scene.lab.underlayNetns, 'link set port2 down'); ip(scene.lab.node(1).netns, `neigh replace ${vtepOf(scene, 2)} dev eth0 nud failed`); }, mend: (scene) => { ip(scene.lab.underlayNetns, 'link set port2 up'); ip(scene.lab.node(1).netns, 'neigh flush dev eth0'); } },
   { what: 'there the guard does not take the VTEP', id: 'arrival-guard', isFoundThere: true, damage: onNode(2, (scene) => [`nft delete element inet weft vteps4 "$(nft list set inet weft vteps4 | grep -o '${vtepOf(scene, 1)} \\. [0-9]* \\. 0x[0-9a-f]*' | sed 's/.*/{ & }/' | head -1)"`]) },
-  { what: 'there the VXLAN device is down', id: 'tunnel', isFoundThere: true, damage: onNode(2, () => ['ip link set weft-vx1001 down']) },
+  { what: 'there the VXLAN device is down', id: 'tunnel', isFoundThere: true, damage: onNode(2, () => ['ip link set weft-vx1001 down']), mend: onNode(2, () => ['ip link set weft-vx1001 up']) },
   { what: 'there the bridge has lost the MAC', id: 'fdb', isFoundThere: true, damage: onNode(2, ({ far }) => [`bridge fdb del ${far.mac} dev ${far.hostIf} master`]), mend: onNode(2, ({ far }) => [`bridge fdb replace ${far.mac} dev ${far.hostIf} master static`]) },
   { what: 'there the host interface is down', id: 'delivery-link', isFoundThere: true, damage: onNode(2, ({ far }) => [`ip link set ${far.hostIf} down`]), mend: onNode(2, ({ far }) => [`ip link set ${far.hostIf} up`]) },
   { what: 'there the container has lost its address', id: 'delivery-address', isFoundThere: true, damage: ({ far }) => ip(far.netns, `address del ${far.ipv4}/24 dev eth0`), mend: ({ far }) => ip(far.netns, `address add ${far.ipv4}/24 dev eth0`, `route add default via ${gateway[4]}`) },
