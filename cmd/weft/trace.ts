@@ -4,7 +4,10 @@ import type { NodeConf } from '../../pkg/config/node-model.ts';
 import { describeError } from '../../pkg/errors/weft-error.ts';
 import { formatAddress, parseAddress, parseMac, type Address, type Mac } from '../../pkg/netaddr/netaddr.ts';
 import { tables } from '../../pkg/datapath/ovs/flows/flows.ts';
+import { tunnelOf } from '../../pkg/datapath/ovs/rows.ts';
 import { placeOf } from '../../pkg/datapath/ovs/switch/settings.ts';
+import { tunnelName } from '../../pkg/datapath/ovs/switch/tunnel.ts';
+import type { Segment } from '../../pkg/overlay/model.ts';
 import { findingsFileIn } from '../../pkg/path/findings-file.ts';
 import { contentOf } from '../../pkg/report/node-state.ts';
 import type { PathStatus } from '../../pkg/report/paths.ts';
@@ -137,7 +140,7 @@ async function onNode<T>({ places, conf }: Opened, tenant: TenantSight, fn: (sig
   const isOvs = tenant.segment.datapath === 'ovs';
   const nodeSwitch = isOvs ? await openSwitchOf(places) : undefined;
   try {
-    const seen = nodeSwitch === undefined ? undefined : await seeSwitch(conf, nodeSwitch);
+    const seen = nodeSwitch === undefined ? undefined : await seeSwitch(nodeSwitch, { conf, segment: tenant.segment });
     return fn(seeNode({ kernel, segment: tenant.segment, paths: await findPaths(places), switch: seen }));
   } finally {
     await nodeSwitch?.ovs.close();
@@ -156,9 +159,9 @@ async function findPaths(places: Places): Promise<readonly PathStatus[] | undefi
 }
 
 /** All flows of the bridge, whosever they are: each may take the packet. */
-async function seeSwitch(conf: NodeConf | undefined, { ovs }: NodeSwitch): Promise<SwitchSight> {
+async function seeSwitch({ ovs }: NodeSwitch, { conf, segment }: { readonly conf: NodeConf | undefined; readonly segment: Segment }): Promise<SwitchSight> {
   const names = new Map(Object.entries(tables).map(([name, number]) => [number as number, name]));
-  const common = { bridge: placeOf(conf?.ovs ?? {}).bridge, tableName: (table: number): string => names.get(table) ?? "not weft's" };
+  const common = { bridge: placeOf(conf?.ovs ?? {}).bridge, tunnel: tunnelName(tunnelOf(segment)), tableName: (table: number): string => names.get(table) ?? "not weft's" };
   const none = { ...common, isUserspace: true, ports: [], flows: [] };
   try {
     const obstacle = await ovs.findObstacle();

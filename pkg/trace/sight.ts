@@ -51,6 +51,8 @@ export interface SeenSwitchPort {
 export interface SwitchSight {
   /** Name of the bridge. */
   readonly bridge: string;
+  /** Name of the tunnel that the tenant's frames travel through. */
+  readonly tunnel: string;
   /** Whether ovs-vswitchd itself makes the outer packets, and knows neighbours of its own. */
   readonly isUserspace: boolean;
   /** Why it could not be read, in words; then there is nothing of the rest. */

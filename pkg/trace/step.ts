@@ -1,14 +1,14 @@
 /** The steps of a way, as they are found. Pure, but that a walk remembers them. */
 
 /** Where on the way: the same in every version; docs/trace.md has each. */
-export type StepId =
-  | 'container-gone' | 'container-link' | 'container-address' | 'container-route' | 'container-mtu' | 'container-neighbour'
-  | 'host-link' | 'bandwidth' | 'guard' | 'bridge-port' | 'answer' | 'fdb'
-  | 'switch' | 'switch-port' | 'switch-flow'
-  | 'gateway-guard' | 'gateway-host' | 'gateway-forwarding' | 'gateway-route' | 'gateway-filter' | 'gateway-nat' | 'gateway-mtu' | 'gateway-link' | 'gateway-neighbour'
-  | 'tunnel' | 'tunnel-fdb' | 'tunnel-peer' | 'underlay-vtep' | 'underlay-route' | 'underlay-link' | 'underlay-mtu' | 'underlay-path' | 'underlay-neighbour'
-  | 'arrival-guard'
-  | 'delivery-link' | 'delivery-guard' | 'delivery-container' | 'delivery-address';
+export const stepIds = [
+  'container-gone', 'container-link', 'container-address', 'container-route', 'container-mtu', 'container-neighbour',
+  'host-link', 'bandwidth', 'guard', 'bridge-port', 'answer', 'fdb', 'switch', 'switch-port', 'switch-flow',
+  'gateway-guard', 'gateway-host', 'gateway-forwarding', 'gateway-route', 'gateway-filter', 'gateway-nat', 'gateway-mtu', 'gateway-link', 'gateway-neighbour',
+  'tunnel', 'tunnel-fdb', 'tunnel-peer', 'underlay-vtep', 'underlay-route', 'underlay-link', 'underlay-mtu', 'underlay-path', 'underlay-neighbour',
+  'arrival-guard', 'delivery-link', 'delivery-guard', 'delivery-container', 'delivery-address',
+] as const;
+export type StepId = (typeof stepIds)[number];
 
 /** `stops`: the packet is lost here. `unknown`: it cannot be seen what becomes of it. `note`: it goes on, and this is to be known. */
 export type Outcome = 'ok' | 'note' | 'unknown' | 'stops';

@@ -32,8 +32,7 @@ export function passSwitch(way: Way, sent: Sent): Exit {
 export function arriveOnSwitch(way: Way, { vtep, to }: Arriving): Delivery {
   requireVtep(way);
   const seen = requireSwitch(way);
-  const tunnel = seen.ports.find(({ isTunnel, ofport }) => isTunnel && ofport !== undefined);
-  if (tunnel?.ofport === undefined) return way.walk.stop('switch-port', { what: 'the tunnel is no port of Open vSwitch', show: 'ovs-vsctl show' });
+  const tunnel = requirePort(way, seen, seen.tunnel);
   const mac = to ?? macOf(way);
   const tunnelled: PacketFields = { inPort: tunnel.ofport, tunnelId: BigInt(way.tenant.segment.vni), [vtep.family === 4 ? 'tunnelIpv4Src' : 'tunnelIpv6Src']: vtep };
   // Whoever sends has a MAC of its own; which one makes no difference to what is known of the receiver.
