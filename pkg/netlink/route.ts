@@ -103,7 +103,7 @@ export function getRouteTo(address: Address): NetlinkRequest {
 
 /**
  * Equivalent to: `ip route get ADDRESS from SOURCE iif LINK`: what the kernel would do with a packet that came in by the link, and why it would
- * not forward it: EHOSTUNREACH (forwarding is off, or nobody is there), ENETUNREACH (no route), EXDEV (rp_filter).
+ * not forward it: EHOSTUNREACH (forwarding is off, or nobody is there), ENETUNREACH (no route), EXDEV or EINVAL (rp_filter; which of them depends on the kernel).
  */
 export function getInputRoute(address: Address, { source, index }: { readonly source: Address; readonly index: number }): NetlinkRequest {
   const bits = addressBits[address.family];

@@ -51,7 +51,7 @@ function lookUpRoute({ walk, node, packet }: Way, source: Address, gateway: Seen
   const { destination } = packet;
   const show = `ip ${familyFlag(destination)} route get ${say(destination)} from ${say(source)} iif ${gateway.name}`;
   const found = node.routeTo(destination, { source, index: gateway.index });
-  const fix = 'give the node a route to there; where it says EXDEV, see rp_filter';
+  const fix = 'give the node a route to there; where it says EXDEV or EINVAL, see rp_filter';
   if ('refusal' in found) return walk.stop('gateway-route', { what: `the node has no way to ${say(destination)} for what comes by ${gateway.name} (${found.refusal})`, show, fix });
   if (found.type !== 'unicast' || found.route.index === undefined) return walk.stop('gateway-route', { what: `the node's route to ${say(destination)} is of type ${found.type}`, show, fix });
   return found;
