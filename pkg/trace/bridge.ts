@@ -2,12 +2,12 @@
 import { gatewayPortElement } from './gateway-elements.ts';
 import { openElement } from '../datapath/guard/guard-elements.ts';
 import type { AttachmentRecord } from '../ledger/records.ts';
-import { formatAddress, type Address, type Mac } from '../netaddr/netaddr.ts';
+import type { Address, Mac } from '../netaddr/netaddr.ts';
 import { isClosed } from '../datapath/phases.ts';
 import { floodMac } from '../netlink/neighbour.ts';
 import { sparePortPrefix, vxlanName } from '../overlay/names.ts';
 import type { SeenLink } from './sight.ts';
-import { requireTunnel } from './tunnel.ts';
+import { findSpareVteps, requireTunnel } from './tunnel.ts';
 import { familyFlag, hasAddress, inside, nameOf, ownerOf, recordAt, say, type Sent, type Way } from './way.ts';
 
 /** Where a frame leaves the bridge. */
@@ -108,8 +108,19 @@ export function forward(way: Way, mac: Mac, bridged: Bridged): Exit {
   return leaveBridge(way, mac, { port, show, bridge });
 }
 
+/** With br_netfilter the chains of the hook `forward` see what is only bridged. */
+function passNetfilter({ walk, node, packet }: Way): void {
+  const name = packet.destination.family === 4 ? 'bridge-nf-call-iptables' : 'bridge-nf-call-ip6tables';
+  if (node.forwardDrops.length === 0 || node.sysctl(['bridge', name]) !== '1') return;
+  walk.lose('bridge-port', {
+    what: `br_netfilter gives what is bridged to another program's chain ${node.forwardDrops.join(', ')}, which drops what its rules do not take: whether they take this is not known`,
+    show: `sysctl net.bridge.${name}; nft list ruleset`, fix: `sysctl -w net.bridge.${name}=0, or let that chain accept what comes by bridges of weft`,
+  });
+}
+
 function leaveBridge(way: Way, mac: Mac, { port, show, bridge }: { port: SeenLink; show: string; bridge: SeenLink }): Exit {
   const { walk, tenant } = way;
+  passNetfilter(way);
   const record = recordAt(tenant, port.name);
   if (record !== undefined) {
     walk.ok('fdb', { what: `${bridge.name} has ${mac} at ${port.name}, of ${nameOf(record)}`, show });
@@ -134,7 +145,10 @@ function flood(way: Way, mac: Mac, { bridge, from, expected }: Bridged & { expec
     return { kind: 'tunnel', link: tunnel, mac };
   }
   const spare = ports.find(({ name }) => name.startsWith(sparePortPrefix));
-  if (spare !== undefined) return walk.lose('fdb', { what: `${bridge.name} does not know where ${mac} is: it goes to the spare tunnel by ${spare.name}, which sends what weft remembers of the control plane's endpoints (${tenant.segment.peers.map(formatAddress).join(', ')})`, show: `bridge fdb show | grep ${mac}` });
+  if (spare !== undefined) {
+    walk.note('fdb', { what: `${bridge.name} does not know where ${mac} is: it goes to the spare tunnel by ${spare.name}`, show });
+    return { kind: 'vteps', vteps: findSpareVteps(way, spare, mac), mac };
+  }
   // Where it is for want of a tunnel, that is what is wrong: what was learned there went with it.
   if (tenant.segment.peers.length > 0) requireTunnel(way, node.findLink(vxlanName(tenant.segment.vni)));
   return walk.stop('fdb', { what: `${bridge.name} does not know where ${mac} is, and no port of it takes such frames`, show, fix: 'nobody of this tenant has that MAC here: is the endpoint on another node, and that one a peer?' });

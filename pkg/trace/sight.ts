@@ -6,6 +6,7 @@ import type { LinkAddress } from '../netlink/address.ts';
 import type { NeighbourState } from '../netlink/ip-neighbour.ts';
 import type { Link } from '../netlink/link.ts';
 import type { FdbEntry } from '../netlink/neighbour.ts';
+import type { FilterPoint } from '../netlink/qdisc.ts';
 import type { RouteLookup } from '../netlink/route.ts';
 import type { Flow } from '../openflow/flow.ts';
 import type { Segment } from '../overlay/model.ts';
@@ -73,8 +74,8 @@ export interface NodeSight extends NamespaceSight {
   portsOf(bridge: number): readonly SeenLink[];
   /** A VXLAN device's own entries that name a VTEP. */
   tunnelEntries(index: number): readonly FdbEntry[];
-  /** Indexes of the links that what a link receives is redirected to. */
-  redirectsOf(index: number): readonly number[];
+  /** Indexes of the links that what a link receives is redirected to; or, at egress, what it is about to send. */
+  redirectsOf(index: number, point?: FilterPoint): readonly number[];
   /** Bytes per second of the token buckets at the link's root. */
   ratesOf(index: number): readonly bigint[];
   /** A sysctl below /proc/sys/net. */

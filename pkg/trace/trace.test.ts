@@ -51,6 +51,15 @@ void t.test('a healthy node', (t) => {
   t.end();
 });
 
+/** A tenant with a control plane whose entry is gone: its tunnel takes nothing unknown. */
+function spare(tunnel: Partial<ReturnType<typeof link>>): Changes {
+  const links = [
+    ...nodeFacts.links.map((one) => (one.name === 'weft-vx1001' ? { ...one, port: { unicastFlood: false } } : one)),
+    link(20, 'weft-sf1001', { kind: 'ifb', master: 2, port: { unicastFlood: true } }), link(21, 'weft-sp1001', { kind: 'vxlan', mtu: 1500, vxlan: { vni: 16776214, local: segment.vtepAddress, port: 24789, learning: false }, ...tunnel }),
+  ];
+  return { node: { links }, sight: { bridgeEntry: () => undefined, redirectsOf: (index, point) => (index === 20 && point === 'egress' ? [21] : []) } };
+}
+
 const rows: readonly (readonly [string, string, Destination, Changes, Options?])[] = [
   ['the container has ended', 'stops container-gone', 'near', { isSenderGone: true }],
   ['its interface is missing', 'stops container-link', 'near', { inside: { links: [] } }],
@@ -109,6 +118,12 @@ const rows: readonly (readonly [string, string, Destination, Changes, Options?])
   ['no way out', 'stops gateway-route', 'outside', { node: changedRoute('198.51.100.7', { refusal: 'ENETUNREACH' }) }],
   ['to another tenant', 'stops gateway-filter', 'outside', { node: { links: [...nodeFacts.links, link(70, 'weft-br1002', { kind: 'bridge' })], routes: { ...nodeFacts.routes, '198.51.100.7': routeBy(70) } } }],
   ['to the port of VTEPs', 'stops gateway-filter', 'outside', {}, { protocol: 'udp', port: 4789 }],
+  ['a chain of others sees what is bridged', 'unknown bridge-port', 'near', { ...known('near', near.mac), sight: { forwardDrops: ['ip filter FORWARD'] } }],
+  ['a chain of others does not see it', 'reaches', 'near', { ...known('near', near.mac), sight: { forwardDrops: ['ip filter FORWARD'], sysctl: () => '0' } }],
+  ['the endpoint has left for another node', 'stops guard', 'near', { records: [{ ...sender, port: { ...sender.port, migration: { id: 'm', phase: 'departed', other: vtep, since: 0 } } }, near] }],
+  ['the spare tunnel takes over', 'leaves', 'far', { ...toFar, ...spare({}) }],
+  ['the spare tunnel is down', 'stops tunnel', 'far', { ...toFar, ...spare({ isUp: false }) }],
+  ['the spare tunnel is not behind its port', 'stops tunnel', 'far', { ...toFar, ...spare({ index: 999 }) }],
   ['a chain of others', 'unknown gateway-filter', 'outside', { sight: { forwardDrops: ['ip filter FORWARD'] } }],
   ['too large to get out', 'stops gateway-mtu', 'outside', { node: changedLink('eth0', { mtu: 1400 }) }, { size: 1450 }],
   ['the way out is down', 'stops gateway-link', 'outside', { node: changedLink('eth0', { isUp: false }) }],

@@ -28,8 +28,21 @@ function describe(vni: number, port: number, local: Address | undefined): string
 
 /** The VTEPs that a frame to the MAC is sent to; without a MAC, all that the device floods to. @throws EndOfWay where there are none */
 export function findVteps(way: Way, device: SeenLink | undefined, mac: Mac | undefined): readonly Address[] {
+  return vtepsIn(way, requireTunnel(way, device), mac);
+}
+
+/** Of the spare tunnel, which stands behind a port of the bridge for what a control plane's entries do not cover. @throws EndOfWay */
+export function findSpareVteps(way: Way, port: SeenLink, mac: Mac): readonly Address[] {
+  const { walk, node } = way;
+  const [target] = node.redirectsOf(port.index, 'egress').map((index) => node.findLinkByIndex(index));
+  const show = `tc filter show dev ${port.name} egress`;
+  if (target?.vxlan === undefined) return walk.stop('tunnel', { what: `${port.name} hands what it is given to no tunnel, and drops it`, show });
+  walk.require(target.isUp, 'tunnel', { good: `${port.name} hands it to the spare tunnel ${target.name}, which is up`, bad: `the spare tunnel ${target.name} is down`, show: `ip -d link show dev ${target.name}` });
+  return vtepsIn(way, target, mac);
+}
+
+function vtepsIn(way: Way, link: SeenLink, mac: Mac | undefined): readonly Address[] {
   const { walk, node, packet } = way;
-  const link = requireTunnel(way, device);
   if (mac !== undefined && !fitsLink(packet.size, link.mtu)) walk.stop('tunnel', { what: `${link.name} has MTU ${link.mtu} and drops ${packet.size} bytes without a word`, show: `ip link show dev ${link.name}` });
   const entries = node.tunnelEntries(link.index);
   const own = entries.filter((entry) => entry.mac === mac);

@@ -41,7 +41,7 @@ export function seeNode({ kernel, segment, paths, switch: seen }: NodeToSee): No
     bridgeEntry: (bridge, mac) => findBridgeEntry(route, bridge, mac),
     portsOf: (bridge) => route.dump(listLinks({ master: bridge })).map(asSeen).filter(({ master }) => master === bridge),
     tunnelEntries: (index) => observation.fdbOf(index).filter(({ vtep }) => vtep !== undefined),
-    redirectsOf: (index) => observation.redirectsOf(index),
+    redirectsOf: (index, point) => observation.redirectsOf(index, point),
     ratesOf: (index) => observation.qdiscsOf(index).flatMap(({ isRoot, rate }) => (isRoot && rate !== undefined ? [rate] : [])),
     sysctl: (parts) => kernel.readSysctl(parts),
     hasElement: (element) => hasElements(netfilter, [element])[0] === true,
