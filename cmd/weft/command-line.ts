@@ -11,6 +11,7 @@ import { outputOption } from './output.ts';
 import { evpnExamples, showEvpn } from './evpn.ts';
 import { showStatus, statusExamples } from './status.ts';
 import { showTenants, tenantsExamples } from './tenants.ts';
+import { addTrace } from './trace.ts';
 import { addTune } from './tune.ts';
 import { version } from './version.ts';
 import { startTimer } from '../../pkg/sys/timer.ts';
@@ -76,6 +77,7 @@ export function buildProgram(): Command {
   addReports(program);
   addDoctor(program);
   addExplain(program);
+  addTrace(program);
   addTune(program);
   addMigrate(program);
   program

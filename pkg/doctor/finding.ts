@@ -2,6 +2,8 @@
 import type { FindingId } from './catalogue.ts';
 import { catalogue } from './catalogue.ts';
 
+export { quoted } from '../report/text.ts';
+
 /** `error`: somebody's packets are lost, or the next call fails. `warning`: it works, and will not for long, or not as well. `note`: to be known. */
 export type Severity = 'error' | 'warning' | 'note';
 
@@ -39,9 +41,4 @@ export interface Particulars extends Pick<Finding, 'subject' | 'what' | 'show'> 
 export function finding(id: FindingId, { subject, what, show, fix, severity }: Particulars): Finding {
   const entry = catalogue[id];
   return { id, severity: severity ?? entry.severity, layer: entry.layer, subject, what, why: entry.why, fix: fix ?? entry.fix, show };
-}
-
-/** A word of a command line as the shell needs it. */
-export function quoted(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

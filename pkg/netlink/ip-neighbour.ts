@@ -82,6 +82,17 @@ export function listNeighbours(index?: number): NetlinkRequest {
   return { type: rtmGetNeigh, flags: 0, payload: Buffer.concat(parts), what: 'list neighbours' };
 }
 
+/** NUD_*, by their bit. */
+const stateNames = ['incomplete', 'reachable', 'stale', 'delay', 'probe', 'failed', 'noarp', 'permanent'] as const;
+/** What the kernel has made of asking; `none` before it has begun. */
+export type NeighbourState = (typeof stateNames)[number] | 'none';
+
+/** The state of the neighbour that a RTM_NEWNEIGH message describes. */
+export function neighbourStateOf({ payload }: Pick<NetlinkMessage, 'payload'>): NeighbourState {
+  const state = payload.readUInt16LE(8);
+  return stateNames.find((_name, bit) => (state & (1 << bit)) !== 0) ?? 'none';
+}
+
 /** The neighbour a RTM_NEWNEIGH message describes; undefined for families other than IPv4 and IPv6. */
 export function decodeNeighbour({ payload }: NetlinkMessage): Neighbour | undefined {
   const attributes = decodeAttributes(payload, headerBytes);

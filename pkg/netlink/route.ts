@@ -9,7 +9,7 @@ import { createExclusive } from './link.ts';
 const createReplace = 0x400 | 0x100;
 const rtmNewRoute = 24;
 const rtmGetRoute = 26;
-const rta = { dst: 1, src: 2, oif: 4, gateway: 5, priority: 6, metrics: 8, multipath: 9, table: 15 } as const;
+const rta = { dst: 1, src: 2, inputIf: 3, oif: 4, gateway: 5, priority: 6, preferredSource: 7, metrics: 8, multipath: 9, table: 15 } as const;
 /** RTM_F_FIB_MATCH: the answer is the route itself, and not what a packet would get by it. */
 const fibMatch = 0x2000;
 /** struct rtnexthop: length (16 bits), flags, hops, index of the link. */
@@ -99,6 +99,37 @@ export function listRoutes(family: Family, table: number = tableMain): NetlinkRe
 export function getRouteTo(address: Address): NetlinkRequest {
   const payload = Buffer.concat([routeHeader({ family: address.family, length: addressBits[address.family] }), attribute(rta.dst, addressBytes(address))]);
   return { type: rtmGetRoute, flags: 0, payload, what: `look up the route to ${formatAddress(address)}` };
+}
+
+/**
+ * Equivalent to: `ip route get ADDRESS from SOURCE iif LINK`: what the kernel would do with a packet that came in by the link, and why it would
+ * not forward it: EHOSTUNREACH (forwarding is off, or nobody is there), ENETUNREACH (no route), EXDEV or EINVAL (rp_filter; which of them depends on the kernel).
+ */
+export function getInputRoute(address: Address, { source, index }: { readonly source: Address; readonly index: number }): NetlinkRequest {
+  const bits = addressBits[address.family];
+  const header = routeHeader({ family: address.family, length: bits, sourceLength: bits });
+  const payload = Buffer.concat([header, attribute(rta.dst, addressBytes(address)), attribute(rta.src, addressBytes(source)), attributeU32(rta.inputIf, index)]);
+  return { type: rtmGetRoute, flags: 0, payload, what: `look up the route of packets from ${formatAddress(source)} to ${formatAddress(address)}` };
+}
+
+/** enum of rtm_type, include/uapi/linux/rtnetlink.h. */
+const routeTypes = ['unspecified', 'unicast', 'local', 'broadcast', 'anycast', 'multicast', 'blackhole', 'unreachable', 'prohibit', 'throw', 'nat'] as const;
+export type RouteType = (typeof routeTypes)[number];
+
+/** What a packet would get: the answer to getRouteTo() and getInputRoute(). */
+export interface RouteLookup {
+  readonly route: KernelRoute;
+  readonly type: RouteType;
+  /** The source address that the kernel would choose. */
+  readonly source?: Address;
+}
+
+/** The answer to a look-up; undefined for families other than IPv4 and IPv6. */
+export function decodeRouteLookup(message: NetlinkMessage): RouteLookup | undefined {
+  const route = decodeRoute(message);
+  if (route === undefined) return undefined;
+  const source = decodeAttributes(message.payload, headerBytes).get(rta.preferredSource);
+  return { route, type: routeTypes[message.payload.readUInt8(7)] ?? 'unspecified', ...(source === undefined ? {} : { source: addressFromBytes(source) }) };
 }
 
 /**

@@ -1,11 +1,11 @@
 /** Looks at the kernel, its sysctls, and the places weft keeps things in. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { findForwardDrops } from '../../datapath/forward-drops.ts';
 import { formatAddress } from '../../netaddr/netaddr.ts';
 import { decodeLink, listLinks } from '../../netlink/link.ts';
-import { isRefusal, NetlinkError } from '../../netlink/netlink-error.ts';
+import { isRefusal } from '../../netlink/netlink-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
-import { decodeBaseChain, ipFamilies, listBaseChains } from '../../nftables/base-chains.ts';
 import { getTable, type TableFamily } from '../../nftables/nftables.ts';
 import { contentOf } from '../../report/node-state.ts';
 import { describeError } from '../../errors/weft-error.ts';
@@ -39,18 +39,6 @@ const guardFamilies: readonly TableFamily[] = ['bridge', 'inet', 'netdev'];
 function findMissingFamilies(netfilter: Netlink): readonly string[] {
   const outcomes = netfilter.tryRequest(guardFamilies.map((family) => getTable({ family, table: 'weft' })));
   return guardFamilies.filter((_family, index) => isRefusal(outcomes[index], 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EPROTONOSUPPORT'));
-}
-
-function findForwardDrops(netfilter: Netlink): readonly string[] {
-  return ipFamilies.flatMap((family) => {
-    try {
-      const chains = netfilter.dump(listBaseChains(family)).flatMap((message) => decodeBaseChain(message) ?? []);
-      return chains.filter(({ hook, dropsByDefault }) => hook === 'forward' && dropsByDefault).map(({ name }) => name);
-    } catch (error) {
-      if (error instanceof NetlinkError) return [];
-      throw error;
-    }
-  });
 }
 
 /** A directory that is not there yet is made by the first call: the one above it counts. */

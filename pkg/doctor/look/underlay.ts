@@ -1,6 +1,7 @@
 /** Looks at what carries the tunnels. */
 import { addressesEqual, formatAddress, type Address } from '../../netaddr/netaddr.ts';
 import { decodeAddress, listAddresses } from '../../netlink/address.ts';
+import { hasCarrier } from '../../netlink/carrier.ts';
 import { decodeLink, listLinks } from '../../netlink/link.ts';
 import { NetlinkError } from '../../netlink/netlink-error.ts';
 import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
@@ -9,10 +10,6 @@ import type { Segment } from '../../overlay/model.ts';
 import { contentOf } from '../../report/node-state.ts';
 import type { Peer, UnderlayLink, Vtep } from '../underlay.ts';
 import type { Surroundings } from './surroundings.ts';
-
-/** IFF_LOWER_UP, include/uapi/linux/if.h; struct ifinfomsg has the flags at byte 8. */
-const flagLowerUp = 0x10000;
-const flagsAt = 8;
 
 /** The ends of the tunnels of all tenants that are attached here. @throws NetlinkError */
 export function lookAtUnderlay({ kernel, node }: Pick<Surroundings, 'kernel' | 'node'>): readonly Vtep[] {
@@ -43,7 +40,7 @@ function readLinks({ route, readSysctl }: Kernel): ReadonlyMap<number, UnderlayL
     const { index, name, isUp, mtu } = decodeLink(message);
     // Documentation/networking/ip-sysctl.rst, rp_filter: the larger of the two is in force.
     const reversePath = Math.max(all, Number(readSysctl(['ipv4', 'conf', name, 'rp_filter']) ?? 0));
-    return [index, { index, name, isUp, mtu, hasCarrier: (message.payload.readUInt32LE(flagsAt) & flagLowerUp) !== 0, reversePath }];
+    return [index, { index, name, isUp, mtu, hasCarrier: hasCarrier(message), reversePath }];
   }));
 }
 
