@@ -3,6 +3,7 @@ import { Command, Option, type CommanderError } from 'commander';
 import { addDoctor } from './doctor.ts';
 import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
+import { addInstall } from './install.ts';
 import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
 import { addMigrate } from './migrate.ts';
 import { outputOption } from './output.ts';
@@ -31,6 +32,7 @@ export async function runCommandLine(): Promise<void> {
   addDoctor(program);
   addTune(program);
   addMigrate(program);
+  addInstall(program);
   program
     .command('forget')
     .description('give up the address and MAC kept for an endpoint (WEFT_ENDPOINT) that will not come back')
