@@ -8,7 +8,7 @@ DESTDIR ?=
 # Without a login shell a Debian root has no sbin on its PATH, and that is where ip, bridge and nft are.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build test demo bench check install clean help
+.PHONY: build test demo bench check install uninstall clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -31,6 +31,9 @@ check: setup-build ## Check types, imports, style and documentation
 
 install: build ## Install weft under DESTDIR (default: this machine)
 	@scripts/install.sh "$(DESTDIR)"
+
+uninstall: ## Remove what install has put under DESTDIR; not while containers are attached
+	@scripts/install.sh --uninstall "$(DESTDIR)"
 
 clean: ## Remove what was built
 	rm -rf dist .tap
