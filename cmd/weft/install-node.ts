@@ -82,10 +82,10 @@ function sayPlan({ problems, changes }: InstallPlan): void {
 }
 
 /** Takes weft from a node. */
-export async function uninstallNode({ hostRoot, wait }: UninstallFlags): Promise<void> {
+export async function uninstallNode({ hostRoot, wait, linger }: UninstallFlags): Promise<void> {
   await reportFailures(async () => {
     const files = new NodeFilesystem(hostRoot);
-    const outcome = await exclusively(files.locate('/'), () => uninstall({ files, endpoints: () => endpointsOf(hostRoot), waitMs: wait * 1000, onStep: say }));
+    const outcome = await exclusively(files.locate('/'), () => uninstall({ files, endpoints: () => endpointsOf(hostRoot), waitMs: wait * 1000, lingerMs: linger * 1000, onStep: say }));
     sayOutcome(outcome);
   });
 }

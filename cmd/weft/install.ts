@@ -20,14 +20,16 @@ Examples:
 
 const uninstallExamples = `
 Waits until no endpoint is left on the node, and then removes what weft install has put there, the conflist first. Until then nothing is
-removed: a runtime cannot delete a pod without the conflist and the launcher. Keep new pods away meanwhile: kubectl cordon. The ledger stays.
+removed: a runtime cannot delete a pod without the conflist and the launcher. Keep new pods away meanwhile: kubectl cordon. A
+kubelet has a pod that it has stopped removed a minute or two later, for which the runtime wants the conflist again: give it --linger. The
+ledger stays.
 
 Exit status: 0 when weft is gone, 1 when endpoints are left or something went wrong, 2 for wrong usage.
 
 Examples:
   weft uninstall
   weft uninstall --wait 600
-  weft uninstall --host-root /host --wait 3600
+  weft uninstall --host-root /host --wait 3600 --linger 120
 `;
 
 /** What the command line gives `weft install`. */
@@ -46,6 +48,7 @@ export interface InstallFlags {
 export interface UninstallFlags {
   readonly hostRoot: string;
   readonly wait: number;
+  readonly linger: number;
 }
 
 /** Adds both commands. */
@@ -68,6 +71,7 @@ export function addInstall(program: Command): void {
     .description('take weft from a node once no endpoint is left on it')
     .addOption(hostRootOption())
     .addOption(new Option('--wait <seconds>', 'how long to wait for the last endpoint to be deleted').default(0).argParser(parseSeconds))
+    .addOption(new Option('--linger <seconds>', 'how long there must have been none before anything is removed').default(0).argParser(parseSeconds))
     .addHelpText('after', uninstallExamples)
     .action(async (flags: UninstallFlags) => (await import('./install-node.ts')).uninstallNode(flags));
 }

@@ -126,7 +126,7 @@ kubectl delete pod probed --timeout=120s
 # Whatever else the cluster has on the pods' network.
 kubectl -n kube-system scale deployment coredns --replicas=0
 kubectl -n local-path-storage scale deployment local-path-provisioner --replicas=0
-kubectl -n weft-system rollout status daemonset/weft --timeout=180s
+kubectl -n weft-system rollout status daemonset/weft --timeout=400s
 for node in "${nodes[@]}"; do
   expect "$node has nothing of weft" '' "$(docker exec "$node" sh -c 'ls -d /opt/cni/bin/weft /usr/local/bin/weft /etc/cni/net.d/*weft* 2>/dev/null; ip -o link | grep -o "weft-[a-z0-9]*"' || true)"
 done

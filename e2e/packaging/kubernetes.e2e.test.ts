@@ -19,7 +19,7 @@ import { Meter } from '../meter/meter.ts';
 import { createPrivateNode, type PrivateNode } from '../runtimes/private-node.ts';
 import type { WatchedProcess } from '../runtimes/watched-process.ts';
 import { builtImage, Kubelet, type Image } from './kubelet.ts';
-import { installing, readText, uninstalling } from './manifest.ts';
+import { installing, readText, uninstalling, type DaemonSet } from './manifest.ts';
 
 const skip = skipWithoutDaemonLab('nsenter', 'unshare', 'chroot', 'busybox', 'gcc');
 const deadlineMs = 30_000;
@@ -97,7 +97,7 @@ async function checkUninstall(t: Test, { host, kubelet, daemon }: Scene): Promis
   t.ok(installing().spec.template.spec.terminationGracePeriodSeconds > 40, 'calls under way have their time');
   await stopDaemon(host, daemon);
   const next = await startDaemon(kubelet, builtImage, uninstalling());
-  const leaving = kubelet.start(uninstalling(), 'uninstall', builtImage);
+  const leaving = kubelet.start(withoutLinger(uninstalling()), 'uninstall', builtImage);
   await leaving.heard(/waiting for 3 endpoint/);
   t.same(there(host), [true, true, true, true, true], 'all is there that a DEL needs');
   t.notOk(kubelet.probe(uninstalling(), 'uninstall', 'readinessProbe'), 'the rollout waits');
@@ -126,6 +126,11 @@ async function createNode(t: Test, nodeName = 'node-1'): Promise<{ readonly lab:
 function blueConf(lab: Lab): ReturnType<typeof netConf> {
   const ranges = [[{ subnet: '10.1.0.0/16', rangeStart: '10.1.2.1', rangeEnd: '10.1.2.254' }]];
   return netConf({ name: 'blue', vni: 1001, vtep: lab.node(2).ipv4, peers: [lab.node(1).ipv4], ranges });
+}
+
+/** The test has no kubelet that would remove what it has stopped two minutes later. */
+function withoutLinger(set: DaemonSet): DaemonSet {
+  return JSON.parse(JSON.stringify(set).replace('--linger=120', '--linger=0')) as DaemonSet;
 }
 
 /** The same program in another file: what a new version is to an installer. */

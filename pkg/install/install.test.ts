@@ -16,6 +16,8 @@ const child = join(import.meta.dirname, 'test-child.ts');
 const no = { overwrite: false, besideOthers: false } as const;
 /** Four files written, the record, four files replaced, the record. */
 const stepsOfAll = 10;
+// Twenty processes are started one after the other.
+t.setTimeout(120_000);
 
 function put(root: string, text: string): readonly string[] {
   const steps: string[] = [];

@@ -21,10 +21,10 @@ interface Taken {
 }
 
 /** `counts`: the endpoints at each look; the last stays. */
-async function take(root: string, counts: readonly (readonly string[])[], waitMs = 0): Promise<Taken> {
+async function take(root: string, counts: readonly (readonly string[])[], { waitMs = 0, lingerMs = 0 } = {}): Promise<Taken> {
   const [left, steps] = [[...counts], [] as string[]];
   const endpoints = async (): Promise<readonly string[]> => (left.length > 1 ? left.shift() : left[0]) ?? [];
-  return { outcome: await uninstall({ files: new NodeFilesystem(root), endpoints, waitMs, onStep: (done) => steps.push(done) }), steps };
+  return { outcome: await uninstall({ files: new NodeFilesystem(root), endpoints, waitMs, lingerMs, pollMs: 20, onStep: (done) => steps.push(done) }), steps };
 }
 
 const there = (root: string): readonly boolean[] => pathsForTest.map((path) => existsSync(join(root, path)));
@@ -50,9 +50,17 @@ t.test('with endpoints nothing goes, and the conflist does not even for a moment
 t.test('it waits for the last one', async (t) => {
   const root = t.testdir();
   put(root);
-  const { outcome, steps } = await take(root, [['a', 'b'], ['b'], []], 60_000);
+  const { outcome, steps } = await take(root, [['a', 'b'], ['b'], []], { waitMs: 60_000 });
   t.same(outcome, { kind: 'done', kept: [] });
   t.match(steps.slice(0, 3), [/waiting for 2 endpoint/, /waiting for 1 endpoint/, /^took /]);
+});
+
+t.test('there must have been none for a while', async (t) => {
+  const root = t.testdir();
+  put(root);
+  const { outcome, steps } = await take(root, [[], ['again'], []], { waitMs: 60_000, lingerMs: 30 });
+  t.same(outcome, { kind: 'done', kept: [] });
+  t.match(steps.slice(0, 4), [/no endpoint is left: waiting/, /waiting for 1 endpoint/, /no endpoint is left: waiting/, /^took /]);
 });
 
 t.test('an ADD that came between the look and the conflist\'s going has its conflist back', async (t) => {
@@ -73,7 +81,7 @@ t.test('what is not known is not removed, and what is somebody else\'s stays', a
   put(root);
   const files = new NodeFilesystem(root);
   const endpoints = (): Promise<never> => Promise.reject(new WeftError('ledgerDamaged', 'no'));
-  await t.rejects(uninstall({ files, endpoints, waitMs: 0, onStep: () => undefined }), { code: 'ledgerDamaged' });
+  await t.rejects(uninstall({ files, endpoints, waitMs: 0, lingerMs: 0, onStep: () => undefined }), { code: 'ledgerDamaged' });
   t.same(there(root), [true, true, true, true]);
   writeFileSync(join(root, pathsForTest[2]), 'by hand');
   writeFileSync(join(root, 'etc/cni/net.d/20-other.conflist'), '{"plugins":[{"type":"bridge"}]}');

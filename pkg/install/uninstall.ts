@@ -12,9 +12,7 @@ import { isNetworkFile, places, recordName } from './layout.ts';
 const recordPath = `${places.stateDirectory}/${recordName}`;
 /** In front of the name of a conflist that is set aside. Runtimes do not read it. */
 const asidePrefix = '.weft-uninstall.';
-const pollMs = 1000;
-/** An ADD that had begun before the conflist was set aside is in the ledger by then. */
-const settleMs = 2000;
+const pollMsDefault = 1000;
 
 /** What uninstalling is told, and whom it asks and tells. */
 export interface UninstallOptions {
@@ -23,8 +21,12 @@ export interface UninstallOptions {
   readonly endpoints: () => Promise<readonly string[]>;
   /** How long to wait for the last endpoint to go, in milliseconds. */
   readonly waitMs: number;
+  /** How long there must have been none before anything goes, in milliseconds: a runtime calls DEL once more when it removes a pod that it has stopped. */
+  readonly lingerMs: number;
   /** Told of each step when it has been done. */
   readonly onStep: (done: string) => void;
+  /** From one look to the next. An ADD that had begun when the conflist was set aside is in the ledger two looks later. @default 1000 */
+  readonly pollMs?: number;
 }
 
 /** What came of it. */
@@ -37,26 +39,34 @@ export type UninstallOutcome =
 
 /** Removes what `weft install` has put on the node, once no endpoint is left. Run again after whatever has interrupted it, it finishes. */
 export async function uninstall(options: UninstallOptions): Promise<UninstallOutcome> {
-  const { files, endpoints, waitMs, onStep } = options;
-  const record = readRecord(files);
-  if (record.size === 0) return { kind: 'nothing' };
+  const { files, endpoints, waitMs, onStep, pollMs = pollMsDefault } = options;
+  if (readRecord(files).size === 0) return { kind: 'nothing' };
   const deadline = performance.now() + waitMs;
-  for (let told = ''; ; ) {
+  const say = onChange(onStep);
+  for (let emptySince: number | undefined; ; await pause(pollMs)) {
     const left = await endpoints();
-    if (left.length === 0) {
+    const now = performance.now();
+    emptySince = left.length > 0 ? undefined : (emptySince ?? now);
+    if (emptySince !== undefined && now - emptySince >= options.lingerMs) {
       setAside(files, onStep);
-      await pause(settleMs);
-      if ((await endpoints()).length === 0) break;
+      await pause(2 * pollMs);
+      if ((await endpoints()).length === 0) return { kind: 'done', kept: removeAll(options) };
+      emptySince = undefined;
     }
     // Also what an earlier run that was killed has set aside.
     putBack(files, onStep);
-    if (performance.now() >= deadline) return { kind: 'waiting', endpoints: await endpoints() };
-    const words = `waiting for ${left.length} endpoint(s) to be deleted`;
-    if (words !== told && left.length > 0) onStep(words);
-    told = words;
-    await pause(pollMs);
+    if (emptySince === undefined && now >= deadline) return { kind: 'waiting', endpoints: await endpoints() };
+    say(left.length > 0 ? `waiting for ${left.length} endpoint(s) to be deleted` : 'no endpoint is left: waiting for what the runtime has still to say of them');
   }
-  return { kind: 'done', kept: removeAll(options) };
+}
+
+/** Passes on what differs from the last. */
+function onChange(onStep: UninstallOptions['onStep']): UninstallOptions['onStep'] {
+  let last = '';
+  return (words) => {
+    if (words !== last) onStep(words);
+    last = words;
+  };
 }
 
 /** Conflists of weft's own, by whatever name: one would call a launcher that is about to go. */
