@@ -53,6 +53,7 @@ t.test('kustomization: files and names are there', async (t) => {
   t.same(configFiles.map((file) => basename(file)).sort(), readdirSync(join(root, 'conf/kubernetes/install/config')).sort(), 'every file of config/ is in the ConfigMap');
   t.match(kustomization.configMapGenerator, [{ name: installing().spec.template.spec.volumes.find(({ name }) => name === 'config')?.configMap?.name, namespace: 'weft-system' }]);
   t.same((readObject('uninstall/kustomization.yaml') as Kustomization).patches?.map(({ path }) => path), ['daemon-set-patch.yaml']);
+  t.match(readObject('uninstall/kustomization.yaml'), { replacements: [{ source: { fieldPath: 'spec.template.spec.containers.[name=daemon].image' }, targets: [{ fieldPaths: ['spec.template.spec.containers.[name=uninstall].image'] }] }] }, 'the image is named once');
   t.equal(uninstalling().spec.template.spec.initContainers, undefined, 'what uninstalls does not install');
 });
 
