@@ -106,7 +106,7 @@ function sayOutcome(outcome: UninstallOutcome): void {
   }
   const { endpoints } = outcome;
   const [shown, more] = [endpoints.slice(0, 10).join(', '), endpoints.length > 10 ? ` and ${endpoints.length - 10} more` : ''];
-  printNote(`nothing was removed: ${endpoints.length} endpoint(s) are left on this node: ${shown}${more}; delete their pods, keep new ones away (kubectl cordon), and run it again, or with --wait`);
+  printNote(`nothing was removed: ${endpoints.length} endpoint(s) are left on this node: ${shown}${more}; delete their pods, keep new ones away (kubectl cordon), and run it again, or with --wait. DELs that weft status says are written down are done by the daemon`);
   process.exitCode = 1;
 }
 

@@ -10,6 +10,7 @@ import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { run } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import { netnsPath, uniqueName, type TeardownScope } from '../../pkg/testing/netns.ts';
+import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { ping } from '../harness/container.ts';
 import { tracesOfTenant } from '../harness/kernel-view.ts';
 import { createLab, type Lab } from '../harness/lab.ts';
@@ -21,10 +22,19 @@ import type { WatchedProcess } from '../runtimes/watched-process.ts';
 import { builtImage, Kubelet, type Image } from './kubelet.ts';
 import { installing, readText, uninstalling, type DaemonSet } from './manifest.ts';
 
-const skip = skipWithoutDaemonLab('nsenter', 'unshare', 'chroot', 'busybox', 'gcc');
+const skip = skipWithoutDaemonLab('nsenter', 'unshare', 'chroot', 'busybox', 'gcc') || skipUnless({ executables: ['/usr/lib/cni/host-local'] });
 const deadlineMs = 30_000;
 t.setTimeout(180_000);
 
+/** Debian's. */
+const hostLocal = '/usr/lib/cni/host-local';
+/** A tenant whose addresses a reference plugin gives. */
+const delegating = `
+  - name: purple
+    vni: 1007
+    namespaces: [purple]
+    ipam: {type: host-local, ranges: [[{subnet: 10.7.0.0/24}]]}
+`;
 /** Left on the node by an installation. */
 const installedFiles = ['/usr/local/bin/weft', '/opt/cni/bin/weft', '/etc/weft/weft.yaml', '/etc/cni/net.d/10-weft.conflist', '/var/lib/weft/installed.json'] as const;
 
@@ -55,6 +65,14 @@ t.test('install, pods, upgrade, uninstall', { skip }, async (t) => {
     t.equal(await ping(host.node.netns, '10.100.1.1'), 1, 'the kubelet reaches a pod of a tenant with a gateway');
     const web = nameOf(t, host, 'web');
     t.equal(await eventually(async () => (await ping(web, '10.1.2.1')) === 1), true, 'the other node');
+  });
+
+  await t.test('a delegated IPAM plugin is the node\'s, and so is what it keeps', async (t) => {
+    t.match(cni(host, 'ADD', { pod: 'foreign', namespace: 'purple' }), { ips: [{ address: /^10\.7\.0\.\d+\/24$/ }] });
+    await daemon.heard(/"verb":"ADD"[^\n]*"containerId":"foreign"[^\n]*"outcome":"ok"|"containerId":"foreign"[^\n]*"verb":"ADD"[^\n]*"outcome":"ok"/);
+    t.match(host.run('find', '/var/lib/cni', '-type', 'f'), /\/10\.7\.0\.\d+\n/, 'on the node, where it outlives the pod');
+    cni(host, 'DEL', { pod: 'foreign', namespace: 'purple' });
+    t.notMatch(host.run('find', '/var/lib/cni', '-type', 'f'), /\/10\.7\.0\.\d+\n/);
   });
 
   await t.test('an upgrade: a new image, the daemon before it, pods that come and go; no packet is lost', async (t) => {
@@ -108,7 +126,7 @@ async function checkUninstall(t: Test, { host, kubelet, daemon }: Scene): Promis
   cni(host, 'DEL', { pod: 'dns', namespace: 'kube-system' });
   await leaving.heard(/weft is uninstalled/);
   t.same(there(host), [false, false, false, false, false]);
-  t.same(host.run('ls', '-A', '/etc/cni/net.d', '/opt/cni/bin', '/etc/weft').trim().split('\n').filter((line) => line !== '' && !line.endsWith(':')), [], 'and nothing of weft');
+  t.same(host.run('ls', '-A', '/etc/cni/net.d', '/opt/cni/bin', '/etc/weft').trim().split('\n').filter((line) => line !== '' && !line.endsWith(':')), ['host-local'], 'nothing else has gone, and nothing of weft is left');
   t.ok(kubelet.probe(uninstalling(), 'uninstall', 'readinessProbe'), 'the rollout is complete');
   t.equal(await stopDaemon(host, next), 0);
 }
@@ -118,8 +136,9 @@ async function createNode(t: Test, nodeName = 'node-1'): Promise<{ readonly lab:
   const lab = createLab(t, { nodes: 2 });
   const host = await createPrivateNode(t, lab.node(1));
   host.run('rm', '/usr/local/bin/weft', '/opt/cni/bin/weft');
+  host.run('cp', hostLocal, '/opt/cni/bin/host-local');
   const peers = (text: string): string => text.replaceAll('192.0.2.1', lab.node(1).ipv4).replaceAll('192.0.2.2', lab.node(2).ipv4);
-  const files = ['10-weft.conflist', 'node-1.yaml', 'node-2.yaml'].map((name) => [name, peers(readText(`install/config/${name}`))] as const);
+  const files = ['10-weft.conflist', 'node-1.yaml', 'node-2.yaml'].map((name) => [name, peers(readText(`install/config/${name}`)) + (name.endsWith('.yaml') ? delegating : '')] as const);
   return { lab, host, kubelet: new Kubelet({ host, nodeName, configMap: Object.fromEntries(files) }) };
 }
 
