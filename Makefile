@@ -8,7 +8,7 @@ DESTDIR ?=
 # Without a login shell a Debian root has no sbin on its PATH, and that is where ip, bridge and nft are.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build test demo bench check docs install clean help
+.PHONY: build test demo bench check docs install uninstall e2e-kind e2e-kubernetes clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -35,11 +35,17 @@ docs: setup-build ## Write docs/reference and conf/weft.schema.json anew from th
 install: build ## Install weft under DESTDIR (default: this machine)
 	@scripts/install.sh "$(DESTDIR)"
 
+uninstall: ## Remove what install has put under DESTDIR; not while containers are attached
+	@scripts/install.sh --uninstall "$(DESTDIR)"
+
+e2e-kind: ## Try the Kubernetes manifests on a cluster of two nodes, where Docker, kind and kubectl are
+	@e2e/kind/run.sh
+
 clean: ## Remove what was built
 	rm -rf dist .tap
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
 setup-%:
 	@scripts/setup.sh $*

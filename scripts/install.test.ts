@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import t from 'tap';
 import { skipUnless } from '../pkg/testing/requirements.ts';
 
@@ -9,8 +9,13 @@ const executable = join(root, 'dist/weft');
 const launcher = join(root, 'dist/cni/weft');
 const skip = skipUnless({ tools: ['install', 'mv'], executables: [executable, launcher] });
 
-function install(destdir: string): string {
-  return execFileSync(join(root, 'scripts/install.sh'), [destdir], { encoding: 'utf8' });
+function install(...args: readonly string[]): string {
+  return execFileSync(join(root, 'scripts/install.sh'), args, { encoding: 'utf8' });
+}
+
+/** Files below a directory, by their paths in it. */
+function filesIn(directory: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => relative(directory, join(entry.parentPath, entry.name))).sort();
 }
 
 t.test('install.sh puts everything where it belongs', { skip }, async (t) => {
@@ -22,8 +27,10 @@ t.test('install.sh puts everything where it belongs', { skip }, async (t) => {
   const plugin = join(destdir, 'opt/cni/bin/weft');
   t.equal(lstatSync(plugin).mode, 0o100755, 'a file');
   t.ok(readFileSync(plugin).equals(readFileSync(launcher)), 'the launcher');
-  t.same(readdirSync(join(destdir, 'usr/share/doc/weft')).sort(), ['LICENSE', 'README.md', 'daemon.md', 'doctor.md', 'errors.md', 'examples', 'logs.md', 'ovs.md']);
-  t.same(readdirSync(join(destdir, 'usr/share/doc/weft/examples')).sort(), readdirSync(join(root, 'conf')).filter((name) => !name.endsWith('.service')).sort());
+  const documents = join(destdir, 'usr/share/doc/weft');
+  t.same(readdirSync(documents).sort(), ['LICENSE', 'README.md', 'docs', 'examples']);
+  t.same(filesIn(join(documents, 'docs')), filesIn(join(root, 'docs')).filter((name) => name.endsWith('.md')), 'every page, where the README has it');
+  t.same(filesIn(join(documents, 'examples')), filesIn(join(root, 'conf')).filter((name) => !name.endsWith('.service')), 'every example');
   for (const [path, words] of [['bash-completion/completions/weft', /^complete -F _weft weft$/m], ['zsh/vendor-completions/_weft', /^#compdef weft$/m], ['fish/vendor_completions.d/weft.fish', /^complete -c weft /m]] as const) {
     t.match(readFileSync(join(destdir, 'usr/share', path), 'utf8'), words, path);
     t.equal(lstatSync(join(destdir, 'usr/share', path)).mode & 0o7777, 0o644);
@@ -51,4 +58,12 @@ t.test('install.sh replaces the link to weft that older versions made, and not w
   install(destdir);
   t.ok(lstatSync(join(destdir, 'opt/cni/bin/weft')).isFile());
   t.equal(readFileSync(join(destdir, 'elsewhere'), 'utf8'), 'untouched');
+});
+
+t.test('what was installed is removed, and nothing else', { skip }, async (t) => {
+  const destdir = t.testdir({ etc: { weft: { 'weft.yaml': 'mine' } }, opt: { cni: { bin: { portmap: 'other' } } } });
+  install(destdir);
+  t.match(install('--uninstall', destdir), /weft is removed/);
+  t.same(filesIn(destdir), ['etc/weft/weft.yaml', 'opt/cni/bin/portmap']);
+  t.match(install('--uninstall', destdir), /weft is removed/, 'twice is as good as once');
 });

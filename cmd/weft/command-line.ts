@@ -5,6 +5,7 @@ import { addDoctor } from './doctor.ts';
 import { addExplain } from './explain.ts';
 import { endpointsExamples, showEndpoints } from './endpoints.ts';
 import { forgetEndpoint } from './forget.ts';
+import { addInstall } from './install.ts';
 import { logLevels, type LogLevel } from '../../pkg/log/log.ts';
 import { addMigrate } from './migrate.ts';
 import { outputOption } from './output.ts';
@@ -80,6 +81,7 @@ export function buildProgram(): Command {
   addTrace(program);
   addTune(program);
   addMigrate(program);
+  addInstall(program);
   program
     .command('forget')
     .description('give up the address and MAC kept for an endpoint (WEFT_ENDPOINT) that will not come back')

@@ -5,32 +5,17 @@
 import t, { type Test } from 'tap';
 import { ping } from '../harness/container.ts';
 import { segmentLinks } from '../harness/kernel-view.ts';
-import { createLab } from '../harness/lab.ts';
-import { skipUnless } from '../../pkg/testing/requirements.ts';
-import { startContainerd } from './containerd.ts';
-import { connectCri, type CriClient, type Sandbox } from './cri.ts';
+import type { CriClient, Sandbox } from './cri.ts';
+import { skipWithoutCri, startCri } from './cri-node.ts';
 import { asParticipant } from './members.ts';
-import { createPrivateNode, skipWithoutRuntime, type PrivateNode } from './private-node.ts';
-import { importSandboxImage, sandboxImage } from './sandbox-image.ts';
-import { shippedFile } from './shipped-files.ts';
+import type { PrivateNode } from './private-node.ts';
 
-/** containerd attaches every pod to its loopback by a plugin as well. */
-const loopbackPlugin = '/usr/lib/cni/loopback';
-const skip = skipWithoutRuntime('containerd', 'ctr') || skipUnless({ executables: [loopbackPlugin] });
-/** restrict_oom_score_adj: a negative one takes CAP_SYS_RESOURCE, which nested machines lack. */
-const config = `
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "${sandboxImage}"
-  restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "native"
-`;
+const skip = skipWithoutCri();
 const confList = { cniVersion: '1.0.0', cniVersions: ['1.0.0', '1.1.0'], name: 'pods', plugins: [{ type: 'weft' }] };
 t.setTimeout(90_000);
 
 t.test('pods of two tenants by the CRI', { skip }, async (t) => {
-  const { host, cri } = await startCri(t);
+  const { host, cri } = await startCri(t, confList);
   const before = host.node.snapshot();
   const web = await cri.runPodSandbox({ name: 'web-0', namespace: 'blue-web' });
   const db = await cri.runPodSandbox({ name: 'db-0', namespace: 'blue' });
@@ -66,20 +51,6 @@ t.test('pods of two tenants by the CRI', { skip }, async (t) => {
     t.same(host.node.snapshot(), before, 'the last one was removed without being stopped');
   });
 });
-
-/** A node whose containerd serves the CRI, with weft as its only network. */
-async function startCri(t: Test): Promise<{ readonly host: PrivateNode; readonly cri: CriClient }> {
-  const lab = createLab(t, { nodes: 2 });
-  const host = await createPrivateNode(t, lab.node(1));
-  host.write('/etc/weft/weft.yaml', shippedFile(lab, 'weft.yaml'));
-  host.write('/etc/cni/net.d/10-weft.conflist', JSON.stringify(confList));
-  host.run('ln', '-s', loopbackPlugin, '/opt/cni/bin/loopback');
-  await host.startDaemon();
-  await startContainerd(host, config);
-  const cri = connectCri(t, host.path('/run/containerd/containerd.sock'), `/${host.cgroup}`);
-  await importSandboxImage(host, cri);
-  return { host, cri };
-}
 
 interface Scene {
   readonly host: PrivateNode;

@@ -16,6 +16,9 @@ export interface Pod {
   readonly namespace: string;
   /** How often its sandbox was made before. @default 0 */
   readonly attempt?: number;
+  /** TCP, of the node and of the pod. */
+  readonly hostPorts?: readonly { readonly hostPort: number; readonly containerPort: number }[];
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** What the runtime tells the kubelet of a sandbox. */
@@ -38,9 +41,11 @@ export class CriClient {
   }
 
   /** Makes a pod's sandbox, for which the runtime calls ADD. @throws Error with the runtime's words */
-  async runPodSandbox({ name, namespace, attempt = 0 }: Pod): Promise<Sandbox> {
+  async runPodSandbox({ name, namespace, attempt = 0, hostPorts = [], annotations = {} }: Pod): Promise<Sandbox> {
     const metadata: Fields = [[1, name], [2, `uid-${name}`], [3, namespace], [4, attempt]];
-    const config: Fields = [[1, metadata], [3, `/run/pod-logs/${name}`], [8, [[1, this.#cgroupParent]]]];
+    const ports = hostPorts.map(({ hostPort, containerPort }) => [5, [[2, containerPort], [3, hostPort]]] as const);
+    const notes = Object.entries(annotations).map(([key, value]) => [7, [[1, key], [2, value]]] as const);
+    const config: Fields = [[1, metadata], [3, `/run/pod-logs/${name}`], ...ports, ...notes, [8, [[1, this.#cgroupParent]]]];
     const response = await this.#call('RuntimeService/RunPodSandbox', [[1, config]]);
     return this.#readSandbox(textOf(response, 1));
   }
