@@ -1,0 +1,50 @@
+/** Every command of the README and of the guides does what the page says, typed in its order on a node with weft installed. */
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import t, { type Test } from 'tap';
+import { frrRequirements } from '../../pkg/testing/frr.ts';
+import { skipUnless } from '../../pkg/testing/requirements.ts';
+import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
+import { findCgroups, removeCgroups } from '../runtimes/cgroups.ts';
+import { readPage, type Page } from './page.ts';
+import { faultOf, tryPage } from './sandbox.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const pages = ['README.md', ...globSync('docs/guides/*.md', { cwd: root }).sort()];
+const skip = skipWithoutDaemonLab('unshare', 'tcpdump', 'busybox', 'containerd', 'ctr', 'runc', 'openssl', 'jq') || skipUnless(frrRequirements);
+/** Where containerd puts the control groups of `ctr`; its own stay behind, empty. */
+const ctrCgroup = 'default';
+t.setTimeout(pages.length * 150_000);
+
+for (const path of pages) {
+  t.test(path, { timeout: 150_000 }, async (t) => {
+    const page = readPage(readFileSync(join(root, path), 'utf8'));
+    t.same(page.faults, [], 'each block says what it is');
+    t.ok(page.steps.length > 0, 'there is something to be run');
+    checkOmissions(t, page);
+    await t.test('its commands do what it says', { skip }, async (t) => checkCommands(t, page));
+  });
+}
+
+/** What cannot be run is at least what a shell understands, and is told to whoever reads the tests' output. */
+function checkOmissions(t: Test, { omissions }: Page): void {
+  for (const { line, reason, text } of omissions) {
+    const { status, stderr } = spawnSync('bash', ['-n'], { input: text, encoding: 'utf8' });
+    t.equal(status, 0, `line ${line} is understood: ${stderr}`);
+    t.comment(`line ${line} is not run: ${reason}`);
+  }
+}
+
+async function checkCommands(t: Test, page: Page): Promise<void> {
+  const isOurs = findCgroups(ctrCgroup).length === 0;
+  t.teardown(() => {
+    if (isOurs) removeCgroups(ctrCgroup);
+  });
+  for (const outcome of await tryPage(t, page)) {
+    const fault = faultOf(outcome);
+    t.equal(fault, undefined, fault ?? `line ${outcome.line}: ${outcome.command.text.split('\n')[0] ?? ''}`);
+    // What follows would only fail with it.
+    if (fault !== undefined) return;
+  }
+}
