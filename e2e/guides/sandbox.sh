@@ -30,9 +30,14 @@ for directory in /etc /opt /usr /var; do
   mkdir -p "$layer/upper" "$layer/work"
   mount -t overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" overlay "$directory"
 done
-for directory in /root /tmp /etc/cni /etc/containerd /etc/weft /opt/cni /var/lib/cni /var/lib/containerd /var/lib/weft; do
+for directory in /root /tmp /etc/cni /etc/containerd /opt/cni /var/lib/containerd; do
   mkdir -p "$directory"
   mount -t tmpfs tmpfs "$directory"
+done
+# Nor is there anything of a weft that is installed on the machine; the pages remove these, and so they are no mounts.
+for directory in /etc/weft /var/lib/weft /var/lib/cni; do
+  [[ $(stat -f -c %T "$directory" 2>/dev/null || echo overlayfs) == overlayfs ]]
+  rm -rf --one-file-system "$directory"
 done
 
 # The node: its name, and an interface with an address of the documentation's, on a cable that leads to nobody.
