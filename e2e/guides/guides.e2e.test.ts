@@ -6,15 +6,12 @@ import t, { type Test } from 'tap';
 import { frrRequirements } from '../../pkg/testing/frr.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
-import { findCgroups, removeCgroups } from '../runtimes/cgroups.ts';
 import { readPage, type Page } from './page.ts';
 import { faultOf, tryPage } from './sandbox.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = ['README.md', ...globSync('docs/guides/*.md', { cwd: root }).sort()];
 const skip = skipWithoutDaemonLab('unshare', 'tcpdump', 'busybox', 'containerd', 'ctr', 'runc', 'openssl', 'jq') || skipUnless(frrRequirements);
-/** Where containerd puts the control groups of `ctr`; its own stay behind, empty. */
-const ctrCgroup = 'default';
 t.setTimeout(pages.length * 150_000);
 
 for (const path of pages) {
@@ -37,10 +34,6 @@ function checkOmissions(t: Test, { omissions }: Page): void {
 }
 
 async function checkCommands(t: Test, page: Page): Promise<void> {
-  const isOurs = findCgroups(ctrCgroup).length === 0;
-  t.teardown(() => {
-    if (isOurs) removeCgroups(ctrCgroup);
-  });
   for (const outcome of await tryPage(t, page)) {
     const fault = faultOf(outcome);
     t.equal(fault, undefined, fault ?? `line ${outcome.line}: ${outcome.command.text.split('\n')[0] ?? ''}`);

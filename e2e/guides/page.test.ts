@@ -3,8 +3,7 @@ import { isAsShown, readPage } from './page.ts';
 
 const fence = '```';
 
-t.test('blocks of a page', (t) => {
-  const page = readPage(`# Title
+const example = `# Title
 
 ${fence}sh
 one
@@ -40,7 +39,10 @@ ${fence}console
 # crictl ps
 CONTAINER …
 ${fence}
-`);
+`;
+
+t.test('blocks of a page', (t) => {
+  const page = readPage(example);
   t.same(page.faults, []);
   t.same(page.steps, [
     { line: 3, commands: [{ text: 'one\ntwo' }] },

@@ -2,13 +2,14 @@
 # The first process of the machine that a page is tried on: a node with weft freshly installed, on which the page's commands are typed.
 # Everything is in namespaces of its own: with this process, which lives until its stdin ends at the latest, all of it goes.
 #
-#     unshare --mount --net --pid --uts --fork --kill-child sandbox.sh PROJECT STEPS
+#     unshare --mount --net --pid --uts --fork --kill-child sandbox.sh PROJECT STEPS NAME
 #
 # STEPS holds the page's commands, a file each in the order of their names. Each leaves beside it what it printed (.out) and, where the
-# shell survived it, its exit status (.status).
+# shell survived it, its exit status (.status). NAME is containerd's namespace, and so the control group that its containers are under.
 set -eu
 project=$1
 steps=$2
+name=$3
 exec 3<&0 </dev/null
 
 mount -t proc proc /proc
@@ -66,7 +67,7 @@ type_all() {
     echo "$?" >"${step%.sh}.status"
   done
 }
-environment=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb)
+environment=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb CONTAINERD_NAMESPACE="$name")
 env -i "${environment[@]}" bash -c "$(declare -f type_all); type_all" 3<&- &
 typing=$!
 cat <&3 >/dev/null &

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { temporaryDirectory } from '../../pkg/testing/directory.ts';
-import type { TeardownScope } from '../../pkg/testing/netns.ts';
+import { uniqueName, type TeardownScope } from '../../pkg/testing/netns.ts';
+import { removeCgroups } from '../runtimes/cgroups.ts';
 import { isAsShown, type Command, type Page } from './page.ts';
 
 const project = resolve(import.meta.dirname, '../..');
@@ -30,7 +31,10 @@ export async function tryPage(scope: TeardownScope, page: Page): Promise<readonl
     writeFileSync(`${base}.sh`, `${command.text}\n`);
     return base;
   });
-  await runSandbox(directory);
+  const name = uniqueName('guide');
+  // Of containers whose end nobody has waited for.
+  scope.teardown(() => removeCgroups(name));
+  await runSandbox(directory, name);
   return typed.map(({ line, command }, index) => {
     const base = files[index] ?? '';
     return { line, command, printed: readText(`${base}.out`), status: existsSync(`${base}.status`) ? Number(readText(`${base}.status`)) : undefined };
@@ -47,10 +51,10 @@ export function faultOf({ line, command, printed, status }: Outcome): string | u
 }
 
 /** @throws Error with what it wrote when it cannot be made */
-async function runSandbox(steps: string): Promise<void> {
+async function runSandbox(steps: string, name: string): Promise<void> {
   const namespaces = ['--mount', '--net', '--pid', '--uts', '--fork', '--kill-child=SIGKILL'];
   // The pipe to its stdin is a leash: it breaks with this process even when that is killed.
-  const child = spawn('unshare', [...namespaces, join(import.meta.dirname, 'sandbox.sh'), project, steps], { stdio: 'pipe', timeout: deadlineMs, killSignal: 'SIGKILL' });
+  const child = spawn('unshare', [...namespaces, join(import.meta.dirname, 'sandbox.sh'), project, steps, name], { stdio: 'pipe', timeout: deadlineMs, killSignal: 'SIGKILL' });
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (printed += text));
   await new Promise((resolve, reject) => {
