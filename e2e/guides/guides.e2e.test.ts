@@ -10,7 +10,7 @@ import { readPage, type Page } from './page.ts';
 import { faultOf, tryPage } from './sandbox.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const pages = ['README.md', ...globSync('docs/guides/*.md', { cwd: root }).sort()];
+const pages = ['README.md', ...globSync(['docs/guides/*.md', 'docs/adding-a-*.md'], { cwd: root }).sort()];
 const skip = skipWithoutDaemonLab('unshare', 'tcpdump', 'busybox', 'containerd', 'ctr', 'runc', 'openssl', 'jq') || skipUnless(frrRequirements);
 t.setTimeout(pages.length * 150_000);
 
@@ -18,9 +18,9 @@ for (const path of pages) {
   t.test(path, { timeout: 150_000 }, async (t) => {
     const page = readPage(readFileSync(join(root, path), 'utf8'));
     t.same(page.faults, [], 'each block says what it is');
-    t.ok(page.steps.length > 0, 'there is something to be run');
+    t.ok(page.steps.length + page.omissions.length > 0, 'there is something to be typed');
     checkOmissions(t, page);
-    await t.test('its commands do what it says', { skip }, async (t) => checkCommands(t, page));
+    if (page.steps.length > 0) await t.test('its commands do what it says', { skip }, async (t) => checkCommands(t, page));
   });
 }
 
