@@ -31,7 +31,7 @@ for directory in /etc /opt /usr /var; do
   mkdir -p "$layer/upper" "$layer/work"
   mount -t overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" overlay "$directory"
 done
-for directory in /root /tmp /etc/cni /etc/containerd /opt/cni /var/lib/containerd; do
+for directory in /root /tmp /etc/cni /opt/cni /var/lib/containerd; do
   mkdir -p "$directory"
   mount -t tmpfs tmpfs "$directory"
 done
