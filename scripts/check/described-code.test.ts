@@ -38,6 +38,14 @@ t.test('docs/architecture.md has every layer', (t) => {
   t.end();
 });
 
+t.test('the guides name findings that weft doctor has', (t) => {
+  const ids = [...read('pkg/doctor/catalogue.ts').matchAll(/^ {2}'([a-z-]+)': entry\(/gm)].map(([, id = '']) => id);
+  const named = [...read('docs/guides/node-by-hand.md').matchAll(/`weft doctor`: ((?:`[a-z…-]+`(?:, )?)+)/g)].flatMap(([, list = '']) => [...list.matchAll(/`([a-z…-]+)`/g)].map(([, id = '']) => id));
+  t.ok(named.length > 0);
+  for (const name of named) t.ok(ids.some((id) => (name.endsWith('…') ? id.startsWith(name.slice(0, -1)) : id === name)), name);
+  t.end();
+});
+
 /** The methods of an interface: what is indented once and has a parameter list. */
 function methodsOf(source: string, name: string): readonly string[] {
   const [, body = ''] = new RegExp(`^export interface ${name}\\b[^{]*\\{\\n(.*?)^\\}`, 'ms').exec(source) ?? [];
