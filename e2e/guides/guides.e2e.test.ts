@@ -24,6 +24,16 @@ for (const path of pages) {
   });
 }
 
+t.test('a page that is wrong is found out', { skip, timeout: 150_000 }, async (t) => {
+  const rows: readonly (readonly [string, RegExp])[] = [
+    ['```console\n# echo one; (exit 3)\none\n# echo one\ntwo\n```', /^it should print:\ntwo\nand prints, with status 0, in the block of line 1: echo one\none\n$/],
+    ['```sh\ntrue\n```\n```sh\necho before\nfalse\necho behind\n```\n```console\n# true\n```', /^the shell ended with, or before, the block of line 4: [^]*\nbefore\n$/],
+    ['```console\n# true\nwords\n```', /^it should print:\nwords\n/],
+    ['```console\n# echo words\n```', /^it should print:\n\nand prints, .*: echo words\nwords\n$/],
+  ];
+  for (const [text, words] of rows) t.match((await tryPage(t, readPage(text))).map(faultOf).find((fault) => fault !== undefined), words, text);
+});
+
 /** What cannot be run is at least what a shell understands, and is told to whoever reads the tests' output. */
 function checkOmissions(t: Test, { omissions }: Page): void {
   for (const { line, reason, text } of omissions) {

@@ -44,10 +44,10 @@ done
 # The node: its name, and an interface with an address of the documentation's, on a cable that leads to nobody.
 hostname node-1
 ip link set lo up
-unshare --net sleep infinity &
-far=/proc/$!/ns/net
-until [[ $(readlink "$far") != $(readlink /proc/self/ns/net) ]]; do sleep 0.01; done
-ip link add eth0 type veth peer name cable netns "$!"
+far=/run/far-end
+touch "$far"
+unshare --net="$far" ip link set lo up
+ip link add eth0 type veth peer name cable netns "$far"
 nsenter --net="$far" ip link set cable up
 ip link set eth0 up
 ip address add 192.0.2.1/24 dev eth0
