@@ -8,7 +8,7 @@ import type { AttachmentPort, Bandwidth, Gateway, MigrationPhase, PortMigration,
 import {
   bytes, flag, integer, jsonObject, objects, optionalIntegers, optionalObject, optionalText, text, texts, type Fields,
 } from './fields.ts';
-import type { AllocationRecord, AttachmentRecord, AttachmentState, Identity, NewAttachment, SegmentRecord } from './records.ts';
+import type { AllocationRecord, AttachmentName, AttachmentRecord, AttachmentState, Identity, NewAttachment, SegmentRecord } from './records.ts';
 import type { attachmentColumns } from './schema.ts';
 
 type AttachmentColumns = Readonly<Record<(typeof attachmentColumns)[number], SQLInputValue>>;
@@ -58,6 +58,20 @@ export function decodeAttachment(row: Fields): AttachmentRecord {
     conf: text(row, 'conf'),
     port: jsonObject(row, 'port', decodePort),
     createdAt: integer(row, 'created_at'),
+  };
+}
+
+/** Who the attachment of a row is. @throws SyntaxError, RangeError as decodeAttachment() */
+export function decodeAttachmentName(row: Fields): AttachmentName {
+  const pod = optionalText(row, 'pod');
+  return {
+    seq: integer(row, 'seq'),
+    key: { network: text(row, 'network'), containerId: text(row, 'container_id'), ifName: text(row, 'if_name') },
+    tenant: text(row, 'tenant'),
+    vni: parseVni(row['vni']),
+    hostIf: text(row, 'host_if'),
+    state: parseState(text(row, 'state')),
+    ...(pod === undefined ? {} : { pod }),
   };
 }
 

@@ -288,3 +288,13 @@ t.test('changes that come together are one transaction, and each stands or falls
   t.equal(await ledger.writeTogether((tx) => tx.countAttachments()), 2, 'and the next goes on');
 });
 
+
+t.test('listAttachmentNames() says who they are, and no more', async (t) => {
+  const ledger = openTestLedger(t, temporaryDirectory(t), bootOne);
+  ledger.write((tx) => {
+    for (const record of [testAttachment(1, { pod: 'web/front' }), testAttachment(2, { state: 'attached' })]) tx.insertAttachment(record);
+  });
+  const [names, records] = ledger.read((tx) => [tx.listAttachmentNames(), tx.listAttachments()]);
+  t.strictSame(names, records.map(({ seq, key, tenant, vni, hostIf, state, pod }) => ({ seq, key, tenant, vni, hostIf, state, ...(pod === undefined ? {} : { pod }) })));
+  t.equal(names[0]?.pod, 'web/front');
+});

@@ -44,6 +44,9 @@ export interface AttachmentRecord {
   readonly createdAt: number;
 }
 
+/** Who an attachment is. */
+export type AttachmentName = Pick<AttachmentRecord, 'seq' | 'key' | 'tenant' | 'vni' | 'hostIf' | 'state' | 'pod'>;
+
 /** An attachment before the ledger has given it its seq. */
 export type NewAttachment = Omit<AttachmentRecord, 'seq'>;
 
