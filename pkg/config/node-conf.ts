@@ -6,6 +6,7 @@ import { controlPlane } from './control-plane.ts';
 import { ovs } from './datapath-conf.ts';
 import { findUnfitForEvpn } from './evpn-fit.ts';
 import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
+import { metrics } from './metrics-conf.ts';
 import { migration } from './migration-conf.ts';
 import { isNamespacePattern } from './namespaces.ts';
 import { offload } from './offload-conf.ts';
@@ -85,6 +86,7 @@ const readNode = objectOf<Required<NodeFields>>({
   migration,
   path: pathProbes,
   offload,
+  metrics,
   tenants: listOf('tenants', tenant),
 });
 
