@@ -52,7 +52,8 @@ export class LedgerReader {
 
   /** Who the attachments are, without all that is known of each: a tenth of what listAttachments() costs. The oldest first. */
   listAttachmentNames(): readonly AttachmentName[] {
-    return this.statements.all('SELECT seq, network, container_id, if_name, tenant, vni, host_if, state, pod FROM attachment ORDER BY seq').map((row) => decodeRow('attachment', row, decodeAttachmentName));
+    const columns = "seq, network, container_id, if_name, tenant, vni, host_if, state, pod, created_at, json_extract(port, '$.migration.phase') AS phase";
+    return this.statements.all(`SELECT ${columns} FROM attachment ORDER BY seq`).map((row) => decodeRow('attachment', row, decodeAttachmentName));
   }
 
   countAttachments(vni?: Vni): number {

@@ -137,6 +137,7 @@ export class Migrations implements EndpointMoves {
       const why = 'phase' in told ? `the endpoint is ${told.phase} there` : told.words;
       throw new WeftError('tryAgainLater', `VTEP ${formatAddress(migration.other)} does not let the endpoint ${record.endpoint} go: ${why}`);
     }
+    this.#parts.onStep?.({ seq: record.seq, event: 'begin', from: 'none', to: migration.phase });
     this.#parts.log.info(describe(record), 'an endpoint is expected from another node');
     this.#attend(record.seq);
   }
