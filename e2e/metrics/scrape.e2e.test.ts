@@ -7,7 +7,7 @@ import { inNetns, runIn } from '../../pkg/testing/command.ts';
 import { runWeft } from '../command-line/run-weft.ts';
 import type { LabNode } from '../harness/lab-node.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
-import { configuration, createMetricsScene, endOf, eventually, makeHistory, port, rewrite, type Scene } from './scene.ts';
+import { configuration, createMetricsScene, endOf, eventually, makeHistory, port, rewrite, type Done, type Scene } from './scene.ts';
 import { answers, lint, request, samplesOf, sumOf } from './scrape.ts';
 
 t.setTimeout(180_000);
@@ -36,61 +36,62 @@ t.test('after a day at work', { skip }, async (t) => {
     t.match(lint('# TYPE weft_call_ms counter\nweft_call_ms 1\n'), /weft_call_ms/, 'it would');
   });
 
-  await t.test('calls, endpoints, repairs, migrations', async (t) => {
-    t.equal(sumOf(body, 'weft_cni_calls_total', { verb: 'ADD', outcome: 'failed', code: '7' }), done.failedAdds);
-    t.equal(sumOf(body, 'weft_cni_calls_total', { verb: 'ADD', outcome: 'ok' }), 3, 'sender, pod, endpoint');
-    t.equal(sumOf(body, 'weft_cni_call_duration_seconds_count', { verb: 'ADD', outcome: 'ok' }), 3);
-    t.equal(sumOf(body, 'weft_endpoints', { tenant: 'blue', state: 'attached' }), 3);
-    t.same(samplesOf(body, 'weft_addresses').map(({ labels: { tenant, pool }, value }) => [tenant, pool, value]), [['blue', '10.1.1.50-10.1.1.99', 50]]);
-    t.equal(sumOf(body, 'weft_addresses_free'), 47);
-    t.ok(sumOf(body, 'weft_repairs_total', { kind: 'segment' }) > 0);
-    t.equal(sumOf(body, 'weft_repairs_total', { kind: 'guard' }), 0);
-    t.equal(sumOf(body, 'weft_migrations_total', { role: 'source', outcome: 'moved' }), 1);
-    t.equal(sumOf(other, 'weft_migrations_total', { role: 'target', outcome: 'moved' }), 1);
-    t.equal(sumOf(body, 'weft_migration_activation_seconds_count'), 1);
-    t.equal(sumOf(body, 'weft_migration_duration_seconds_count', { role: 'source' }), 1);
-    t.equal(sumOf(body, 'weft_tenant_mtu_bytes', { tenant: 'blue' }), 1450);
-    t.match(samplesOf(body, 'weft_build_info')[0]?.labels, { node: 'node1' });
-  });
-
-  await t.test('traffic, as the kernel has it from the other side', async (t) => {
-    const [sender] = scene.senders;
-    const [shown] = JSON.parse(runIn(sender?.netns ?? '', 'ip', '-j', '-s', 'link', 'show', 'eth0')) as readonly { readonly stats64: Readonly<Record<'rx' | 'tx', { readonly packets: number; readonly bytes: number }>> }[];
-    const labels = { container_id: sender?.attach.containerId ?? '' };
-    const fresh = request(endOf(scene, 1)).body;
-    for (const [direction, counted] of [['receive', shown?.stats64.rx], ['transmit', shown?.stats64.tx]] as const) {
-      const [bytes, packets] = [sumOf(fresh, `weft_endpoint_${direction}_bytes_total`, labels), sumOf(fresh, `weft_endpoint_${direction}_packets_total`, labels)];
-      t.ok(bytes >= (counted?.bytes ?? Infinity) && bytes < (counted?.bytes ?? 0) + 2000, `${direction}: ${bytes} bytes for ${counted?.bytes}`);
-      t.ok(packets >= done.echoes);
-      t.ok(sumOf(fresh, `weft_tenant_${direction}_bytes_total`, { tenant: 'blue' }) >= done.echoes * 1028, 'inside');
-      t.ok(sumOf(fresh, `weft_tunnel_${direction}_bytes_total`, { tenant: 'blue', device: 'weft-vx1001' }) >= done.echoes * 1042, 'outside, in the tunnel');
-      t.ok(sumOf(fresh, `weft_underlay_${direction}_bytes_total`, { device: 'eth0' }) >= done.echoes * 1092, 'outside, with its headers');
-    }
-    t.match(samplesOf(fresh, 'weft_endpoint_receive_bytes_total', { container_id: 'till-0' })[0]?.labels, { tenant: 'blue', network: 'blue', interface: 'eth0', pod_namespace: 'shop', pod_name: 'till-0' });
-  });
-
-  await t.test('paths: every peer is measured', async (t) => {
-    for (const way of ['underlay', 'tunnel']) {
-      const probes = samplesOf(body, 'weft_path_probes_total', { way });
-      t.equal(probes.length, 2);
-      for (const { labels, value } of probes) t.ok(value > 0 && sumOf(body, 'weft_path_round_trip_seconds_count', labels) > 0);
-    }
-    t.equal(sumOf(body, 'weft_path_mtu_bytes'), 3000);
-    t.match((await runWeft(scene.lab.node(1), ['status'])).stdout, new RegExp(`^${scene.lab.node(2).ipv4} +node2 +${scene.lab.node(1).ipv4} +whole +1500 of 1500 +[\\d.]+ms +\\d+% +\\d+s ago$`, 'm'));
-  });
-
-  await t.test('only what is asked for', async (t) => {
-    const end = endOf(scene, 1);
-    t.match(request(end, '/healthz'), { status: 200, body: 'ok\n' });
-    t.match([request(end, '/'), request(end, '/metrics/x'), request(end, '/metrics', 'POST'), request(end, '/metrics?x=1'), request(end, '/metrics', 'HEAD')].map((answer) => [answer.status, answer.body.length > 100]), [[404, false], [404, false], [405, false], [200, true], [200, false]]);
-  });
-
-  await t.test('a daemon that starts anew tells at the same place, and sums begin again', async (t) => {
-    await checkConfiguration(t, scene);
-  });
+  await t.test('calls, endpoints, repairs, migrations', async (t) => checkCounts(t, { one: body, two: other, done }));
+  await t.test('traffic, as the kernel has it from the other side', async (t) => checkTraffic(t, scene, done));
+  await t.test('paths: every peer is measured', async (t) => checkPaths(t, scene, body));
+  await t.test('only what is asked for', async (t) => checkRequests(t, scene));
+  await t.test('the end follows the configuration', async (t) => checkConfiguration(t, scene));
 });
 
-/** The end follows the configuration. */
+function checkCounts(t: Test, { one: body, two: other, done }: { readonly one: string; readonly two: string; readonly done: Done }): void {
+  t.equal(sumOf(body, 'weft_cni_calls_total', { verb: 'ADD', outcome: 'failed', code: '7' }), done.failedAdds);
+  t.equal(sumOf(body, 'weft_cni_calls_total', { verb: 'ADD', outcome: 'ok' }), 3, 'sender, pod, endpoint');
+  t.equal(sumOf(body, 'weft_cni_call_duration_seconds_count', { verb: 'ADD', outcome: 'ok' }), 3);
+  t.equal(sumOf(body, 'weft_endpoints', { tenant: 'blue', state: 'attached' }), 3);
+  t.same(samplesOf(body, 'weft_addresses').map(({ labels: { tenant, pool }, value }) => [tenant, pool, value]), [['blue', '10.1.1.50-10.1.1.99', 50]]);
+  t.equal(sumOf(body, 'weft_addresses_free'), 47);
+  t.ok(sumOf(body, 'weft_repairs_total', { kind: 'segment' }) > 0);
+  t.equal(sumOf(body, 'weft_repairs_total', { kind: 'guard' }), 0);
+  t.equal(sumOf(body, 'weft_migrations_total', { role: 'source', outcome: 'moved' }), 1);
+  t.equal(sumOf(other, 'weft_migrations_total', { role: 'target', outcome: 'moved' }), 1);
+  t.equal(sumOf(body, 'weft_migration_activation_seconds_count'), 1);
+  t.equal(sumOf(body, 'weft_migration_duration_seconds_count', { role: 'source' }), 1);
+  t.equal(sumOf(body, 'weft_tenant_mtu_bytes', { tenant: 'blue' }), 1450);
+  t.match(samplesOf(body, 'weft_build_info')[0]?.labels, { node: 'node1' });
+}
+
+function checkTraffic(t: Test, scene: Scene, done: Done): void {
+  const [sender] = scene.senders;
+  const [shown] = JSON.parse(runIn(sender?.netns ?? '', 'ip', '-j', '-s', 'link', 'show', 'eth0')) as readonly { readonly stats64: Readonly<Record<'rx' | 'tx', { readonly packets: number; readonly bytes: number }>> }[];
+  const labels = { container_id: sender?.attach.containerId ?? '' };
+  const fresh = request(endOf(scene, 1)).body;
+  for (const [direction, counted] of [['receive', shown?.stats64.rx], ['transmit', shown?.stats64.tx]] as const) {
+    const [bytes, packets] = [sumOf(fresh, `weft_endpoint_${direction}_bytes_total`, labels), sumOf(fresh, `weft_endpoint_${direction}_packets_total`, labels)];
+    t.ok(bytes >= (counted?.bytes ?? Infinity) && bytes < (counted?.bytes ?? 0) + 2000, `${direction}: ${bytes} bytes for ${counted?.bytes}`);
+    t.ok(packets >= done.echoes);
+    t.ok(sumOf(fresh, `weft_tenant_${direction}_bytes_total`, { tenant: 'blue' }) >= done.echoes * 1028, 'inside');
+    t.ok(sumOf(fresh, `weft_tunnel_${direction}_bytes_total`, { tenant: 'blue', device: 'weft-vx1001' }) >= done.echoes * 1042, 'outside, in the tunnel');
+    t.ok(sumOf(fresh, `weft_underlay_${direction}_bytes_total`, { device: 'eth0' }) >= done.echoes * 1092, 'outside, with its headers');
+  }
+  t.match(samplesOf(fresh, 'weft_endpoint_receive_bytes_total', { container_id: 'till-0' })[0]?.labels, { tenant: 'blue', network: 'blue', interface: 'eth0', pod_namespace: 'shop', pod_name: 'till-0' });
+}
+
+async function checkPaths(t: Test, scene: Scene, body: string): Promise<void> {
+  for (const way of ['underlay', 'tunnel']) {
+    const probes = samplesOf(body, 'weft_path_probes_total', { way });
+    t.equal(probes.length, 2);
+    for (const { labels, value } of probes) t.ok(value > 0 && sumOf(body, 'weft_path_round_trip_seconds_count', labels) > 0);
+  }
+  t.equal(sumOf(body, 'weft_path_mtu_bytes'), 3000);
+  t.match((await runWeft(scene.lab.node(1), ['status'])).stdout, new RegExp(`^${scene.lab.node(2).ipv4} +node2 +${scene.lab.node(1).ipv4} +whole +1500 of 1500 +[\\d.]+ms +\\d+% +\\d+s ago$`, 'm'));
+}
+
+function checkRequests(t: Test, scene: Scene): void {
+  const end = endOf(scene, 1);
+  t.match(request(end, '/healthz'), { status: 200, body: 'ok\n' });
+  t.match([request(end, '/'), request(end, '/metrics/x'), request(end, '/metrics', 'POST'), request(end, '/metrics?x=1'), request(end, '/metrics', 'HEAD')].map((answer) => [answer.status, answer.body.length > 100]), [[404, false], [404, false], [405, false], [200, true], [200, false]]);
+}
+
 async function checkConfiguration(t: Test, scene: Scene): Promise<void> {
   const [node] = scene.nodes as readonly [LabNode];
   const [daemon] = scene.daemons;

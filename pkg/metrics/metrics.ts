@@ -1,6 +1,7 @@
 /** The metrics of a daemon: what is counted, what is looked at, and where both are told. */
 import type { MetricsListen } from '../config/metrics-conf.ts';
 import type { Log } from '../log/log.ts';
+import { nextTurn } from '../sys/timer.ts';
 import { describeNode } from './describe.ts';
 import { Recorder, type CallNote, type RecorderOptions } from './recorder.ts';
 import { MetricsServer } from './server.ts';
@@ -64,9 +65,12 @@ export class Metrics {
   async toText(): Promise<string> {
     const startedAt = performance.now();
     const snapshot = await this.#parts.look();
+    // Calls come first.
+    await nextTurn();
     // Where the ledger cannot be read nothing is known of any endpoint, which is not the same as that all have gone.
     if (snapshot.ledger !== undefined) this.#sums.note(linksOf(snapshot.ledger.endpoints));
     const looked = describeNode(snapshot, { endpointsMax: this.#parts.endpointsMax(), tenantTraffic: this.#sums.sums, lastScrapeSeconds: this.#lastScrapeSeconds });
+    await nextTurn();
     const text = `${await this.#recorder.toText()}${looked}`;
     this.#lastScrapeSeconds = (performance.now() - startedAt) / 1000;
     return text;
