@@ -18,7 +18,7 @@ install_file 755 dist/weft "$destdir/usr/local/bin/weft"
 # Where runtimes look for plugins. After weft, which it executes where no daemon listens.
 install_file 755 dist/cni/weft "$destdir/opt/cni/bin/weft"
 install_file 644 conf/weft.service "$destdir/usr/local/lib/systemd/system/weft.service"
-for document in README.md LICENSE docs/errors.md docs/daemon.md docs/ovs.md; do
+for document in README.md LICENSE docs/errors.md docs/daemon.md docs/metrics.md docs/ovs.md; do
   install_file 644 "$document" "$documents/$(basename "$document")"
 done
 for example in conf/*; do

@@ -22,7 +22,7 @@ t.test('install.sh puts everything where it belongs', { skip }, async (t) => {
   const plugin = join(destdir, 'opt/cni/bin/weft');
   t.equal(lstatSync(plugin).mode, 0o100755, 'a file');
   t.ok(readFileSync(plugin).equals(readFileSync(launcher)), 'the launcher');
-  t.same(readdirSync(join(destdir, 'usr/share/doc/weft')).sort(), ['LICENSE', 'README.md', 'daemon.md', 'errors.md', 'examples', 'ovs.md']);
+  t.same(readdirSync(join(destdir, 'usr/share/doc/weft')).sort(), ['LICENSE', 'README.md', 'daemon.md', 'errors.md', 'examples', 'metrics.md', 'ovs.md']);
   t.same(readdirSync(join(destdir, 'usr/share/doc/weft/examples')).sort(), readdirSync(join(root, 'conf')).filter((name) => !name.endsWith('.service')).sort());
   t.ok(existsSync(join(destdir, 'usr/local/lib/systemd/system/weft.service')), 'the unit');
   t.notOk(existsSync(join(destdir, 'etc')), 'nothing is written to /etc');

@@ -96,10 +96,11 @@ function findDaemonFaults(daemon: DaemonState, { configuration }: NodeState): re
 }
 
 /** What the configuration asks for that a daemon alone can do. */
-function findNeeds({ controlPlane, migration }: NodeConf): readonly string[] {
+function findNeeds({ controlPlane, migration, metrics }: NodeConf): readonly string[] {
   return [
     ...(controlPlane?.type === 'evpn' ? ['the daemon does not run, and controlPlane.type "evpn" needs it: nobody listens to FRR'] : []),
     ...(migration === undefined ? [] : ['the daemon does not run, and migration needs it: no endpoint comes or goes']),
+    ...(metrics === undefined ? [] : ['the daemon does not run, and metrics needs it: nobody tells them']),
   ];
 }
 
