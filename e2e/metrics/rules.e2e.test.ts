@@ -1,8 +1,9 @@
 /** The alert rules by Prometheus' own tools: they are rules, each fires in a case of its own and not on a node that is well, and says where its runbook is. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import t from 'tap';
+import { temporaryDirectory } from '../../pkg/testing/directory.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { rulesPath } from './prometheus.ts';
 
@@ -31,6 +32,17 @@ t.test('each fires where it should, with these words, and none on a node that is
   const quiet = [...cases.matchAll(/alertname: (\w+), exp_alerts: \[\] \}/g)].map(([, name]) => name);
   t.same(fired, alerts);
   t.same(quiet, alerts);
+});
+
+t.test('the example of docs/metrics.md is a configuration', { skip }, async (t) => {
+  const [, example = ''] = /^```yaml\n(# prometheus\.yml\n[^`]+)```$/m.exec(readFileSync(resolve(root, 'docs/metrics.md'), 'utf8')) ?? [];
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'prometheus.yml'), example);
+  copyFileSync(rulesPath, join(directory, 'weft-alerts.yaml'));
+  const { status, words } = promtool('check', 'config', join(directory, 'prometheus.yml'));
+  t.equal(status, 0, words);
+  t.match(words, `SUCCESS: ${alerts.length} rules found`, 'with the rules');
+  t.match(example, /job_name: weft\n/);
 });
 
 t.test('each has a runbook', async (t) => {

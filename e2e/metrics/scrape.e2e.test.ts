@@ -5,10 +5,11 @@ import { resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { inNetns, runIn } from '../../pkg/testing/command.ts';
 import { runWeft } from '../command-line/run-weft.ts';
+import { Daemon } from '../harness/daemon.ts';
 import type { LabNode } from '../harness/lab-node.ts';
 import { skipWithoutDaemonLab } from '../harness/weft-executable.ts';
 import { configuration, createMetricsScene, endOf, eventually, makeHistory, port, rewrite, type Done, type Scene } from './scene.ts';
-import { answers, lint, request, samplesOf, sumOf } from './scrape.ts';
+import { answers, lint, request, samplesOf, sumOf, type End } from './scrape.ts';
 
 t.setTimeout(180_000);
 const skip = skipWithoutDaemonLab('python3', 'promtool');
@@ -95,7 +96,7 @@ function checkRequests(t: Test, scene: Scene): void {
 async function checkConfiguration(t: Test, scene: Scene): Promise<void> {
   const [node] = scene.nodes as readonly [LabNode];
   const [daemon] = scene.daemons;
-  const at = (moved: number): { netns: string; host: string; port: number } => ({ ...endOf(scene, 1), port: moved });
+  const at = (moved: number): End => ({ ...endOf(scene, 1), port: moved });
   rewrite(node, configuration(node, `metrics: { listen: "0.0.0.0:${port + 1}", endpointsMax: 1 }\n`));
   await eventually('it has moved', () => answers(at(port + 1)) && !answers(at(port)));
   const { body } = request(at(port + 1));
@@ -117,4 +118,20 @@ async function checkConfiguration(t: Test, scene: Scene): Promise<void> {
   await eventually('nobody listens', () => !answers(at(port + 2)));
   t.notMatch(runIn(node.netns, 'cat', '/proc/net/tcp'), new RegExp(`:${(port + 2).toString(16).toUpperCase()} 00000000:0000 0A`));
   t.match(await runWeft(node, ['status']), { exitCode: 0 });
+
+  rewrite(node, configuration(node));
+  await eventually('it answers where it did at first', () => answers(at(port)));
+  await checkTakeover(t, scene, at(port));
+}
+
+/** A daemon that is started beside another has its place, and counts nothing a second time. */
+async function checkTakeover(t: Test, scene: Scene, end: End): Promise<void> {
+  const before = sumOf(request(end).body, 'process_start_time_seconds');
+  await Daemon.start(t, scene.lab.node(1));
+  await eventually('the new daemon tells', () => answers(end) && sumOf(request(end).body, 'process_start_time_seconds') > before);
+  const { body } = request(end);
+  t.equal(sumOf(body, 'weft_cni_calls_total'), 0);
+  t.ok(sumOf(body, 'weft_endpoint_receive_bytes_total') > 5000);
+  t.ok(sumOf(body, 'weft_tenant_receive_bytes_total') < 5000, 'sums begin anew');
+  await eventually('all is well', async () => (await runWeft(scene.lab.node(1), ['status'])).exitCode === 0);
 }
