@@ -13,7 +13,7 @@ lab=(iproute2 nftables tcpdump iputils-ping)
 case "${1:-}" in
   build) wanted=("${build[@]}") ;;
   demo)  wanted=("${build[@]}" "${lab[@]}") ;;
-  test)  wanted=("${build[@]}" "${lab[@]}" python3 python3-jsonschema fish zsh containernetworking-plugins containerd runc podman busybox-static openvswitch-switch ethtool frr iperf3 jq openssl) ;;
+  test)  wanted=("${build[@]}" "${lab[@]}" python3 python3-jsonschema fish zsh containernetworking-plugins containerd runc podman busybox-static openvswitch-switch ethtool frr iperf3 jq openssl prometheus) ;;
   bench) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins openvswitch-switch ethtool iperf3) ;;
   *)     echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
 esac

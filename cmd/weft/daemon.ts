@@ -1,5 +1,4 @@
 /** `weft daemon`: the engine, long-lived, behind a socket; and the reconciler. */
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Background } from '../../pkg/attachment/background.ts';
 import { createEngine } from '../../pkg/attachment/engine.ts';
@@ -30,7 +29,9 @@ import type { DaemonStatus } from '../../pkg/report/daemon-status.ts';
 import { companyOf } from '../../pkg/sys/company.ts';
 import { notifyServiceManager } from '../../pkg/sys/notify.ts';
 import { buildParts, openKernelIn, readNodeConf, type NodeParts } from './build-engine.ts';
+import { describeDaemon } from './describe-daemon.ts';
 import { openLog } from './log-writer.ts';
+import { NodeMetrics } from './node-metrics.ts';
 import { NodeMigrations } from './node-migrations.ts';
 import { openNodePaths, pathConfOf } from './node-paths.ts';
 import { NodeProbes } from './node-probes.ts';
@@ -86,12 +87,13 @@ class Daemon {
   #migrations?: NodeMigrations;
   #paths?: Paths;
   #probes?: NodeProbes;
+  #metrics?: NodeMetrics;
 
   constructor(places: Places, log: Log, clock: StepClock | undefined) {
     this.#places = places;
     this.#log = log;
     this.#clock = clock;
-    this.#callLog = new CallLog({ log, onQuiet: () => this.#rest(), clock });
+    this.#callLog = new CallLog({ log, onQuiet: () => this.#rest(), clock, onCall: (call) => this.#metrics?.noteCall(call) });
     this.stopped = new Promise((resolve) => (this.#setStopped = resolve));
   }
 
@@ -106,7 +108,7 @@ class Daemon {
     parts.ledger();
     this.#conf = conf;
     this.#parts = parts;
-    const migrations = new NodeMigrations({ engine: parts, datapath: parts.datapath, log: this.#log, vtepsOf: (vni) => this.#evpn?.vtepsOf(vni) ?? Promise.resolve([]) });
+    const migrations = new NodeMigrations({ engine: parts, datapath: parts.datapath, log: this.#log, vtepsOf: (vni) => this.#evpn?.vtepsOf(vni) ?? Promise.resolve([]), onStep: (step) => this.#metrics?.noteMigration(step) });
     this.#migrations = migrations;
     const probes = new NodeProbes({ engine: parts, kernel, log: this.#log, stateDirectory: this.#places.stateDirectory });
     this.#probes = probes;
@@ -124,6 +126,7 @@ class Daemon {
       exclusively: (containerId, work) => calls.exclusively(containerId, work),
     });
     this.#evpn = new Evpn({ engine: parts, remotes: parts.datapath, log: this.#log, nameOf: (index) => this.#reconciler?.nameOf(index) });
+    this.#metrics = new NodeMetrics({ engine: parts, places: this.#places, conf: () => conf.current, status: () => this.#status(), reconciler: this.#reconciler, evpn: this.#evpn, paths: this.#paths, ovs, log: this.#log });
     this.#monitor = this.#listenToKernel(underlay);
     this.#listenToSignals();
     await this.#serve(calls, join(runDirectory, 'weft.sock'));
@@ -131,6 +134,7 @@ class Daemon {
     conf.watch();
     void this.#evpn.follow(conf.current);
     this.#paths.follow(pathConfOf(conf.current));
+    void this.#metrics.follow(conf.current);
     // Before the node is looked at: an endpoint that has gone meanwhile is not to be put back.
     await migrations.start(conf.current);
     await this.#reconciler.start();
@@ -161,6 +165,7 @@ class Daemon {
     void this.#migrations?.follow(this.#conf.current);
     this.#paths?.follow(pathConfOf(this.#conf.current));
     void this.#probes?.follow(this.#conf.current);
+    void this.#metrics?.follow(this.#conf.current);
   }
 
   /** What its restart has taken, and what somebody else has changed there, is looked for at once. */
@@ -192,7 +197,7 @@ class Daemon {
 
   /** Takes calls, first beside a daemon that is there already and then in its place. */
   async #serve(calls: Calls, socketPath: string): Promise<void> {
-    const handler = new DaemonHandler({ calls, status: () => this.#status(), command: (body) => this.#carryOut(body), hasten: (body) => this.#hasten(body), retire: () => void this.#stop({ isReplaced: true }) });
+    const handler = new DaemonHandler({ calls, status: () => this.#status(), command: (body) => this.#carryOut(body), hasten: (body) => this.#hasten(body), onDeclined: (reason) => this.#metrics?.noteDeclined(reason), retire: () => void this.#stop({ isReplaced: true }) });
     this.#server = new DaemonServer(handler, this.#log);
     await retirePredecessor(socketPath, this.#log, () => this.#server?.listen(socketPath) ?? Promise.resolve());
     // A signal came first.
@@ -244,8 +249,9 @@ class Daemon {
     this.#conf?.close();
     // At once: the daemon that takes over wants the port.
     this.#paths?.stop();
+    const metricsClosed = this.#metrics?.stop();
     const left = (await this.#server?.stop({ deadlineMs: stopDeadlineMs, isReplaced })) ?? 0;
-    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop(), this.#probes?.stop({ isReplaced })]);
+    await Promise.all([this.#reconciler?.stop(), this.#evpn?.stop(), this.#migrations?.stop(), this.#probes?.stop({ isReplaced }), metricsClosed]);
     await this.#background.idle();
     this.#end(left > 0 || this.#hasFailed ? 1 : 0);
     this.#log.info({ callsLeft: left }, 'the daemon has stopped');
@@ -268,20 +274,10 @@ class Daemon {
   }
 
   #status(): DaemonStatus {
-    const [conf, faults, migrationFaults, offloadFaults] = [this.#conf, this.#evpn?.faults ?? [], this.#migrations?.faults ?? [], this.#probes?.faults ?? []];
-    return {
-      version, pid: process.pid, startedAt: this.#startedAt, node: conf?.current.node ?? hostname(),
-      ...(conf?.current.path === undefined ? {} : { configPath: conf.current.path }),
-      ...(conf?.fault === undefined ? {} : { configError: conf.fault }),
-      callsInFlight: this.#callLog.inFlight,
-      calls: this.#callLog.counts,
-      reconciler: this.#reconciler?.status ?? { passes: 0, repairs: [], openFaults: [] },
-      ...(faults.length === 0 ? {} : { controlPlaneFaults: faults }),
-      ...(migrationFaults.length === 0 ? {} : { migrationFaults }),
-      ...(this.#paths === undefined ? {} : { paths: this.#paths.status }),
-      ...(offloadFaults.length === 0 ? {} : { offloadFaults }),
-      memoryBytes: process.memoryUsage.rss(),
-    };
+    return describeDaemon({
+      startedAt: this.#startedAt, callLog: this.#callLog, conf: this.#conf, reconciler: this.#reconciler, evpn: this.#evpn,
+      migrations: this.#migrations, paths: this.#paths, probes: this.#probes, metrics: this.#metrics,
+    });
   }
 
   #hasten(body: unknown): void {

@@ -7,6 +7,7 @@ import type { NodeConf } from '../../pkg/config/node-model.ts';
 import type { DatapathMigration } from '../../pkg/datapath/migration.ts';
 import { describeWithAdvice } from '../../pkg/errors/weft-error.ts';
 import type { Log } from '../../pkg/log/log.ts';
+import type { MigrationNote } from '../../pkg/migration/course.ts';
 import { Migrations } from '../../pkg/migration/migrations.ts';
 import type { Address, Vni } from '../../pkg/netaddr/netaddr.ts';
 import type { JsonValue, PeerChannel } from '../../pkg/peers/peers.ts';
@@ -19,6 +20,8 @@ export interface NodeMigrationsParts {
   /** VTEPs that have a tenant, as the control plane knows. */
   readonly vtepsOf: (vni: Vni) => Promise<readonly Address[]>;
   readonly log: Log;
+  /** Called after each step of a migration. */
+  readonly onStep: (step: MigrationNote) => void;
 }
 
 /** An address that is not there yet, or a file that is not whole, is tried again. */
@@ -56,9 +59,9 @@ export class NodeMigrations {
 
   constructor(parts: NodeMigrationsParts) {
     this.#parts = parts;
-    const { engine, datapath, vtepsOf, log } = parts;
+    const { engine, datapath, vtepsOf, log, onStep } = parts;
     this.migrations = new Migrations({
-      engine, datapath, vtepsOf, log, setUrgent,
+      engine, datapath, vtepsOf, log, onStep, setUrgent,
       timeoutMs: () => (this.#opening?.conf.timeoutSeconds ?? 0) * 1000,
       correspondent: () => {
         const channel = this.#channel;

@@ -40,7 +40,7 @@ for (const family of [4, 6] as const) {
           const status = await runWeft(daemon.node, ['status']);
           t.equal(status.exitCode, 1);
           t.match(status.stdout, new RegExp(`^  - the path from node${here} \\(${addressOf(here)}\\) to node${there} \\(${addressOf(there)}\\) carries packets of 1400 bytes at most, and the interfaces here say 1500`, 'm'));
-          t.match(status.stdout, new RegExp(`^${addressOf(there)} +node${there} +${addressOf(here)} +narrow +1400 of 1500 +\\d+s ago$`, 'm'));
+          t.match(status.stdout, new RegExp(`^${addressOf(there)} +node${there} +${addressOf(here)} +narrow +1400 of 1500 +[\\d.]+ms +\\d+% +\\d+s ago$`, 'm'));
           const json: unknown = JSON.parse((await runWeft(daemon.node, ['status', '-o', 'json'])).stdout);
           t.match(json, { isWell: false, daemon: { status: { paths: { isProbing: true, paths: [{ state: 'narrow', narrow: { packetBytes: narrowBytes, way: 'underlay', isActedOn: true } }] } } } });
         }

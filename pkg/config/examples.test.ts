@@ -47,6 +47,15 @@ t.test('weft.yaml', (t) => {
   t.end();
 });
 
+t.test('weft.yaml, what it says of metrics in comments', (t) => {
+  t.notOk('metrics' in parseNodeConf(read('weft.yaml'), '/etc/weft/weft.yaml'));
+  const section = /^# metrics:\n(#.*\n)+/m.exec(read('weft.yaml'))?.[0].replace(/^# /gm, '') ?? '';
+  const { metrics } = parseNodeConf(section, '/etc/weft/weft.yaml');
+  t.same(metrics, { listen: { address: parseAddress('127.0.0.1'), port: 9469 }, endpointsMax: 1000 });
+  t.same(parseNodeConf(section.replace(/^  endpointsMax:.*$/m, ''), '/etc/weft/weft.yaml').metrics, metrics, 'what it calls default is the default');
+  t.end();
+});
+
 t.test('weft.yaml, what it says of migration in comments', (t) => {
   const section = /^# migration:\n(#.*\n)+/m.exec(read('weft.yaml'))?.[0].replace(/^# /gm, '') ?? '';
   const conf = (text: string): unknown => parseNodeConf(text, '/etc/weft/weft.yaml').migration;

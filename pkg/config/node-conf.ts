@@ -6,6 +6,7 @@ import { controlPlane } from './control-plane.ts';
 import { ovs } from './datapath-conf.ts';
 import { findUnfitForEvpn } from './evpn-fit.ts';
 import { formatPath, report, siteWithin, throwFaults, type Fault, type Path, type Site } from './faults.ts';
+import { metrics } from './metrics-conf.ts';
 import { migration } from './migration-conf.ts';
 import { isNamespacePattern } from './namespaces.ts';
 import { offload, offloadDefaults } from './offload-conf.ts';
@@ -90,6 +91,7 @@ const readNode = objectOf<Required<NodeFields>>({
   migration: key(migration, 'By what the daemons know each other when an endpoint moves ([migration.md](../migration.md)).', { otherwise: 'no endpoint moves' }),
   path: key(pathProbes, 'How the paths to other nodes are proven ([path.md](../path.md)).', { otherwise: 'all by their defaults' }),
   offload: key(offload, 'What becomes of checksums and segmentation that are left to devices below the tunnel ([offloads.md](../offloads.md)): the mode alone, or a section.', { default: offloadDefaults.mode }),
+  metrics: key(metrics, 'Where the daemon\'s metrics can be fetched ([metrics.md](../metrics.md)).', { otherwise: 'nowhere' }),
   tenants: key(listOf('tenants', tenant), 'The tenants of the node, each with a name and a VNI of its own.', { default: [] }),
 });
 

@@ -1,6 +1,7 @@
 /** The node configuration as values. Apart from its parser, so that a node without the file does not load YAML. */
 import type { ControlPlaneConf, ControlPlaneName } from './control-plane.ts';
 import type { OvsConf } from './datapath-conf.ts';
+import type { MetricsConf } from './metrics-conf.ts';
 import type { MigrationConf } from './migration-conf.ts';
 import type { PathConf } from './path-conf.ts';
 import type { OffloadConf } from './offload-conf.ts';
@@ -29,6 +30,8 @@ export interface NodeConf extends NodeSettings {
   readonly pathProbes?: PathConf;
   /** What is left to the devices below the tunnel; absent: offloadDefaults. */
   readonly offload?: OffloadConf;
+  /** Where metrics are to be had; absent: nowhere. */
+  readonly metrics?: MetricsConf;
   readonly tenants: readonly TenantConf[];
 }
 

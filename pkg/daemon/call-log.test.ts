@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { CniAnswer } from '../cni/dispatch.ts';
 import { WeftError } from '../errors/weft-error.ts';
-import { CallLog } from './call-log.ts';
+import { CallLog, type CallNote } from './call-log.ts';
 import { StepClock } from './step-clock.ts';
 import { eventually, recordingLog } from './test-daemon.ts';
 
@@ -88,4 +88,15 @@ t.test('the steps of a call, where they are timed', async (t) => {
   };
   await Promise.all(['one', 'two'].map((step) => calls.watch(call('ADD', { CNI_CONTAINERID: step }), () => add(step))));
   for (const line of lines) t.same(Object.keys(line['steps'] as object).sort(), [`${line['containerId']}`, 'ledger'].sort(), 'its own, though both ran at once');
+});
+
+t.test('whoever wants to know of each call hears of it', async (t) => {
+  const { log } = recordingLog();
+  const notes: CallNote[] = [];
+  const calls = new CallLog({ log, onQuiet: () => undefined, onCall: (note) => void notes.push(note) });
+  await calls.watch(call('ADD'), () => Promise.resolve(good));
+  await calls.watch(call('ADD'), () => Promise.resolve(bad));
+  await calls.watch(call('MADE-UP'), () => Promise.resolve({ stdout: '', exitCode: 1, error: new Error('no code') }));
+  t.same(notes.map(({ milliseconds: _, ...rest }) => rest), [{ verb: 'ADD', isOk: true }, { verb: 'ADD', isOk: false, code: 7 }, { verb: 'other', isOk: false }]);
+  for (const { milliseconds } of notes) t.ok(milliseconds >= 0 && milliseconds < 60_000);
 });

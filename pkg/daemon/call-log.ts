@@ -7,12 +7,24 @@ import { startTimer } from '../sys/timer.ts';
 import type { Log, LogFields } from '../log/log.ts';
 import type { StepClock } from './step-clock.ts';
 
+/** A call that is over. */
+export interface CallNote {
+  /** A verb of the specification, or `other`. */
+  readonly verb: string;
+  readonly isOk: boolean;
+  /** CNI error code of one that failed, where it has one. */
+  readonly code?: number;
+  readonly milliseconds: number;
+}
+
 /** Without a call for so long, there is time for what a call should not wait for. */
 const quietMs = 500;
 
 /** Verbs that change something; the others are asked again and again (containerd 2: STATUS every 5 s). */
 const changing: ReadonlySet<string> = new Set(['ADD', 'DEL', 'GC']);
-const known: ReadonlySet<string> = new Set([...changing, 'CHECK', 'STATUS', 'VERSION']);
+/** The specification's. */
+export const verbs: readonly string[] = [...changing, 'CHECK', 'STATUS', 'VERSION'];
+const known: ReadonlySet<string> = new Set(verbs);
 
 export interface CallLogParts {
   readonly log: Log;
@@ -20,6 +32,8 @@ export interface CallLogParts {
   readonly onQuiet: () => void;
   /** Absent: steps are not timed. */
   readonly clock?: StepClock | undefined;
+  /** Called after each call, before its answer is sent. */
+  readonly onCall?: (call: CallNote) => void;
 }
 
 /** Counts calls by verb and writes them to the log. */
@@ -28,13 +42,15 @@ export class CallLog {
   readonly #counts = new Map<string, { ok: number; failed: number }>();
   readonly #onQuiet: () => void;
   readonly #clock: StepClock | undefined;
+  readonly #onCall: ((call: CallNote) => void) | undefined;
   #cancelQuiet: () => void = () => undefined;
   #inFlight = 0;
 
-  constructor({ log, onQuiet, clock }: CallLogParts) {
+  constructor({ log, onQuiet, clock, onCall }: CallLogParts) {
     this.#log = log;
     this.#onQuiet = onQuiet;
     this.#clock = clock;
+    this.#onCall = onCall;
   }
 
   get inFlight(): number {
@@ -52,7 +68,7 @@ export class CallLog {
     this.#inFlight += 1;
     try {
       const { result, steps } = this.#clock === undefined ? { result: await run() } : await this.#clock.watch(run);
-      this.#note(call, result, { ms: rounded(performance.now() - startedAt), ...(steps === undefined ? {} : { steps }) });
+      this.#note(call, result, { milliseconds: performance.now() - startedAt, ...(steps === undefined ? {} : { steps }) });
       return result;
     } finally {
       this.#inFlight -= 1;
@@ -61,13 +77,13 @@ export class CallLog {
     }
   }
 
-  #note({ env }: CniCall, { exitCode, error }: CniAnswer, times: LogFields): void {
+  #note({ env }: CniCall, { exitCode, error }: CniAnswer, { milliseconds, ...steps }: { readonly milliseconds: number; readonly steps?: unknown }): void {
     const given = env['CNI_COMMAND'] ?? '';
     // What callers make up must not fill the memory.
     const verb = known.has(given) ? given : 'other';
     const count = this.#counts.get(verb) ?? { ok: 0, failed: 0 };
     this.#counts.set(verb, count);
-    const fields = { verb, ...describeContainer(env), ...times };
+    const fields = { verb, ...describeContainer(env), ms: rounded(milliseconds), ...steps };
     if (exitCode === 0) {
       count.ok += 1;
       if (changing.has(verb)) this.#log.info({ ...fields, outcome: 'ok' }, `${verb} done`);
@@ -76,6 +92,8 @@ export class CallLog {
       count.failed += 1;
       this.#log.warn({ ...fields, outcome: 'failed', ...describeFailure(error) }, `${verb} failed`);
     }
+    const code = codeOf(error);
+    this.#onCall?.({ verb, isOk: exitCode === 0, ...(code === undefined ? {} : { code }), milliseconds });
   }
 }
 
@@ -94,6 +112,9 @@ function describeContainer(env: CniCall['env']): LogFields {
 }
 
 function describeFailure(error: unknown): { readonly code: number; readonly error: string } {
-  const code = error instanceof Error && 'cniCode' in error && typeof error.cniCode === 'number' ? error.cniCode : entries.internal.cniCode;
-  return { code, error: describeError(error) };
+  return { code: codeOf(error) ?? entries.internal.cniCode, error: describeError(error) };
+}
+
+function codeOf(error: unknown): number | undefined {
+  return error instanceof Error && 'cniCode' in error && typeof error.cniCode === 'number' ? error.cniCode : undefined;
 }

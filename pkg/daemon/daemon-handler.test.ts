@@ -65,3 +65,13 @@ t.test('calls', async (t) => {
   t.match(handler.refuse({ kind: 'call', env: {}, stdin: '' }), { reason: 'otherNamespace' }, 'of another namespace are refused');
   t.match(await handler.answer({ kind: 'call', env: { CNI_COMMAND: 'VERSION' }, stdin: '{"cniVersion":"1.0.0"}' }, stays), { status: 0, body: /supportedVersions/ });
 });
+
+t.test('a call that is not for this daemon is counted, a question is not', async (t) => {
+  const { log } = recordingLog();
+  const declined: string[] = [];
+  const calls = new Calls({ plugin: { add: unused, del: unused, check: unused, gc: unused, status: unused }, callLog: new CallLog({ log, onQuiet: () => undefined }), log });
+  const handler = new DaemonHandler({ calls, status: () => status, command: carryOut, hasten: () => undefined, retire: () => undefined, onDeclined: (reason) => void declined.push(reason) });
+  t.match(handler.refuse({ kind: 'call', env: { CNI_COMMAND: 'ADD' }, stdin: '' }), { reason: 'otherNamespace' });
+  t.equal(handler.refuse({ kind: 'question', env: {}, stdin: 'status' }), undefined);
+  t.same(declined, ['otherNamespace']);
+});

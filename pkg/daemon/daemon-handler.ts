@@ -12,6 +12,8 @@ export interface DaemonHandlerParts {
   readonly command: (body: unknown) => Promise<object>;
   /** Does what of it cannot wait, before. Whatever is wrong with it, `command` says. */
   readonly hasten: (body: unknown) => void;
+  /** A call goes back to its caller, who does it without the daemon. */
+  readonly onDeclined?: (reason: Refusal['reason']) => void;
   /** Makes way; what is under way is finished. */
   readonly retire: () => void;
 }
@@ -27,7 +29,9 @@ export class DaemonHandler implements RequestHandler {
   }
 
   refuse(request: Request): Refusal | undefined {
-    return request.kind === 'call' ? this.#parts.calls.refuse(request) : undefined;
+    const refusal = request.kind === 'call' ? this.#parts.calls.refuse(request) : undefined;
+    if (refusal !== undefined) this.#parts.onDeclined?.(refusal.reason);
+    return refusal;
   }
 
   hasten({ kind, stdin }: Request): void {

@@ -35,7 +35,7 @@ export function judgeDaemon({ state, socket, needs, version, now }: DaemonFacts)
   // One that has just started has not looked yet.
   const lookedAt = status.reconciler.lastPassAt ?? status.startedAt;
   if (now - lookedAt > passMsMax) findings.push(finding('daemon-pass-late', { subject: process, what: `the daemon has compared the node with the ledger for the last time ${formatAge(now - lookedAt)} ago`, show: 'journalctl -u weft -n 50' }));
-  for (const fault of [...status.reconciler.openFaults, ...(status.migrationFaults ?? [])]) findings.push(finding('daemon-fault', { subject: process, what: fault, show: 'journalctl -u weft -n 50' }));
+  for (const fault of [...status.reconciler.openFaults, ...(status.migrationFaults ?? []), ...(status.metricsFaults ?? [])]) findings.push(finding('daemon-fault', { subject: process, what: fault, show: 'journalctl -u weft -n 50' }));
   for (const fault of status.offloadFaults ?? []) findings.push(finding('offload-found', { subject: process, what: fault, show: 'for link in $(ls /sys/class/net | grep ^weft-vx); do echo $link; ethtool -k $link | grep -E "checksum-ip-generic|segmentation"; done' }));
   return findings;
 }

@@ -92,7 +92,7 @@ void t.test('the daemon', (t) => {
   t.same(running({ configError: 'line 1' }), ['daemon-configuration']);
   t.same(running({ reconciler: { ...status.reconciler, lastPassAt: now - 16 * 60_000 } }), ['daemon-pass-late']);
   t.same(running({ startedAt: now - 1000, reconciler: { passes: 0, repairs: [], openFaults: [] } }), [], 'one that has just started');
-  t.same(running({ reconciler: { ...status.reconciler, openFaults: ['a', 'b'] }, migrationFaults: ['c'] }), ['daemon-fault', 'daemon-fault', 'daemon-fault']);
+  t.same(running({ reconciler: { ...status.reconciler, openFaults: ['a', 'b'] }, migrationFaults: ['c'], metricsFaults: ['d'] }), ['daemon-fault', 'daemon-fault', 'daemon-fault', 'daemon-fault']);
   t.same(running({ offloadFaults: ['d'] }), ['offload-found']);
   t.end();
 });

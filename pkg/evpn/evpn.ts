@@ -5,6 +5,7 @@ import type { EvpnConf } from '../config/control-plane.ts';
 import type { NodeConf } from '../config/node-model.ts';
 import type { NodeRemotes } from '../datapath/remotes.ts';
 import { describeError } from '../errors/weft-error.ts';
+import type { BgpSession } from '../frr/bgp-tables.ts';
 import type { Log } from '../log/log.ts';
 import type { Address, Vni } from '../netaddr/netaddr.ts';
 import type { KernelEvent } from '../netlink/monitor.ts';
@@ -94,6 +95,11 @@ export class Evpn {
   /** What is wrong, in words. */
   get faults(): readonly string[] {
     return [...(this.#listener?.faults ?? []), ...this.#keeper.remarks];
+  }
+
+  /** The sessions with the configuration's neighbours, as they were heard of last; undefined where BGP is not asked. */
+  get sessions(): readonly BgpSession[] | undefined {
+    return this.#listener?.sessions;
   }
 
   /** What keeps a tenant of this node from hearing of any other, in words. */

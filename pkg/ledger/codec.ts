@@ -8,7 +8,7 @@ import type { AttachmentPort, Bandwidth, Gateway, MigrationPhase, PortMigration,
 import {
   bytes, flag, integer, jsonObject, objects, optionalIntegers, optionalObject, optionalText, text, texts, type Fields,
 } from './fields.ts';
-import type { AllocationRecord, AttachmentRecord, AttachmentState, Identity, NewAttachment, SegmentRecord } from './records.ts';
+import type { AllocationRecord, AttachmentName, AttachmentRecord, AttachmentState, Identity, NewAttachment, SegmentRecord } from './records.ts';
 import type { attachmentColumns } from './schema.ts';
 
 type AttachmentColumns = Readonly<Record<(typeof attachmentColumns)[number], SQLInputValue>>;
@@ -61,6 +61,23 @@ export function decodeAttachment(row: Fields): AttachmentRecord {
   };
 }
 
+/** Who the attachment of a row is. @throws SyntaxError, RangeError as decodeAttachment() */
+export function decodeAttachmentName(row: Fields): AttachmentName {
+  const pod = optionalText(row, 'pod');
+  const phase = optionalText(row, 'phase');
+  return {
+    seq: integer(row, 'seq'),
+    key: { network: text(row, 'network'), containerId: text(row, 'container_id'), ifName: text(row, 'if_name') },
+    tenant: text(row, 'tenant'),
+    vni: parseVni(row['vni']),
+    hostIf: text(row, 'host_if'),
+    state: parseState(text(row, 'state')),
+    ...(pod === undefined ? {} : { pod }),
+    createdAt: integer(row, 'created_at'),
+    ...(phase === undefined ? {} : { phase: knownPhase(phase) }),
+  };
+}
+
 function parseState(state: string): AttachmentState {
   if (state === 'adding' || state === 'attached' || state === 'deleting') return state;
   throw new SyntaxError(`state must be adding, attached or deleting: current value is ${state}`);
@@ -102,10 +119,13 @@ function decodePort(port: Fields): AttachmentPort {
 const phases: readonly MigrationPhase[] = ['relaying', 'departed', 'left', 'waiting', 'arrived'];
 
 function decodeMigration(fields: Fields): PortMigration {
-  const word = text(fields, 'phase');
+  return { id: text(fields, 'id'), phase: knownPhase(text(fields, 'phase')), other: parseAddress(text(fields, 'other')), since: integer(fields, 'since') };
+}
+
+function knownPhase(word: string): MigrationPhase {
   const phase = phases.find((known) => known === word);
   if (phase === undefined) throw new SyntaxError(`phase must be one of ${phases.join(', ')}: current value is ${word}`);
-  return { id: text(fields, 'id'), phase, other: parseAddress(text(fields, 'other')), since: integer(fields, 'since') };
+  return phase;
 }
 
 /** A field that is left out for the default: any other word is a newer version's, and to take it for the default would be wrong. */

@@ -288,3 +288,13 @@ t.test('changes that come together are one transaction, and each stands or falls
   t.equal(await ledger.writeTogether((tx) => tx.countAttachments()), 2, 'and the next goes on');
 });
 
+
+t.test('listAttachmentNames() says who they are, and no more', async (t) => {
+  const ledger = openTestLedger(t, temporaryDirectory(t), bootOne);
+  ledger.write((tx) => {
+    for (const record of [testAttachment(1, { pod: 'web/front' }), testAttachment(2, { state: 'attached', port: { ...testAttachment(2).port, migration: { id: 'm', phase: 'relaying', other: parseAddress('192.0.2.2'), since: 1 } } })]) tx.insertAttachment(record);
+  });
+  const [names, records] = ledger.read((tx) => [tx.listAttachmentNames(), tx.listAttachments()]);
+  t.strictSame(names, records.map(({ seq, key, tenant, vni, hostIf, state, pod, createdAt, port }) => ({ seq, key, tenant, vni, hostIf, state, createdAt, ...(pod === undefined ? {} : { pod }), ...(port.migration === undefined ? {} : { phase: port.migration.phase }) })));
+  t.match(names, [{ pod: 'web/front', phase: undefined }, { phase: 'relaying' }]);
+});

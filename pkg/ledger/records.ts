@@ -1,6 +1,6 @@
 /** What the ledger remembers. Plain values; columns and JSON are codec.ts's. */
 import type { Address, InterfaceAddress, Mac, Vni } from '../netaddr/netaddr.ts';
-import type { AttachmentKey, AttachmentPort, Segment } from '../overlay/model.ts';
+import type { AttachmentKey, AttachmentPort, MigrationPhase, Segment } from '../overlay/model.ts';
 import type { Worker } from './boot.ts';
 
 /**
@@ -42,6 +42,12 @@ export interface AttachmentRecord {
   readonly port: AttachmentPort;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+}
+
+/** Who an attachment is. */
+export interface AttachmentName extends Pick<AttachmentRecord, 'seq' | 'key' | 'tenant' | 'vni' | 'hostIf' | 'state' | 'pod' | 'createdAt'> {
+  /** How far its endpoint is on its way between two nodes; absent: it is not. */
+  readonly phase?: MigrationPhase;
 }
 
 /** An attachment before the ledger has given it its seq. */

@@ -28,6 +28,15 @@ export type Phase = MigrationPhase | 'none';
  */
 export type MigrationEvent = 'begin' | 'activate' | 'cancel' | 'open' | 'opened' | 'abandoned' | 'cancelled' | 'left' | 'gone' | 'spoke' | 'quiet' | 'late';
 
+/** Something has happened to an endpoint that moves. */
+export interface MigrationNote {
+  /** Of the attachment, on this node. */
+  readonly seq: number;
+  readonly event: MigrationEvent;
+  readonly from: Phase;
+  readonly to: Phase;
+}
+
 /** What the datapath does: a method of DatapathMigration. */
 export type Work = 'startRelay' | 'depart' | 'leave' | 'takeBack' | 'open' | 'settle';
 

@@ -16,7 +16,7 @@ import { formatAddress, type Address, type Vni } from '../netaddr/netaddr.ts';
 import type { PortMigration } from '../overlay/model.ts';
 import { pause, startTimer } from '../sys/timer.ts';
 import { Attention, type Traveller } from './attention.ts';
-import { isSource, stepFrom, type MigrationEvent, type Phase, type Step } from './course.ts';
+import { isSource, stepFrom, type MigrationEvent, type MigrationNote, type Phase, type Step } from './course.ts';
 import { findElsewhere, type Correspondent } from './elsewhere.ts';
 import { decodeMessage, encodeBody, type EndpointName, type FindAnswer, type Message, type PhaseAnswer, type Saying } from './messages.ts';
 import { describe, Messenger, type Told } from './messenger.ts';
@@ -36,6 +36,8 @@ export interface MigrationParts {
   /** Says that a machine may stop, or speak, at any moment, and that packets will wait for this process then; or that none will. */
   readonly setUrgent: (isUrgent: boolean) => void;
   readonly log: Log;
+  /** Called after each step, with the phase before it. */
+  readonly onStep?: (step: MigrationNote) => void;
 }
 
 /** After the first announcement, as QEMU repeats its own: a frame may be lost; and a switch may learn once more, half a second late, from that of a move before. */
@@ -135,6 +137,7 @@ export class Migrations implements EndpointMoves {
       const why = 'phase' in told ? `the endpoint is ${told.phase} there` : told.words;
       throw new WeftError('tryAgainLater', `VTEP ${formatAddress(migration.other)} does not let the endpoint ${record.endpoint} go: ${why}`);
     }
+    this.#parts.onStep?.({ seq: record.seq, event: 'begin', from: 'none', to: migration.phase });
     this.#parts.log.info(describe(record), 'an endpoint is expected from another node');
     this.#attend(record.seq);
   }
@@ -199,6 +202,7 @@ export class Migrations implements EndpointMoves {
 
   #noteStep(record: AttachmentRecord, { event, phase, step }: { readonly event: MigrationEvent; readonly phase: Phase; readonly step: Step }): void {
     if (event === 'opened') this.#there.add(record.seq);
+    this.#parts.onStep?.({ seq: record.seq, event, from: phase, to: step.to });
     if (step.to === phase) return;
     if (step.to !== 'departed') this.#there.delete(record.seq);
     this.#parts.log.info({ ...describe(record), from: phase, to: step.to, event }, 'a migration has come further');

@@ -10,14 +10,15 @@ import type { Log } from '../log/log.ts';
 import { addressesEqual, compareAddresses, formatAddress, type Address } from '../netaddr/netaddr.ts';
 import { linkIndexOf } from '../netlink/link.ts';
 import type { KernelEvent } from '../netlink/monitor.ts';
-import type { PathsStatus } from '../report/paths.ts';
+import type { PathsStatus, RecentProbes } from '../report/paths.ts';
 import { startTimer } from '../sys/timer.ts';
 import type { Egress } from './egress.ts';
 import { Ends, type OpenEnd } from './ends.ts';
 import { mtuMinOf, pathKey, PathFindings, type Path } from './findings.ts';
 import type { FindingsFile } from './findings-file.ts';
 import type { ProbeEndOptions } from './probe-end.ts';
-import type { Prober } from './prober.ts';
+import type { ProbeTotals } from './meter.ts';
+import type { Prober, ProbeWay } from './prober.ts';
 import { Round } from './round.ts';
 import { Turns } from './turns.ts';
 
@@ -61,6 +62,15 @@ interface Known {
   /** The underlay's, and the tunnel's where that is asked. */
   readonly rounds: readonly Round[];
   egress: Egress | undefined;
+}
+
+/** What the probes of one way to a peer have measured. */
+export interface PathMeasurement {
+  readonly vtep: string;
+  readonly peer: string;
+  readonly way: ProbeWay;
+  readonly totals: ProbeTotals;
+  readonly recent: RecentProbes;
 }
 
 /** One for a daemon. Its knowledge (findings) is there from the start. */
@@ -128,7 +138,18 @@ export class Paths {
   get status(): PathsStatus {
     const { probe } = this.#conf;
     const faults = [...this.#ends.faults, ...(this.#fault === undefined ? [] : [this.#fault])];
-    return { isProbing: probe, intervalMs: this.#intervalMs(), faults, paths: this.findings.paths };
+    const now = performance.now();
+    const paths = this.findings.paths.map((path) => {
+      const recent = this.#known.get(`${path.vtep} ${path.peer}`)?.rounds[0]?.meter.recent(now);
+      return recent === undefined ? path : { ...path, recent };
+    });
+    return { isProbing: probe, intervalMs: this.#intervalMs(), faults, paths };
+  }
+
+  /** What probes have measured, of each path and way. */
+  get measurements(): readonly PathMeasurement[] {
+    const now = performance.now();
+    return [...this.#known.values()].flatMap(({ path, rounds }) => rounds.map(({ way, meter }) => ({ vtep: formatAddress(path.vtep), peer: formatAddress(path.peer), way, totals: meter.totals, recent: meter.recent(now) })));
   }
 
   /** Ends it; what is known stays on the disk. */

@@ -1,6 +1,7 @@
 /** Looking at one path again and again, one way. */
 import { startTimer } from '../sys/timer.ts';
 import type { Path, PathFindings } from './findings.ts';
+import { ProbeMeter } from './meter.ts';
 import type { Prober, ProbeWay } from './prober.ts';
 import { surveyPath } from './survey.ts';
 import { newTrack, observed, resized, withdrawn, type Track } from './track.ts';
@@ -37,6 +38,8 @@ const jitter = 0.2;
 
 /** One for a path and a way; it keeps no process alive. */
 export class Round {
+  /** What the probes of this way have measured. */
+  readonly meter: ProbeMeter = new ProbeMeter();
   readonly #parts: RoundParts;
   #cancel: () => void = () => undefined;
   #isRunning = false;
@@ -71,6 +74,10 @@ export class Round {
     this.soon();
   }
 
+  get way(): ProbeWay {
+    return this.#parts.way;
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#cancel();
@@ -103,7 +110,8 @@ export class Round {
     const known = findings.trackOf(path, way);
     const before = known === undefined ? newTrack(fullBytes) : known.fullBytes === fullBytes ? known : resized(known, fullBytes);
     if (before !== known) findings.note(path, way, before);
-    const survey = await surveyPath((packetBytes) => this.#ask(prober, packetBytes), {
+    const passingBytes = before.narrow?.packetBytes ?? fullBytes;
+    const survey = await surveyPath((packetBytes) => this.#ask(prober, { packetBytes, isMeasured: packetBytes <= passingBytes }), {
       fullBytes, floorBytes: floorBytes(), ...(before.narrow === undefined ? {} : { knownBytes: before.narrow.packetBytes }),
     });
     if (this.#isStopped) return;
@@ -123,10 +131,12 @@ export class Round {
     if (track.narrow !== undefined && below?.state === 'whole' && below.narrow === undefined) findings.note(path, 'tunnel', withdrawn(track));
   }
 
-  async #ask(prober: Prober, packetBytes: number): ReturnType<Prober['probe']> {
+  /** @param isMeasured whether it should be answered: that a larger one is not says nothing of loss */
+  async #ask(prober: Prober, { packetBytes, isMeasured }: { readonly packetBytes: number; readonly isMeasured: boolean }): ReturnType<Prober['probe']> {
     // Whoever has not answered in time may be far away.
     const deadlineMs = this.#unanswered > 0 ? deadlineMsMax : Math.min(Math.max(this.#usualMs * patience, deadlineMsMin), deadlineMsMax);
     const outcome = await prober.probe({ peer: this.#parts.path.peer, packetBytes, deadlineMs });
+    if (isMeasured) this.meter.note(outcome, performance.now());
     // As TCP smooths its round-trip time (RFC 6298 §2).
     if (outcome.kind === 'answered') this.#usualMs += (outcome.milliseconds - this.#usualMs) / 8;
     return outcome;

@@ -11,21 +11,22 @@ function create(): { findings: Findings; said: string[]; clock: { now: number } 
 
 t.test('each repair is in the report with its time, and in the log', (t) => {
   const { findings, said, clock } = create();
-  findings.noteRepairs('weft-br1', ['weft-br1 is down: set up', 'it has lost its description: written again']);
+  findings.noteRepairs('segment', 'weft-br1', ['weft-br1 is down: set up', 'it has lost its description: written again']);
   clock.now = 2;
-  findings.noteRepairs('guard', ['the guard lacks the nft table bridge weft']);
+  findings.noteRepairs('guard', 'guard', ['the guard lacks the nft table bridge weft']);
   t.same(findings.repairs, [
     { at: 1, what: 'weft-br1 is down: set up' },
     { at: 1, what: 'it has lost its description: written again' },
     { at: 2, what: 'the guard lacks the nft table bridge weft' },
   ]);
   t.same(said, findings.repairs.map(({ what }) => `warn repaired: ${what}`));
+  t.same([...findings.repairCounts], [['segment', 2], ['endpoint', 0], ['guard', 1], ['plan', 0], ['mtu', 0], ['garbage', 0], ['removal', 0]]);
   t.end();
 });
 
 t.test('nothing to do says nothing', (t) => {
   const { findings, said } = create();
-  findings.noteRepairs('weft-br1', []);
+  findings.noteRepairs('segment', 'weft-br1', []);
   findings.noteFaults('weft-br1', []);
   findings.retain(() => false);
   t.same([findings.repairs, findings.openFaults, said], [[], [], []]);
@@ -35,7 +36,7 @@ t.test('nothing to do says nothing', (t) => {
 t.test('the report keeps the latest repairs, however many there are', (t) => {
   const { findings, said } = create();
   const count = repairsMax + 10;
-  for (let n = 1; n <= count; n += 1) findings.noteRepairs('weft-br1', [`number ${n}`]);
+  for (let n = 1; n <= count; n += 1) findings.noteRepairs('segment', 'weft-br1', [`number ${n}`]);
   t.equal(findings.repairs.length, repairsMax);
   t.same([findings.repairs.at(0)?.what, findings.repairs.at(-1)?.what], ['number 11', `number ${count}`]);
   t.equal(said.length, count, 'the log has them all');

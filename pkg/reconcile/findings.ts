@@ -2,11 +2,16 @@
 import { repairsMax, type Repair } from '../report/daemon-status.ts';
 import type { Log } from '../log/log.ts';
 
+/** What a repair was about. `removal`: an attachment that nobody else would have removed. */
+export const repairKinds = ['segment', 'endpoint', 'guard', 'plan', 'mtu', 'garbage', 'removal'] as const;
+export type RepairKind = (typeof repairKinds)[number];
+
 /** Remembers what passes have found, and says what is new. */
 export class Findings {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #repairs: Repair[] = [];
+  readonly #counts = new Map<RepairKind, number>(repairKinds.map((kind) => [kind, 0]));
   /** By what they are about: a segment, a port, the guard. */
   readonly #open = new Map<string, readonly string[]>();
 
@@ -20,13 +25,19 @@ export class Findings {
     return this.#repairs;
   }
 
+  /** How many there were since the daemon started, of each kind. */
+  get repairCounts(): ReadonlyMap<RepairKind, number> {
+    return this.#counts;
+  }
+
   /** What is wrong and could not be put right, or is not the reconciler's to put right. */
   get openFaults(): readonly string[] {
     return [...this.#open.values()].flat();
   }
 
   /** Something was put right. */
-  noteRepairs(subject: string, repairs: readonly string[]): void {
+  noteRepairs(kind: RepairKind, subject: string, repairs: readonly string[]): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + repairs.length);
     for (const what of repairs) {
       this.#repairs.push({ at: this.#now(), what });
       if (this.#repairs.length > repairsMax) this.#repairs.shift();

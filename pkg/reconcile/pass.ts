@@ -21,7 +21,7 @@ import type { Vni } from '../netaddr/netaddr.ts';
 import type { AttachmentPort, Segment } from '../overlay/model.ts';
 import { bridgeName } from '../overlay/names.ts';
 import { nextTurn } from '../sys/timer.ts';
-import type { Findings } from './findings.ts';
+import type { Findings, RepairKind } from './findings.ts';
 import { describeFollowed, followMtu } from './follow-mtu.ts';
 import { describeShortage } from './mtu-course.ts';
 import { describeChange, replanSegment, type PlannedMtus, type Surroundings } from './replan.ts';
@@ -95,7 +95,7 @@ async function removeFor(parts: PassParts, record: AttachmentRecord, what: strin
   const subject = record.hostIf;
   try {
     const isRemoved = await parts.exclusively(record.key.containerId, () => removeUnchanged(engine, record, parts.caller()));
-    if (isRemoved) findings.noteRepairs(subject, [what]);
+    if (isRemoved) findings.noteRepairs('removal', subject, [what]);
     findings.noteFaults(subject, []);
   } catch (error) {
     findings.noteFaults(subject, [`container ${record.key.containerId}, ${record.key.ifName} cannot be removed: ${describeError(error)}`]);
@@ -132,7 +132,7 @@ async function tryMtu({ engine, findings, mayRaise = () => true }: PassParts, { 
   try {
     const followed = await followMtu(engine, { vni, fitting: isHeld ? { ...fitting, overlayMtu } : fitting });
     if (followed === undefined) return undefined;
-    findings.noteRepairs(`MTU of ${tenant}`, [describeFollowed(tenant, followed, because)]);
+    findings.noteRepairs('mtu', `MTU of ${tenant}`, [describeFollowed(tenant, followed, because)]);
     return followed.failed.length === 0 ? undefined : [...followed.failed];
   } catch (error) {
     return [`tenant ${tenant} keeps its MTU: ${describeError(error)}`];
@@ -154,7 +154,7 @@ async function applyPlan({ engine, findings }: PassParts, present: Segment, want
   if (change.length === 0) return;
   // An ADD may have brought it up to date in the meantime.
   const isApplied = await changeSegment(engine, present.vni, (current) => (describeChange(current, present).length > 0 ? undefined : keepMtus(wanted, current).segment));
-  if (isApplied) findings.noteRepairs(`plan of ${wanted.tenant}`, change);
+  if (isApplied) findings.noteRepairs('plan', `plan of ${wanted.tenant}`, change);
 }
 
 /** Repairs segments; `vnis` are those whose ports must be looked at afresh. */
@@ -169,7 +169,7 @@ async function repairSegments(parts: PassParts, segments: readonly Segment[], se
     });
     if (begun === undefined) continue;
     const repair = await completed(begun);
-    note(parts, bridgeName(vni), repair);
+    note(parts, { kind: 'segment', subject: bridgeName(vni) }, repair);
     // Ports of a bridge that was made anew are no longer its ports; a switch's stay what they are.
     if (repair.repaired.length > 0 && datapath !== 'ovs') vnis.add(vni);
     areWhole &&= repair.failed.length === 0;
@@ -183,7 +183,7 @@ async function repairPorts(parts: PassParts, records: readonly AttachmentRecord[
     const repairs = inLedger(parts, (tx) => repairPort(parts.engine, tx, { record, seen: seenOf(record) }));
     if (repairs !== undefined) {
       const repair = joinRepairs(await completed(repairs.port), repairs.container);
-      note(parts, record.hostIf, repair);
+      note(parts, { kind: 'endpoint', subject: record.hostIf }, repair);
       areWhole &&= repair.failed.length === 0;
       await followContainer(parts, record, repairs);
     }
@@ -225,7 +225,7 @@ async function followContainer(parts: PassParts, record: AttachmentRecord, { por
 function repairGuard(parts: PassParts): boolean {
   try {
     const mended = parts.engine.ledger().write((tx) => mendGuardOf(parts.engine, tx));
-    parts.findings.noteRepairs('guard', mended);
+    parts.findings.noteRepairs('guard', 'guard', mended);
     parts.findings.noteFaults('guard', []);
     return true;
   } catch (error) {
@@ -242,7 +242,7 @@ async function tidyUp({ engine, findings, vanished }: PassParts, { segments, att
       segments: tx.listSegments().map((entry) => entry.segment),
       ports: tx.listAttachments().map((record) => record.port),
     }));
-    findings.noteRepairs('garbage', removed.map((what) => `${what} belonged to no attachment: removed`));
+    findings.noteRepairs('garbage', 'garbage', removed.map((what) => `${what} belonged to no attachment: removed`));
     findings.noteFaults('garbage', []);
   } catch (error) {
     findings.noteFaults('garbage', [`what belongs to no attachment cannot be removed: ${describeError(error)}`]);
@@ -260,8 +260,8 @@ function forgetRemoved({ engine, vanished }: PassParts): void {
   for (const seq of removed) vanished.forget(seq);
 }
 
-function note({ findings }: PassParts, subject: string, { repaired, left, failed }: Repair): void {
-  findings.noteRepairs(subject, repaired);
+function note({ findings }: PassParts, { kind, subject }: { readonly kind: RepairKind; readonly subject: string }, { repaired, left, failed }: Repair): void {
+  findings.noteRepairs(kind, subject, repaired);
   findings.noteFaults(subject, [...left, ...failed]);
 }
 

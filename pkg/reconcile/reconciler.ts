@@ -11,7 +11,7 @@ import type { KernelEvent } from '../netlink/monitor.ts';
 import type { ReconcilerStatus } from '../report/daemon-status.ts';
 import { startInterval, startTimer } from '../sys/timer.ts';
 import type { Log } from '../log/log.ts';
-import { Findings } from './findings.ts';
+import { Findings, type RepairKind } from './findings.ts';
 import { runPass, type PassParts } from './pass.ts';
 import { everything, joinScopes, scopeOf, type Scope } from './scope.ts';
 import { Suspects, type OwnSockets } from './suspects.ts';
@@ -77,6 +77,11 @@ export class Reconciler {
       repairs: this.#findings.repairs,
       openFaults: this.#findings.openFaults,
     };
+  }
+
+  /** How many repairs there were since the start, of each kind. */
+  get repairCounts(): ReadonlyMap<RepairKind, number> {
+    return this.#findings.repairCounts;
   }
 
   /** Begins with a pass over the whole node; the promise is fulfilled when that is done. Never rejects. */

@@ -7,7 +7,7 @@ const least: DaemonStatus = {
 const most: DaemonStatus = {
   ...least, configPath: '/etc/weft/weft.yaml', configError: 'line 1', calls: { ADD: { ok: 1, failed: 2 } },
   reconciler: { passes: 3, lastPassAt: 4, lastPassMs: 0.5, repairs: [{ at: 5, what: 'bridge' }], openFaults: ['fault'] },
-  controlPlaneFaults: ['bgpd of FRR does not run'],
+  controlPlaneFaults: ['bgpd of FRR does not run'], metricsFaults: ['the port is taken'],
 };
 for (const status of [least, most]) t.strictSame(parseDaemonStatus(JSON.stringify(status)), status);
 t.strictSame(parseDaemonStatus(JSON.stringify({ ...most, later: 1, reconciler: { ...most.reconciler, later: [] } })), most, 'a newer daemon may say more');

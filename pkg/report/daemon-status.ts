@@ -56,6 +56,8 @@ export interface DaemonStatus {
   readonly paths?: PathsStatus;
   /** What of offloads does not work on the way to other nodes, and what is done about it, in words; absent where all is well, or nobody looks. */
   readonly offloadFaults?: readonly string[];
+  /** Why the metrics cannot be fetched, in words; absent where they can, or where nobody wants them. */
+  readonly metricsFaults?: readonly string[];
   /** Resident. */
   readonly memoryBytes: number;
 }
@@ -78,6 +80,7 @@ export function parseDaemonStatus(json: string): DaemonStatus {
     ...optional(fields, 'migrationFaults', texts),
     ...(isAbsent(fields['paths']) ? {} : { paths: parsePaths(object(fields['paths'], 'paths')) }),
     ...optional(fields, 'offloadFaults', texts),
+    ...optional(fields, 'metricsFaults', texts),
     memoryBytes: number(fields, 'memoryBytes'),
   };
 }
@@ -106,7 +109,7 @@ function parsePaths(fields: JsonObject): PathsStatus {
 }
 
 function parsePath(fields: JsonObject): PathStatus {
-  const [narrow, proof] = [fields['narrow'], fields['proof']].map((value) => (isAbsent(value) ? undefined : object(value, 'paths.paths')));
+  const [narrow, proof, recent] = [fields['narrow'], fields['proof'], fields['recent']].map((value) => (isAbsent(value) ? undefined : object(value, 'paths.paths')));
   return {
     vtep: text(fields, 'vtep'),
     peer: text(fields, 'peer'),
@@ -115,6 +118,7 @@ function parsePath(fields: JsonObject): PathStatus {
     fullBytes: number(fields, 'fullBytes'),
     ...(narrow === undefined ? {} : { narrow: { packetBytes: number(narrow, 'packetBytes'), way: oneOf(narrow, 'way', ['underlay', 'tunnel']), since: number(narrow, 'since'), isActedOn: narrow['isActedOn'] === true } }),
     ...(proof === undefined ? {} : { proof: { packetBytes: number(proof, 'packetBytes'), at: number(proof, 'at') } }),
+    ...(recent === undefined ? {} : { recent: { sent: number(recent, 'sent'), lost: number(recent, 'lost'), ...optional(recent, 'roundTripMs', number), ...optional(recent, 'roundTripMsMax', number) } }),
   };
 }
 

@@ -6,10 +6,10 @@ import { renderStatus } from './status-text.ts';
 import { testNode } from './test-nodes.ts';
 
 const now = 1_000_000;
-const whole: PathStatus = { vtep: '192.0.2.1', peer: '192.0.2.2', peerNode: 'node-2', state: 'whole', fullBytes: 1500, proof: { packetBytes: 1500, at: now - 1000 } };
-const narrow: PathStatus = { ...whole, peer: '192.0.2.3', peerNode: 'node-3', state: 'narrow', narrow: { packetBytes: 1400, way: 'underlay', since: now - 5000, isActedOn: true }, proof: { packetBytes: 1400, at: now - 2000 } };
-const { proof: _proof, peerNode: _name, ...bare } = whole;
-const unanswered: PathStatus = { ...bare, peer: '192.0.2.4', state: 'unanswered' };
+const whole: PathStatus = { vtep: '192.0.2.1', peer: '192.0.2.2', peerNode: 'node-2', state: 'whole', fullBytes: 1500, recent: { sent: 30, lost: 0, roundTripMs: 0.4217, roundTripMsMax: 1 }, proof: { packetBytes: 1500, at: now - 1000 } };
+const narrow: PathStatus = { ...whole, peer: '192.0.2.3', peerNode: 'node-3', state: 'narrow', narrow: { packetBytes: 1400, way: 'underlay', since: now - 5000, isActedOn: true }, recent: { sent: 300, lost: 1, roundTripMs: 12.6, roundTripMsMax: 40 }, proof: { packetBytes: 1400, at: now - 2000 } };
+const { proof: _proof, peerNode: _name, recent: _recent, ...bare } = whole;
+const unanswered: PathStatus = { ...bare, peer: '192.0.2.4', state: 'unanswered', recent: { sent: 9, lost: 9 } };
 const unknown: PathStatus = { ...bare, peer: '192.0.2.5', state: 'unknown' };
 
 function pathsOf(...paths: readonly PathStatus[]): PathsStatus {
@@ -45,11 +45,11 @@ t.test('in words', async (t) => {
 });
 
 t.test('as a table', async (t) => {
-  t.equal(renderPaths(pathsOf(narrow, unanswered, unknown, whole), now), `PEER       NODE    FROM       PATH               BYTES         PROVEN
-192.0.2.3  node-3  192.0.2.1  narrow             1400 of 1500  2s ago
-192.0.2.4  -       192.0.2.1  without an answer  ? of 1500     never
-192.0.2.5  -       192.0.2.1  not known yet      ? of 1500     never
-192.0.2.2  node-2  192.0.2.1  whole              1500 of 1500  1s ago
+  t.equal(renderPaths(pathsOf(narrow, unanswered, unknown, whole), now), `PEER       NODE    FROM       PATH               BYTES         RTT     LOSS  PROVEN
+192.0.2.3  node-3  192.0.2.1  narrow             1400 of 1500  13ms    1%    2s ago
+192.0.2.4  -       192.0.2.1  without an answer  ? of 1500     -       100%  never
+192.0.2.5  -       192.0.2.1  not known yet      ? of 1500     -       -     never
+192.0.2.2  node-2  192.0.2.1  whole              1500 of 1500  0.42ms  0%    1s ago
 `);
   const many = renderPaths(pathsOf(...Array.from({ length: 25 }, () => whole)), now).split('\n');
   t.same([many.length, many.at(-2)], [23, 'and 5 more, which -o json has']);

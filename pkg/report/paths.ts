@@ -24,6 +24,18 @@ export interface PathStatus {
   };
   /** The last packet that was answered. */
   readonly proof?: { readonly packetBytes: number; readonly at: number };
+  /** Absent in what earlier daemons say, and before the first look. */
+  readonly recent?: RecentProbes;
+}
+
+/** Probes of the last minute that should have been answered. */
+export interface RecentProbes {
+  readonly sent: number;
+  /** Of those, without an answer in time. */
+  readonly lost: number;
+  /** Mean of the others, milliseconds; absent where there are none. */
+  readonly roundTripMs?: number;
+  readonly roundTripMsMax?: number;
 }
 
 /** What is known of all of them. */
@@ -72,10 +84,22 @@ const rowsMax = 20;
 
 /** A table; those that want to be seen first, and how many more there are. */
 export function renderPaths({ paths }: PathsStatus, now: number): string {
-  const rows = paths.slice(0, rowsMax).map(({ peer, peerNode, vtep, state, fullBytes, narrow, proof }): readonly Cell[] => [
+  const rows = paths.slice(0, rowsMax).map(({ peer, peerNode, vtep, state, fullBytes, narrow, recent, proof }): readonly Cell[] => [
     peer, peerNode ?? '', vtep, narrow?.way === 'tunnel' ? 'narrow in the tunnel' : words[state],
-    `${narrow?.packetBytes ?? (state === 'whole' ? fullBytes : '?')} of ${fullBytes}`, proof === undefined ? 'never' : `${formatAge(now - proof.at)} ago`,
+    `${narrow?.packetBytes ?? (state === 'whole' ? fullBytes : '?')} of ${fullBytes}`, formatRoundTrip(recent), formatLoss(recent), proof === undefined ? 'never' : `${formatAge(now - proof.at)} ago`,
   ]);
   const rest = paths.length > rowsMax ? `and ${paths.length - rowsMax} more, which -o json has\n` : '';
-  return `${renderTable([['PEER', 'NODE', 'FROM', 'PATH', 'BYTES', 'PROVEN'], ...rows])}${rest}`;
+  return `${renderTable([['PEER', 'NODE', 'FROM', 'PATH', 'BYTES', 'RTT', 'LOSS', 'PROVEN'], ...rows])}${rest}`;
+}
+
+function formatRoundTrip({ roundTripMs }: Partial<RecentProbes> = {}): string {
+  if (roundTripMs === undefined) return '';
+  return `${roundTripMs < 10 ? roundTripMs.toFixed(2) : Math.round(roundTripMs)}ms`;
+}
+
+/** In whole per cent; a loss that there is is never 0 %, and one that is not whole is never 100 %. */
+function formatLoss({ sent = 0, lost = 0 }: Partial<RecentProbes> = {}): string {
+  if (sent === 0) return '';
+  const percent = lost === 0 || lost === sent ? (lost / sent) * 100 : Math.min(99, Math.max(1, Math.round((lost / sent) * 100)));
+  return `${percent}%`;
 }

@@ -63,6 +63,8 @@ const attentionRows: readonly AttentionRow[] = [
   { name: 'a damaged ledger', node: testNode({ ledger: { kind: 'unreadable', problem: 'the ledger is damaged. Drain the node' } }), words: /the ledger: the ledger is damaged\. Drain/ },
   { name: 'a wrong configuration', node: testNode({ configuration: { kind: 'invalid', problem: 'line 3: vni' } }), words: /the node configuration: line 3: vni/ },
   { name: 'no daemon where one is needed', node: testNode({ configuration: { kind: 'valid', conf: parseNodeConf('controlPlane: {type: evpn, as: 65000, neighbors: [{address: 192.0.2.2}]}', 'weft.yaml') } }), daemon: { kind: 'absent' }, words: /the daemon does not run, and controlPlane\.type "evpn" needs it/ },
+  { name: 'no daemon where metrics are wanted', node: testNode({ configuration: { kind: 'valid', conf: parseNodeConf('metrics: { listen: "127.0.0.1:9469" }', 'weft.yaml') } }), daemon: { kind: 'absent' }, words: /the daemon does not run, and metrics needs it: nobody tells them/ },
+  { name: 'metrics that cannot be fetched', daemon: { kind: 'running', status: { ...daemonStatus, metricsFaults: ['metrics cannot be fetched: the port is taken'] } }, words: /^metrics cannot be fetched: the port is taken$/ },
   { name: 'a daemon that hangs', daemon: { kind: 'faulty', problem: 'did not answer' }, words: /the daemon: did not answer/ },
   { name: 'a refused reload', daemon: { kind: 'running', status: { ...daemonStatus, configError: 'line 3: vni' } }, words: /refused the node configuration and keeps the one before: line 3: vni/ },
   { name: 'a control plane that hears nobody', daemon: { kind: 'running', status: { ...daemonStatus, controlPlaneFaults: ['zebra of FRR does not run'] } }, words: /^zebra of FRR does not run$/ },

@@ -89,17 +89,18 @@ function findConfigurationFaults({ configuration }: NodeState): readonly string[
 function findDaemonFaults(daemon: DaemonState, { configuration }: NodeState): readonly string[] {
   if (daemon.kind === 'absent') return configuration.kind === 'valid' ? findNeeds(configuration.conf) : [];
   if (daemon.kind === 'faulty') return [`the daemon: ${daemon.problem}`];
-  const { configError, reconciler, controlPlaneFaults = [], migrationFaults = [], offloadFaults = [], paths, node: name } = daemon.status;
+  const { configError, reconciler, controlPlaneFaults = [], migrationFaults = [], offloadFaults = [], metricsFaults = [], paths, node: name } = daemon.status;
   const refused = configError === undefined ? [] : [`the daemon has refused the node configuration and keeps the one before: ${configError}`];
   const pathFaults = paths === undefined ? [] : findPathFaults(paths, name);
-  return [...refused, ...controlPlaneFaults, ...migrationFaults, ...pathFaults, ...offloadFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
+  return [...refused, ...controlPlaneFaults, ...migrationFaults, ...pathFaults, ...offloadFaults, ...metricsFaults, ...reconciler.openFaults.map((fault) => `the reconciler could not repair: ${fault}`)];
 }
 
 /** What the configuration asks for that a daemon alone can do. */
-function findNeeds({ controlPlane, migration }: NodeConf): readonly string[] {
+function findNeeds({ controlPlane, migration, metrics }: NodeConf): readonly string[] {
   return [
     ...(controlPlane?.type === 'evpn' ? ['the daemon does not run, and controlPlane.type "evpn" needs it: nobody listens to FRR'] : []),
     ...(migration === undefined ? [] : ['the daemon does not run, and migration needs it: no endpoint comes or goes']),
+    ...(metrics === undefined ? [] : ['the daemon does not run, and metrics needs it: nobody tells them']),
   ];
 }
 

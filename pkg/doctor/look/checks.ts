@@ -54,7 +54,7 @@ function examinePrivileges({ isRoot }: Surroundings): readonly Finding[] {
 function examineDaemon({ daemon, socket, version, node, isRoot }: Surroundings): readonly Finding[] {
   if (!isRoot && daemon.kind === 'faulty') return [notSeen({ layer: 'daemon', what: 'the daemon', show: `ls -ld ${socket}` }, `needs root: ${daemon.problem}`)];
   const conf = confOf(node);
-  const needs = [...(conf?.controlPlane?.type === 'evpn' ? ['controlPlane.type "evpn"'] : []), ...(conf?.migration === undefined ? [] : ['migration'])];
+  const needs = [...(conf?.controlPlane?.type === 'evpn' ? ['controlPlane.type "evpn"'] : []), ...(conf?.migration === undefined ? [] : ['migration']), ...(conf?.metrics === undefined ? [] : ['metrics'])];
   return judgeDaemon({ state: daemon, socket, needs, version, now: node.now });
 }
 

@@ -73,6 +73,11 @@ export class SwitchConfiguration {
     return database.transactRealised(operations, deadline);
   }
 
+  /** Asks for what is not watched; undefined where the database is not connected to. @throws OvsdbError */
+  async ask(operations: readonly Operation[], deadline: Deadline): Promise<readonly OperationResult[] | undefined> {
+    return this.isKnown ? this.#session?.transact(operations, deadline) : undefined;
+  }
+
   /** Ends it, for good. */
   async close(): Promise<void> {
     this.#isClosed = true;

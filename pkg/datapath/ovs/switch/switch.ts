@@ -24,6 +24,7 @@ import { Presence } from './presence.ts';
 import { describeSettings, findBridge, findOccupant, isPortNumber, portsOf, type OwnBridge, type SwitchInterface, type SwitchPort, type SwitchRows, type Watched } from './rows.ts';
 import { placeOf, type DatapathType, type OvsSettings, type SwitchOptions, type SwitchPlace } from './settings.ts';
 import { removeUnreferenced, setExternalId, setMtu, setOptions } from './transactions.ts';
+import { decodeTunnels, selectTunnels, type TunnelCounters } from './tunnel-counters.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './tunnel.ts';
 import { arrivalLinks, checkVtep, type EgressRoute } from './vtep.ts';
 
@@ -179,6 +180,12 @@ export class OvsSwitch {
   ports(): ReadonlyMap<string, SwitchPort> {
     const bridge = findBridge(this.#configuration.rows, this.#place.bridge);
     return bridge.kind === 'own' ? portsOf(this.#configuration.rows, bridge) : new Map();
+  }
+
+  /** What weft's tunnels have carried, some seconds ago; none while the database is not connected to. @throws OvsdbError */
+  async readTunnelCounters(deadlineMs: number): Promise<readonly TunnelCounters[]> {
+    const results = await this.#configuration.ask([selectTunnels()], new Deadline(deadlineMs));
+    return results === undefined ? [] : decodeTunnels(results[0]);
   }
 
   /** Whether ports() can say. */
