@@ -2,6 +2,7 @@
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { isAbsent, showValue } from '../cni/json-value.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
+import { tenantBandwidth } from './bandwidth-conf.ts';
 import { controlPlane } from './control-plane.ts';
 import { ovs } from './datapath-conf.ts';
 import { findUnfitForEvpn } from './evpn-fit.ts';
@@ -70,7 +71,7 @@ const namespacePattern: Reader<string> = text('a pattern of Kubernetes namespace
 });
 
 const tenant: Reader<TenantConf> = objectOf<Required<TenantConf>, 'name'>(
-  { ...tenantReaders, name: identifier, namespaces: listOf('patterns of Kubernetes namespaces', namespacePattern) },
+  { ...tenantReaders, name: identifier, namespaces: listOf('patterns of Kubernetes namespaces', namespacePattern), bandwidth: tenantBandwidth },
   { required: ['name'] },
 );
 

@@ -11,7 +11,7 @@ const rtmNewFilter = 44;
 const rtmDelFilter = 45;
 const rtmGetFilter = 46;
 const tca = { kind: 1, options: 2 } as const;
-const tbf = { parms: 1, rate64: 4, burst: 6 } as const;
+const tbf = { parms: 1, rate64: 4, peakRate64: 5, burst: 6, peakBurst: 7 } as const;
 const u32 = { sel: 5, act: 7 } as const;
 const mirredParms = 2;
 /** struct tc_mirred, whose last member is the link. */
@@ -36,6 +36,10 @@ const ethernetHardware = Uint8Array.of(0, 1);
 /** TC_LINKLAYER_ETHERNET: with it the kernel computes transmission times and wants no table of them. */
 const linkLayerEthernet = 1;
 const rateMax32 = 0xffffffff;
+/** Of a bucket that cuts packets up, bytes per second: 1 Tbit/s, at which nobody waits. */
+const peakRate = 125_000_000_000n;
+/** `1:`, by which what is below a bucket names it. */
+export const bucketHandle = 0x1_0000;
 
 /** A token bucket. */
 export interface TokenBucket {
@@ -43,8 +47,10 @@ export interface TokenBucket {
   readonly rate: bigint;
   /** Bytes that may be sent at once. */
   readonly burst: number;
-  /** Bytes that may wait. */
+  /** Bytes that may wait, where no other queue is put below. */
   readonly limit: number;
+  /** Bytes; what segmentation offload made larger is cut into its segments before it waits, and other packets that are larger are dropped. Absent: the burst. */
+  readonly packetMax?: number;
 }
 
 /** A link's queueing discipline as the kernel describes it. */
@@ -53,12 +59,14 @@ export interface Qdisc {
   readonly index: number;
   readonly kind: string;
   readonly isRoot: boolean;
+  /** Of the class that it is the queue of; 0xffffffff: of the link. */
+  readonly parent: number;
   /** Bytes per second, of a token bucket. */
   readonly rate?: bigint;
 }
 
 /** struct tcmsg. */
-function trafficHeader(options: { index: number; handle?: number; parent?: number; info?: number }): Uint8Array {
+export function trafficHeader(options: { index: number; handle?: number; parent?: number; info?: number }): Uint8Array {
   const bytes = Buffer.alloc(headerBytes);
   bytes.writeInt32LE(options.index, 4);
   bytes.writeUInt32LE(options.handle ?? 0, 8);
@@ -67,18 +75,32 @@ function trafficHeader(options: { index: number; handle?: number; parent?: numbe
   return bytes;
 }
 
-/** Equivalent to: `tc qdisc replace dev LINK root tbf rate RATE burst BURST limit LIMIT`. */
-export function replaceTokenBucket(index: number, { rate, burst, limit }: TokenBucket): NetlinkRequest {
+/** Equivalent to: `tc qdisc replace dev LINK root handle 1: tbf rate RATE burst BURST limit LIMIT [peakrate 1tbit mtu PACKETMAX]`. What is below stays. */
+export function replaceTokenBucket(index: number, { rate, burst, limit, packetMax }: TokenBucket): NetlinkRequest {
   // struct tc_tbf_qopt: two struct tc_ratespec of 12 bytes, limit, buffer (replaced by TCA_TBF_BURST), mtu.
   const parms = Buffer.alloc(36);
   parms.writeUInt8(linkLayerEthernet, 1);
   parms.writeUInt32LE(rate > BigInt(rateMax32) ? rateMax32 : Number(rate), 8);
   parms.writeUInt32LE(limit, 24);
-  const rate64 = Buffer.alloc(8);
-  rate64.writeBigUInt64LE(rate);
-  const options = [attribute(tbf.parms, parms), attribute(tbf.rate64, rate64), attributeU32(tbf.burst, burst)];
-  const payload = Buffer.concat([trafficHeader({ index, parent: parentRoot }), attributeString(tca.kind, 'tbf'), attributeNested(tca.options, options)]);
+  const options = [attribute(tbf.rate64, unsigned64(rate)), attributeU32(tbf.burst, burst)];
+  if (packetMax !== undefined) {
+    parms.writeUInt8(linkLayerEthernet, 13);
+    parms.writeUInt32LE(rateMax32, 20);
+    options.push(attribute(tbf.peakRate64, unsigned64(peakRate)), attributeU32(tbf.peakBurst, packetMax));
+  }
+  const payload = Buffer.concat([trafficHeader({ index, handle: bucketHandle, parent: parentRoot }), attributeString(tca.kind, 'tbf'), attributeNested(tca.options, [attribute(tbf.parms, parms), ...options])]);
   return { type: rtmNewQdisc, flags: createReplace, payload, what: 'limit the bandwidth (tc qdisc tbf)' };
+}
+
+function unsigned64(value: bigint): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return bytes;
+}
+
+/** Equivalent to: `tc qdisc del dev LINK root`; ENOENT where there is none but the link's own. */
+export function delRootQdisc(index: number): NetlinkRequest {
+  return { type: rtmDelQdisc, flags: 0, payload: trafficHeader({ index, parent: parentRoot }), what: 'limit the bandwidth no longer (tc qdisc)' };
 }
 
 /** Equivalent to: `tc qdisc add dev LINK ingress`: where filters see what the link receives. */
@@ -249,6 +271,7 @@ export function decodeQdisc(message: NetlinkMessage): Qdisc {
     index: payload.readInt32LE(4),
     kind,
     isRoot: payload.readUInt32LE(12) === parentRoot,
+    parent: payload.readUInt32LE(12),
     ...(kind === 'tbf' && options !== undefined ? { rate: decodeRate(options) } : {}),
   };
 }
