@@ -14,9 +14,9 @@ import type { Observation } from './observation.ts';
 
 /** How long a packet of a flow may wait for the others of its flow. Longer queues are latency, shorter ones lose TCP its rate. */
 const queueSeconds = 0.05;
-/** Without a burst in the configuration: as much as passes in 10 ms, which is what a busy machine is late by; and no less than this, for small rates. */
-const burstSeconds = 0.01;
-const burstBytesMin = 16 * 1024;
+/** Without a burst in the configuration: as much as passes in 25 ms, which a busy machine is late by and makes up for then; and no less than this, for small rates. */
+const burstSeconds = 0.025;
+const burstBytesMin = 32 * 1024;
 /** What is not cut up lasts no longer than this. */
 const packetSeconds = 0.001;
 /** A bucket smaller than two frames, which the kernel rounds down, would drop them. */

@@ -20,11 +20,12 @@ const headerBytes = 20;
 const parentRoot = 0xffffffff;
 const parentIngress = 0xfffffff1;
 const ingressHandle = 0xffff0000;
-/** TC_H_CLSACT with TC_H_MIN_EGRESS. */
-const parentEgress = 0xfffffff3;
+/** TC_H_CLSACT with TC_H_MIN_INGRESS, which the qdisc ingress takes as well, and TC_H_MIN_EGRESS. */
+const pointIngress = 0xfffffff2;
+const pointEgress = 0xfffffff3;
 /** Where a filter sees packets: as the link receives them (of either qdisc), or as they are about to be sent (of clsact). */
 export type FilterPoint = 'ingress' | 'egress';
-const filterParents: Readonly<Record<FilterPoint, number>> = { ingress: ingressHandle, egress: parentEgress };
+const filterParents: Readonly<Record<FilterPoint, number>> = { ingress: pointIngress, egress: pointEgress };
 /** The hash table of u32 filters that the kernel makes by itself, TC_U32_ROOT >> 1 (net/sched/cls_u32.c). */
 const firstHashTable = 0x80000000;
 /** struct tc_u32_sel without its keys, and struct tc_u32_key. */
