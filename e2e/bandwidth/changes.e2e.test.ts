@@ -37,12 +37,12 @@ testEachDatapath('limits change, and go, below a connection that stays', async (
   const scene = await createScene(t, datapath);
   const { node, daemon } = scene;
   const [far, one] = [endOf(scene.far), endOf(scene.near[0])];
-  const flow = await startFlow(t, far, { to: one, port: 5401, seconds: 9 });
-  const [before = 0] = await rates([one], 1500);
+  const flow = await startFlow(t, far, { to: one, port: 5401, seconds: 8 });
+  const [before = 0] = await rates([one], 1200);
   near(t, before, limits.ingress, 'as it was');
   configure(node, { ...limitsOf(datapath), ingressRate: '8M' });
   await daemon.eventually('follows the configuration', () => readShapers(node).find(isTo)?.rate === mbit);
-  const [changed = 0] = await rates([one], 2000);
+  const [changed = 0] = await rates([one], 1200);
   near(t, changed, 8 * mbit, 'changed');
   configure(node, undefined);
   await daemon.eventually('takes the limits off', () => readShapers(node).length === 0);
@@ -93,13 +93,13 @@ testEachDatapath('beside the limits of a container, and those of the standard pl
   const own = await attachGuest(lab, { ...blue, extra: { capabilities: { bandwidth: true }, runtimeConfig: { bandwidth } } }, 1, { label: 'own' });
   await lab.settle();
   const [small, two, far] = [endOf(own), endOf(scene.near[1]), endOf(scene.far)];
-  const flows = [await startFlow(t, far, { to: small, port: 5501, seconds: 4 }), await startFlow(t, far, { to: two, port: 5502, seconds: 4 })];
-  const [its = 0, others = 0] = await rates([small, two], 2000);
+  const flows = [await startFlow(t, far, { to: small, port: 5501, seconds: 3 }), await startFlow(t, far, { to: two, port: 5502, seconds: 3 })];
+  const [its = 0, others = 0] = await rates([small, two], 1500);
   near(t, its, 4 * mbit, 'its own limit');
   t.ok(its + others <= (1 + deviation) * limits.ingress, `the tenant's holds as well: ${((its + others) / mbit).toFixed(1)} Mbit/s`);
   await Promise.all(flows.map(({ ended }) => ended));
-  const sent = await startFlow(t, small, { to: far, port: 5503, seconds: 3 });
-  const [out = 0] = await rates([far], 1500);
+  const sent = await startFlow(t, small, { to: far, port: 5503, seconds: 2 });
+  const [out = 0] = await rates([far], 1200);
   near(t, out, 6 * mbit, 'from it');
   await sent.ended;
   t.match(await node.check(own.attach, own.result), { exitCode: 0 });
@@ -109,8 +109,8 @@ testEachDatapath('beside the limits of a container, and those of the standard pl
     stdin: JSON.stringify({ cniVersion: '1.0.0', name: 'blue', type: 'bandwidth', prevResult: scene.near[0].result, ...conf }),
   });
   t.match(await chained({ ingressRate: 5 * mbit, ingressBurst: 1_000_000 }), { exitCode: 0 }, 'the standard plugin limits what the container receives');
-  const beside = await startFlow(t, far, { to: endOf(scene.near[0]), port: 5504, seconds: 3 });
-  const [both = 0] = await rates([endOf(scene.near[0])], 1500);
+  const beside = await startFlow(t, far, { to: endOf(scene.near[0]), port: 5504, seconds: 2 });
+  const [both = 0] = await rates([endOf(scene.near[0])], 1200);
   near(t, both, 5 * mbit, "the standard plugin's limit behind the tenant's");
   await beside.ended;
   t.match(await node.check(scene.near[0].attach, scene.near[0].result), { exitCode: 0 }, 'CHECK takes it as it is');

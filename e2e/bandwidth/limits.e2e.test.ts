@@ -20,8 +20,8 @@ let nextPort = 5201;
 
 async function measure(t: Test, [from, to]: readonly [End, End], { limit, what }: { readonly limit: number; readonly what: string }): Promise<void> {
   for (const [protocol, udp] of [['TCP', undefined], ['UDP', 3 * limit]] as const) {
-    const flow = await startFlow(t, from, { to, port: nextPort++, seconds: 3, ...(udp === undefined ? {} : { udp }) });
-    const [rate = 0] = await rates([to], 1800);
+    const flow = await startFlow(t, from, { to, port: nextPort++, seconds: 2, ...(udp === undefined ? {} : { udp }) });
+    const [rate = 0] = await rates([to], 1200);
     near(t, rate, limit, `${what}, ${protocol}`);
     await flow.ended;
   }
@@ -35,14 +35,14 @@ async function compareLatency(t: Test, { others }: Scene, [from, to]: readonly [
   const small = new EchoFlow(t, { from, to, port: 7001 });
   const control = new EchoFlow(t, { from: endOf(others[0]), to: endOf(others[1]), port: 7002 });
   await Promise.all([small.run(20), control.run(20)]);
-  const [idle] = await Promise.all([small.run(), control.run()]);
-  const flow = await startFlow(t, from, { to, port: nextPort++, seconds: 4 });
-  const [loaded, controlLoaded] = await Promise.all([small.run(), control.run()]);
+  const [idle] = await Promise.all([small.run(150), control.run(150)]);
+  const flow = await startFlow(t, from, { to, port: nextPort++, seconds: 3 });
+  const [loaded, controlLoaded] = await Promise.all([small.run(150), control.run(150)]);
   await flow.ended;
   const [added, median] = [loaded.p95Ms - idle.p95Ms, loaded.medianMs - idle.medianMs];
   const words = `a small flow waits ${idle.medianMs.toFixed(2)} ms idle (p95 ${idle.p95Ms.toFixed(2)}), ${loaded.medianMs.toFixed(2)} beside a full one (p95 ${loaded.p95Ms.toFixed(2)}); outside the limit ${controlLoaded.medianMs.toFixed(2)} (p95 ${controlLoaded.p95Ms.toFixed(2)}); timers are late by ${loaded.lateMs.toFixed(2)}`;
   t.comment(words);
-  t.ok(loaded.answered >= 198, `${loaded.answered} of 200 are answered`);
+  t.ok(loaded.answered >= 148, `${loaded.answered} of 150 are answered`);
   t.ok(median <= latencyMaxMs, `half of it: ${words}`);
   t.ok(added <= latencyMaxMs + controlLoaded.p95Ms + loaded.lateMs, `nearly all of it: ${words}`);
 }
@@ -59,10 +59,10 @@ testEachDatapath('rates, fairness and latency under a tenant’s limits', async 
 
   const [redFrom, redTo] = [endOf(scene.others[0]), endOf(scene.others[1])];
   const flows = [
-    await startFlow(t, far, { to: one, port: 5301, seconds: 5 }), await startFlow(t, far, { to: two, port: 5302, seconds: 5 }),
-    await startFlow(t, redFrom, { to: redTo, port: 5303, seconds: 5, udp: 60 * mbit }),
+    await startFlow(t, far, { to: one, port: 5301, seconds: 3 }), await startFlow(t, far, { to: two, port: 5302, seconds: 3 }),
+    await startFlow(t, redFrom, { to: redTo, port: 5303, seconds: 3, udp: 60 * mbit }),
   ];
-  const [first = 0, second = 0, other = 0] = await rates([one, two, redTo]);
+  const [first = 0, second = 0, other = 0] = await rates([one, two, redTo], 1800);
   near(t, first + second, limits.ingress, 'two containers together');
   t.ok(Math.abs(first - second) <= 0.2 * limits.ingress, `each has its share: ${(first / mbit).toFixed(1)} and ${(second / mbit).toFixed(1)} Mbit/s`);
   t.ok(other > 2 * limits.ingress, `another tenant is not limited: ${(other / mbit).toFixed(1)} Mbit/s`);

@@ -1,10 +1,9 @@
 /** Traffic that would take all there is, what of it arrives by the kernel's own count, and how long a small flow beside it waits. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inNetns } from '../../pkg/testing/command.ts';
+import { inNetns, runIn } from '../../pkg/testing/command.ts';
 import { undoAtExit } from '../../pkg/testing/exit-cleanup.ts';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
-import { ipJson } from '../../pkg/testing/observe.ts';
 
 /** One end of a flow. */
 export interface End {
@@ -27,7 +26,7 @@ export interface Flow {
   readonly ended: Promise<number | null>;
 }
 
-const warmUpMs = 700;
+const warmUpMs = 600;
 const startPollMs = 50;
 const startAttempts = 100;
 
@@ -68,23 +67,26 @@ export async function startFlow(scope: TeardownScope, from: End, { to, port, sec
   return { ended: done.then(({ code }) => code) };
 }
 
-interface Counted {
-  readonly stats64: { readonly rx: { readonly bytes: number }; readonly tx: { readonly bytes: number } };
+interface Count {
+  /** Nanoseconds. */
+  readonly at: bigint;
+  readonly bytes: bigint;
 }
 
-/** Bytes of frames that the interface has received. */
-function received(netns: string): number {
-  const [link] = ipJson<readonly Counted[]>(netns, '-s', 'link', 'show', 'dev', 'eth0');
-  if (link === undefined) throw new Error(`${netns} has no eth0`);
-  return link.stats64.rx.bytes;
+/** Bytes of frames that the interface has received; the clock is read in the same breath, since a busy machine may take long to start a program. */
+function count({ netns }: End): Count {
+  const [at = '0', bytes = '0'] = runIn(netns, 'sh', '-c', 'date +%s%N; cat /sys/class/net/eth0/statistics/rx_bytes').split('\n');
+  return { at: BigInt(at), bytes: BigInt(bytes) };
 }
 
 /** What each of the containers receives from now on for so long, in bits per second, with the frames' headers. */
 export async function rates(ends: readonly End[], ms = 2000): Promise<number[]> {
-  const counts = (): { readonly at: number; readonly bytes: number }[] => ends.map(({ netns }) => ({ at: performance.now(), bytes: received(netns) }));
-  const before = counts();
+  const before = ends.map(count);
   await delay(ms);
-  return counts().map(({ at, bytes }, index) => (8000 * (bytes - (before[index]?.bytes ?? 0))) / (at - (before[index]?.at ?? 0)));
+  return ends.map(count).map(({ at, bytes }, index) => {
+    const { at: since = 0n, bytes: earlier = 0n } = before[index] ?? {};
+    return (8e9 * Number(bytes - earlier)) / Number(at - since);
+  });
 }
 
 const echoProgram = `
@@ -146,8 +148,8 @@ export class EchoFlow {
   }
 
   /** Sends so many packets, 10 ms apart. @throws Error where the program fails */
-  async run(count = 200): Promise<Echo> {
-    const { code, text } = await output(start(this.#scope, this.#from.netns, ['python3', '-c', echoProgram, this.#to.address, `${this.#port}`, `${count}`]));
+  async run(packets: number): Promise<Echo> {
+    const { code, text } = await output(start(this.#scope, this.#from.netns, ['python3', '-c', echoProgram, this.#to.address, `${this.#port}`, `${packets}`]));
     const [answered = 0, medianMs = 0, p95Ms = 0, lateMs = 0] = text.trim().split(' ').map(Number);
     if (code !== 0) throw new Error(`the echo program failed: ${text}`);
     return { answered, medianMs, p95Ms, lateMs };

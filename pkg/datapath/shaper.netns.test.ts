@@ -36,10 +36,11 @@ function isWhole({ route, limited }: Scene, wanted = limit): boolean {
   return isShaped(observeNow({ route, readSysctl: () => undefined }), limited.index, wanted);
 }
 
-/** Packets by class. */
+/** Packets by class. Of classes tc(8) writes no JSON. */
 function readClasses(netns: string): Map<string, number> {
-  const classes = JSON.parse(runIn(netns, 'tc', '-s', '-j', 'class', 'show', 'dev', 'e0')) as readonly { readonly class: string; readonly handle: string; readonly stats: { readonly packets: number } }[];
-  return new Map(classes.filter((one) => one.class === 'htb' && one.stats.packets > 0).map(({ handle, stats }) => [handle, stats.packets]));
+  const text = runIn(netns, 'tc', '-s', 'class', 'show', 'dev', 'e0');
+  const classes = [...text.matchAll(/^class htb (2:[0-9a-f]+) .*\n Sent \d+ bytes (\d+) pkt/gm)];
+  return new Map(classes.map(([, handle = '', packets]) => [handle, Number(packets)] as const).filter(([, packets]) => packets > 0));
 }
 
 /** Sends 10 packets each from `count` source ports. */

@@ -127,7 +127,7 @@ export function delClsact(index: number): NetlinkRequest {
   return { type: rtmDelQdisc, flags: 0, payload: trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), what: 'look at packets no longer (tc qdisc clsact)' };
 }
 
-/** Equivalent to: `tc filter add dev LINK ingress|egress protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`: as if the other link sent it. */
+/** Equivalent to: `tc filter add dev LINK ingress|egress protocol all prio 1|2 u32 match u32 0 0 action mirred egress redirect dev TO`: as if the other link sent it. */
 export function addRedirect(index: number, to: number, point: FilterPoint = 'ingress'): NetlinkRequest {
   return redirectFilter({ index, to, point, action: mirredActions.sent });
 }
@@ -159,11 +159,12 @@ interface RedirectFilter {
   readonly node?: number;
 }
 
-const filterPriority = 1;
+/** u32 keeps the filters of both points of a clsact together, and lists with those of one the other's of the same priority (net/sched/cls_u32.c, tc_u_common_ptr). */
+const filterPriorities: Readonly<Record<FilterPoint, number>> = { ingress: 1, egress: 2 };
 const everyProtocol = 0x0300;
 
 function filterHeader({ index, point, node = 0 }: Pick<RedirectFilter, 'index' | 'point' | 'node'>): Uint8Array {
-  return trafficHeader({ index, parent: filterParents[point], info: (filterPriority << 16) | everyProtocol, ...(node === 0 ? {} : { handle: firstHashTable + node }) });
+  return trafficHeader({ index, parent: filterParents[point], info: (filterPriorities[point] << 16) | everyProtocol, ...(node === 0 ? {} : { handle: firstHashTable + node }) });
 }
 
 function redirectFilter({ index, to, point, action, keys = anything, node }: RedirectFilter): NetlinkRequest {
