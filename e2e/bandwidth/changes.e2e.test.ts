@@ -2,7 +2,7 @@
 import type { Test } from 'tap';
 import { runIn } from '../../pkg/testing/command.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
-import { callPlugin } from '../harness/cni-call.ts';
+import { callPlugin, type CniOutcome } from '../harness/cni-call.ts';
 import { testEachDatapath } from '../harness/each-datapath.ts';
 import { readAttachment } from '../harness/kernel-view.ts';
 import { attachEnv } from '../harness/lab-node.ts';
@@ -104,7 +104,7 @@ testEachDatapath('beside the limits of a container, and those of the standard pl
   await sent.ended;
   t.match(await node.check(own.attach, own.result), { exitCode: 0 });
 
-  const chained = (conf: Readonly<Record<string, unknown>>): Promise<{ readonly exitCode: number }> => callPlugin({
+  const chained = (conf: Readonly<Record<string, unknown>>): Promise<CniOutcome> => callPlugin({
     nodeNetns: node.netns, executable: standardPlugin, env: { ...node.env, ...attachEnv('ADD', scene.near[0].attach) },
     stdin: JSON.stringify({ cniVersion: '1.0.0', name: 'blue', type: 'bandwidth', prevResult: scene.near[0].result, ...conf }),
   });
@@ -113,5 +113,6 @@ testEachDatapath('beside the limits of a container, and those of the standard pl
   const [both = 0] = await rates([endOf(scene.near[0])], 1200);
   near(t, both, 5 * mbit, "the standard plugin's limit behind the tenant's");
   await beside.ended;
+  t.match(await chained({ egressRate: 5 * mbit, egressBurst: 1_000_000 }), { exitCode: 1, error: { msg: /create ingress qdisc: file exists/ } }, 'what does not go together is refused by the plugin, as docs/bandwidth.md says');
   t.match(await node.check(scene.near[0].attach, scene.near[0].result), { exitCode: 0 }, 'CHECK takes it as it is');
 }, { tools, skip: skipUnless({ executables: [standardPlugin] }) });

@@ -59,7 +59,8 @@ testEachDatapath('rates, fairness and latency under a tenant’s limits', async 
 
   const [redFrom, redTo] = [endOf(scene.others[0]), endOf(scene.others[1])];
   const flows = [
-    await startFlow(t, far, { to: one, port: 5301, seconds: 3 }), await startFlow(t, far, { to: two, port: 5302, seconds: 3 }),
+    // UDP, of which each wants more than its share whatever it loses.
+    await startFlow(t, far, { to: one, port: 5301, seconds: 4, udp: 2 * limits.ingress }), await startFlow(t, far, { to: two, port: 5302, seconds: 4, udp: limits.ingress }),
     await startFlow(t, redFrom, { to: redTo, port: 5303, seconds: 3, udp: 60 * mbit }),
   ];
   const [first = 0, second = 0, other = 0] = await rates([one, two, redTo], 1800);

@@ -104,13 +104,14 @@ export function describeDetour(segment: Limited, index: number, { seen, isUsersp
     return link === undefined || !seen.redirectsOf(index, point).includes(link.index);
   });
   if (astray.length > 0) return astray.map(({ direction }) => `what the container is to ${words[direction]} goes past the limit of tenant ${segment.tenant}`);
-  return directions.filter((direction) => !shapers.some((shaper) => shaper.direction === direction) && isStale(segment, { index, direction, seen }))
+  const unlimited = directions.filter((direction) => !shapers.some((shaper) => shaper.direction === direction));
+  if (unlimited.length === 0 || !seen.qdiscsOf(index).some(({ kind }) => kind === 'clsact')) return [];
+  return unlimited.filter((direction) => isStale(segment, { index, direction, seen }))
     .map((direction) => `what the container is to ${words[direction]} goes through a limit that tenant ${segment.tenant} has no more`);
 }
 
 /** A filter whose link is gone has the number 0 (net/sched/act_mirred.c), and drops what it gets. */
 function isStale({ vni }: Limited, { index, direction, seen }: { readonly index: number; readonly direction: Direction; readonly seen: Observation }): boolean {
-  if (!seen.qdiscsOf(index).some(({ kind }) => kind === 'clsact')) return false;
   const link = seen.findLink(tenantShaperName(vni, direction));
   return seen.redirectsOf(index, points[direction]).some((to) => to === 0 || to === link?.index);
 }
