@@ -43,6 +43,7 @@ export function planSegment(conf: NetConf, underlay: PlannedOver, options: PlanO
     overlayMtu: planMtu(conf, underlay, options),
     peers: conf.peers.filter((peer) => !addressesEqual(peer, vtepAddress)),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(conf.tenantBandwidth === undefined ? {} : { bandwidth: conf.tenantBandwidth }),
   };
 }
 

@@ -85,7 +85,7 @@ t.test("the node's ovs", (t) => {
 });
 
 const shaper = shaperName(portName({ network: 'blue', containerId: 'c1', ifName: 'eth0' }));
-const ownName = /^\/etc\/weft\/weft\.yaml line 1: ovs\.bridge must be a name that weft gives to no other interface, so none that begins with weft-p, weft-br, weft-vx or is weft-i with nine more: current value is "/;
+const ownName = /^\/etc\/weft\/weft\.yaml line 1: ovs\.bridge must be a name that weft gives to no other interface, so none that begins with weft-p, weft-br, weft-vx or is weft-i with nine more, or with t or f and a number: current value is "/;
 
 const refusedOvs: readonly (readonly [string, number, string | RegExp])[] = [
   ['ovs: { runDirectory: run/ovs }', 7, /ovs\.runDirectory must be the absolute path of a directory, at most 86 bytes/],
@@ -97,6 +97,7 @@ const refusedOvs: readonly (readonly [string, number, string | RegExp])[] = [
   ['ovs: { bridge: 7 }', 7, /ovs\.bridge must be the name of an interface: current value is 7$/],
   ['ovs: { bridge: weft-p }', 7, ownName],
   ['ovs: { bridge: weft-ports }', 7, ownName],
+  ['ovs: { bridge: weft-it1001 }', 7, ownName],
   ['ovs: { bridge: weft-br1 }', 7, ownName],
   ['ovs: { bridge: weft-vx }', 7, ownName],
   [`ovs: { bridge: ${shaper} }`, 7, ownName],

@@ -1,7 +1,7 @@
 /** How endpoints are wired and frames are carried between nodes: `datapath`, `encapsulation`, and the node's `ovs`. */
 import { showValue } from '../cni/json-value.ts';
 import type { Encapsulation } from '../mtu/overhead.ts';
-import { bridgePrefix, isPortName, portPrefix, shaperPrefix, vxlanPrefix } from '../overlay/names.ts';
+import { bridgePrefix, isPortName, isSegmentName, portPrefix, shaperPrefix, tenantShaperPrefixes, vxlanPrefix } from '../overlay/names.ts';
 import { interfaceName } from './interface-name.ts';
 import { key, malformed, objectOf, readerOf, scalar, text, type Keys, type Reader } from './readers.ts';
 import { socketDirectory, socketPath } from './socket-path.ts';
@@ -58,8 +58,9 @@ const integrationBridge: Reader<string> = readerOf(interfaceName.shape, (value, 
 const ownPrefixes = [portPrefix, bridgePrefix, vxlanPrefix] as const;
 
 const apartFromOwnNames: Reader<string> = text('the name of a bridge', (value, name) => {
-  if (!ownPrefixes.some((prefix) => value.startsWith(prefix)) && !isPortName(value, shaperPrefix)) return value;
-  throw malformed(name, `a name that weft gives to no other interface, so none that begins with ${ownPrefixes.join(', ')} or is ${shaperPrefix} with nine more`, value);
+  const isShaper = isPortName(value, shaperPrefix) || Object.values(tenantShaperPrefixes).some((prefix) => isSegmentName(value, prefix));
+  if (!ownPrefixes.some((prefix) => value.startsWith(prefix)) && !isShaper) return value;
+  throw malformed(name, `a name that weft gives to no other interface, so none that begins with ${ownPrefixes.join(', ')} or is ${shaperPrefix} with nine more, or with t or f and a number`, value);
 });
 
 /** Reads the node's `ovs`. */

@@ -12,6 +12,7 @@ import { WeftError } from '../errors/weft-error.ts';
 import { ipv6MinimumMtuBytes, type Encapsulation } from '../mtu/overhead.ts';
 import { formatAddress, type Address, type Mac, type Vni } from '../netaddr/netaddr.ts';
 import type { Bandwidth } from '../overlay/model.ts';
+import { smallerOf } from './bandwidth-conf.ts';
 import type { ControlPlaneName } from './control-plane.ts';
 import { defaultPort, findWiringFaults, type DatapathName } from './datapath-conf.ts';
 import { noEndpointArgs, type EndpointArgs, type Pod } from './endpoint-args.ts';
@@ -56,8 +57,10 @@ export interface NetConf {
   readonly endpoint?: string;
   readonly pod?: Pod;
   readonly dns?: CniDns;
-  /** Limits that the runtime asks for, in one direction at least. */
+  /** Limits of the container, the smaller of what the runtime asks for and what each of the tenant's has. */
   readonly bandwidth?: Bandwidth;
+  /** Limits of all the tenant's containers on this node together. */
+  readonly tenantBandwidth?: Bandwidth;
 }
 
 /** What a network configuration is read against: the node, and the one container. */
@@ -107,6 +110,7 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
   const { vni, datapath = 'bridge', encapsulation = 'vxlan', vtep = {}, peers = [], mtu, mtuPolicy = 'refuse', isGateway = false, ipMasq = false, ipam = { type: 'none' } } = settings;
   if (vni === undefined) throw missingVni(choice, { node, args });
   const { addresses, mac } = mergeRequests([plugin.runtimeConfig ?? {}, plugin.args?.cni ?? {}, requestOfArgs(args)]);
+  const limits = choice.conf?.bandwidth ?? {};
   const conf: NetConf = {
     cniVersion,
     network: plugin.name,
@@ -122,7 +126,7 @@ function resolve({ cniVersion, plugin, choice, node, args }: Sources): NetConf {
     ipMasq,
     ipam,
     requestedAddresses: addresses,
-    ...withoutAbsent({ mtu, requestedMac: mac, endpoint: args.endpoint ?? plugin.args?.cni?.endpoint, pod: args.pod, dns: plugin.dns, bandwidth: plugin.runtimeConfig?.bandwidth }),
+    ...withoutAbsent({ mtu, requestedMac: mac, endpoint: args.endpoint ?? plugin.args?.cni?.endpoint, pod: args.pod, dns: plugin.dns, bandwidth: smallerOf(plugin.runtimeConfig?.bandwidth, limits.each), tenantBandwidth: limits.together }),
   };
   const faults = [...findVniFaults(conf.vni, { plugin, choice, node }), ...findContradictions(conf)];
   if (faults.length > 0) throw new WeftError('invalidConfiguration', faults.join('; '));

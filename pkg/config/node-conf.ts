@@ -2,6 +2,7 @@
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { isAbsent, showValue } from '../cni/json-value.ts';
 import { describeError, WeftError } from '../errors/weft-error.ts';
+import { tenantBandwidth } from './bandwidth-conf.ts';
 import { controlPlane } from './control-plane.ts';
 import { ovs } from './datapath-conf.ts';
 import { findUnfitForEvpn } from './evpn-fit.ts';
@@ -75,6 +76,7 @@ const tenant: Reader<TenantConf> = objectOf<Required<TenantConf>, 'name'>(
   {
     ...tenantKeys,
     name: key(identifier, "The tenant's name, no other's."),
+    bandwidth: key(tenantBandwidth, 'What its containers may receive and send, all of a node together, and each ([bandwidth.md](../bandwidth.md)).', { otherwise: 'no limit' }),
     namespaces: key(listOf('patterns of Kubernetes namespaces', namespacePattern), 'The namespaces that belong to the tenant: their pods are its own, and it takes no others.', { otherwise: 'the tenant takes every container whose configuration names it' }),
   },
   { required: ['name'] },

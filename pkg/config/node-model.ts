@@ -1,4 +1,5 @@
 /** The node configuration as values. Apart from its parser, so that a node without the file does not load YAML. */
+import type { TenantBandwidth } from './bandwidth-conf.ts';
 import type { ControlPlaneConf, ControlPlaneName } from './control-plane.ts';
 import type { OvsConf } from './datapath-conf.ts';
 import type { MetricsConf } from './metrics-conf.ts';
@@ -12,6 +13,8 @@ export interface TenantConf extends TenantSettings {
   readonly name: string;
   /** Patterns of the Kubernetes namespaces that belong to the tenant; absent: the tenant is open to every caller that names it. */
   readonly namespaces?: readonly string[];
+  /** Limits on this node. */
+  readonly bandwidth?: TenantBandwidth;
 }
 
 /** /etc/weft/weft.yaml. No two tenants have the same name or the same VNI. */

@@ -4,7 +4,8 @@
  */
 import type { Address } from '../netaddr/netaddr.ts';
 import { decodeAddress, listAddresses, type LinkAddress } from '../netlink/address.ts';
-import type { NetlinkMessage } from '../netlink/codec.ts';
+import type { NetlinkMessage, NetlinkRequest } from '../netlink/codec.ts';
+import { listFlowFilters } from '../netlink/fair-queue.ts';
 import { decodeNeighbour, listNeighbours, type Neighbour } from '../netlink/ip-neighbour.ts';
 import { decodeLink, getLink, listLinks, type Link } from '../netlink/link.ts';
 import { decodeFdb, listFdb, type FdbEntry } from '../netlink/neighbour.ts';
@@ -23,6 +24,8 @@ export interface Observation {
   qdiscsOf(index: number): readonly Qdisc[];
   /** Indexes of the links that what a link receives is redirected to; or, at egress, what it is about to send. */
   redirectsOf(index: number, point?: FilterPoint): readonly number[];
+  /** Whether there is what divides flows among the classes of the link's limit (fair-queue.ts). */
+  hasFlowFilter(index: number): boolean;
   /** What the link knows of the MACs of addresses. */
   neighboursOf(index: number): readonly Neighbour[];
   /** Index of the link by which the node sends to an address; undefined where it does not. */
@@ -44,6 +47,7 @@ export function observeNow(kernel: Pick<Kernel, 'route' | 'readSysctl'>): Observ
     addressesOf: (index) => described(route.dump(listAddresses(index)), decodeAddress).filter((entry) => entry.index === index),
     qdiscsOf: (index) => described(route.dump(listQdiscs(index)), decodeQdisc).filter((qdisc) => qdisc.index === index),
     redirectsOf: (index, point) => readRedirects(route, index, point),
+    hasFlowFilter: (index) => readFilters(route, listFlowFilters(index)).length > 0,
     neighboursOf: (index) => described(route.dump(listNeighbours(index)), decodeNeighbour).filter((neighbour) => neighbour.index === index),
     routeTo: (address) => routeTo(route, address),
     sysctl: (parts) => kernel.readSysctl(parts),
@@ -64,6 +68,7 @@ export function observeOnce(kernel: Pick<Kernel, 'route' | 'readSysctl'>): Obser
     addressesOf: (index) => addresses().get(index) ?? [],
     qdiscsOf: (index) => qdiscs().get(index) ?? [],
     redirectsOf: (index, point) => readRedirects(route, index, point),
+    hasFlowFilter: (index) => readFilters(route, listFlowFilters(index)).length > 0,
     neighboursOf: (index) => neighbours().get(index) ?? [],
     routeTo: (address) => routeTo(route, address),
     sysctl: (parts) => kernel.readSysctl(parts),
@@ -95,10 +100,14 @@ function routeTo(route: Netlink, address: Address): number | undefined {
   return found?.isUnicast === true ? found.index : undefined;
 }
 
-/** A link without an ingress qdisc has no filters. */
 function readRedirects(route: Netlink, index: number, point?: FilterPoint): number[] {
+  return described(readFilters(route, listFilters(index, point)), decodeRedirect);
+}
+
+/** A link without the qdisc has no filters. */
+function readFilters(route: Netlink, list: NetlinkRequest): NetlinkMessage[] {
   try {
-    return described(route.dump(listFilters(index, point)), decodeRedirect);
+    return route.dump(list);
   } catch (error) {
     if (isRefusal(error, 'EINVAL', 'ENOENT', 'ENODEV')) return [];
     throw error;

@@ -9,11 +9,14 @@
 import { isRefusal } from '../netlink/netlink-error.ts';
 import { setLink, type Link } from '../netlink/link.ts';
 import { requestTolerating, type Netlink } from '../netlink/netlink-socket.ts';
-import type { AttachmentPort, Segment } from '../overlay/model.ts';
+import { decodeQdisc, listQdiscs, replaceTokenBucket } from '../netlink/qdisc.ts';
+import type { AttachmentPort, RateLimit, Segment } from '../overlay/model.ts';
+import { shaperName } from '../overlay/names.ts';
 import { findLinks } from './find-links.ts';
 import { insideContainer } from './inside-container.ts';
 import type { Kernel } from './kernel.ts';
 import type { PortToRepair } from './repair.ts';
+import { tokenBucketOf } from './shaper.ts';
 
 /** What every datapath does to follow another MTU. In a transaction. */
 export interface DatapathResize {
@@ -39,12 +42,34 @@ export interface ResizedPort {
 export function resizePort(kernel: Pick<Kernel, 'route' | 'withRouteIn'>, request: Pick<PortToRepair, 'port' | 'netns' | 'netnsId'>, mtu: number): ResizedPort {
   const { port } = request;
   const setHost = (): void => requestTolerating(kernel.route, [setLink(port.hostIf, { mtu })], 'ENODEV');
-  if (mtu > port.mtu) setHost();
+  if (mtu > port.mtu) {
+    growShapers(kernel.route, { ...port, mtu });
+    setHost();
+  }
   const inside = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => resizeInside(route, port, mtu)));
   if (mtu <= port.mtu) setHost();
   const { ownMtu, keptMtu } = inside ?? {};
   const { ownMtu: _before, ...rest } = port;
   return { port: { ...rest, mtu, ...(ownMtu === undefined ? {} : { ownMtu }) }, ...(keptMtu === undefined ? {} : { keptMtu }) };
+}
+
+/** A limit drops what is larger than it was made for. Of those that are there; the others are made for the new MTU by whoever makes them. */
+function growShapers(route: Netlink, port: AttachmentPort): void {
+  const { ingress, egress } = port.bandwidth ?? {};
+  const places = [...(ingress === undefined ? [] : [{ name: port.hostIf, limit: ingress }]), ...(egress === undefined ? [] : [{ name: shaperName(port.hostIf), limit: egress }])];
+  if (places.length === 0) return;
+  for (const [position, link] of findLinks(route, places.map(({ name }) => name)).entries()) grow(route, { ...places[position], mtu: port.mtu, index: link?.index });
+}
+
+function growInside(route: Netlink, { mtu, bandwidth }: AttachmentPort, index: number): void {
+  if (bandwidth?.egress !== undefined) grow(route, { index, mtu, limit: bandwidth.egress });
+}
+
+function grow(route: Netlink, { index, mtu, limit }: { readonly index?: number | undefined; readonly mtu: number; readonly limit?: RateLimit }): void {
+  if (index === undefined || limit === undefined) return;
+  const { rate } = tokenBucketOf(limit, mtu);
+  const isLimited = route.dump(listQdiscs(index)).map(decodeQdisc).some((qdisc) => qdisc.index === index && qdisc.isRoot && qdisc.rate === rate);
+  if (isLimited) route.request([replaceTokenBucket(index, tokenBucketOf(limit, mtu))]);
 }
 
 interface Inside {
@@ -55,6 +80,7 @@ interface Inside {
 function resizeInside(route: Netlink, port: AttachmentPort, mtu: number): Inside {
   const [link] = findLinks(route, [port.containerIf]);
   if (link === undefined) return {};
+  if (mtu > port.mtu) growInside(route, { ...port, mtu }, link.index);
   const { target, ...inside } = planInside(port, link, mtu);
   if (target !== link.mtu) route.request([setLink(port.containerIf, { mtu: target })]);
   return inside;

@@ -36,13 +36,13 @@ function attachmentRow(fields: Fields = {}): Fields {
   return { ...columns, seq: 1, port: JSON.stringify({ ...JSON.parse(String(columns.port)), ...fields }) };
 }
 
-t.test('datapath, encapsulation and control plane are kept, and what is written without them is as before', async (t) => {
-  const wired: readonly Partial<Segment>[] = [{}, { datapath: 'ovs' }, { datapath: 'ovs', encapsulation: 'geneve' }, { controlPlane: 'evpn' }, { datapath: 'ovs', controlPlane: 'evpn' }];
+t.test('datapath, encapsulation, control plane and limits are kept, and what is written without them is as before', async (t) => {
+  const wired: readonly Partial<Segment>[] = [{}, { datapath: 'ovs' }, { datapath: 'ovs', encapsulation: 'geneve' }, { controlPlane: 'evpn' }, { datapath: 'ovs', controlPlane: 'evpn' }, { bandwidth: { ingress: { rateBits: 1e8, burstBits: 1e6 }, egress: { rateBits: 5e7 } } }, { bandwidth: { egress: { rateBits: 1e12 } } }];
   for (const overrides of wired) {
     const segment = testSegment(overrides);
     t.strictSame(decodeSegment({ vni: blueVni, segment: encodeSegment(segment) }).segment, segment, JSON.stringify(overrides));
   }
-  t.notMatch(encodeSegment(testSegment()), /datapath|encapsulation|controlPlane/);
+  t.notMatch(encodeSegment(testSegment()), /datapath|encapsulation|controlPlane|bandwidth/);
   const { port } = testAttachment(1);
   t.strictSame(decodeAttachment(attachmentRow()).port, port);
   t.strictSame(decodeAttachment({ ...encodeAttachment(testAttachment(1, { port: { ...port, datapath: 'ovs' } })), seq: 1 }).port, { ...port, datapath: 'ovs' });

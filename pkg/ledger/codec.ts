@@ -175,6 +175,7 @@ function decodeSegmentJson(segment: Fields): Segment {
   const encapsulation = optionalWord(segment, 'encapsulation', 'geneve');
   const controlPlane = optionalWord(segment, 'controlPlane', 'evpn');
   const gateway = optionalObject(segment, 'gateway', decodeGateway);
+  const bandwidth = optionalObject(segment, 'bandwidth', decodeBandwidth);
   return {
     tenant: text(segment, 'tenant'),
     vni: parseVni(segment['vni']),
@@ -187,6 +188,7 @@ function decodeSegmentJson(segment: Fields): Segment {
     overlayMtu: integer(segment, 'overlayMtu'),
     peers: texts(segment, 'peers', parseAddress),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
   };
 }
 

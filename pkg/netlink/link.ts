@@ -13,7 +13,7 @@ const rtmGetLink = 18;
 /** NLM_F_CREATE | NLM_F_EXCL: make it, and refuse if it is there. */
 export const createExclusive: number = 0x400 | 0x200;
 // include/uapi/linux/if_link.h
-const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, protInfo: 12, linkInfo: 18, ifAlias: 20, afSpec: 26, group: 27, netnsFd: 28, extMask: 29, linkNetnsid: 37 } as const;
+const ifla = { address: 1, ifName: 3, mtu: 4, link: 5, master: 10, protInfo: 12, txQueueLength: 13, linkInfo: 18, ifAlias: 20, afSpec: 26, group: 27, netnsFd: 28, extMask: 29, linkNetnsid: 37 } as const;
 const infoKind = 1;
 const infoData = 2;
 const infoSlaveKind = 4;
@@ -210,6 +210,8 @@ export interface LinkChange {
   /** Whether it receives frames to any MAC. */
   readonly isPromiscuous?: boolean;
   readonly mtu?: number;
+  /** Packets that may wait in each of its queues that are made from now on. */
+  readonly queueLength?: number;
   readonly alias?: string;
   readonly mac?: Mac;
   /** Index of its bridge; 0: it is to be a port of none. */
@@ -224,16 +226,14 @@ export interface LinkChange {
   readonly port?: BridgePortOptions;
 }
 
-/** Equivalent to: `ip link set dev NAME [up|down] [arp off|on] [mtu M] [alias A] [master B] [address MAC] [group G] [type bridge … | vxlan [no]learning | bridge_slave …]`. */
+/** Equivalent to: `ip link set dev NAME [up|down] [arp off|on] [mtu M] [txqueuelen Q] [alias A] [master B] [address MAC] [group G] [type bridge … | vxlan [no]learning | bridge_slave …]`. */
 export function setLink(name: string, change: LinkChange): NetlinkRequest {
   const wanted = [[flagUp, change.isUp], [flagNoArp, change.isArpOff], [flagPromiscuous, change.isPromiscuous]] as const;
   const bits = (isWanted: (state: boolean | undefined) => boolean): number => wanted.reduce((flags, [flag, state]) => (isWanted(state) ? flags | flag : flags), 0);
   const flags = bits((state) => state === true);
   const parts = [linkHeader({ flags, change: bits((state) => state !== undefined) }), attributeString(ifla.ifName, name)];
-  if (change.mtu !== undefined) parts.push(attributeU32(ifla.mtu, change.mtu));
+  for (const [type, value] of [[ifla.mtu, change.mtu], [ifla.txQueueLength, change.queueLength], [ifla.master, change.master], [ifla.group, change.group]] as const) if (value !== undefined) parts.push(attributeU32(type, value));
   if (change.alias !== undefined) parts.push(attribute(ifla.ifAlias, Buffer.from(change.alias)));
-  if (change.master !== undefined) parts.push(attributeU32(ifla.master, change.master));
-  if (change.group !== undefined) parts.push(attributeU32(ifla.group, change.group));
   if (change.mac !== undefined) parts.push(attribute(ifla.address, macBytes(change.mac)));
   if (change.isArpIgnored === true) parts.push(attributeNested(ifla.afSpec, [attributeNested(afInet, [attributeNested(inetConf, [attributeU32(devconfArpIgnore, arpIgnoreAll)])])]));
   const info = kindInfo(change);

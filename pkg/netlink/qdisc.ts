@@ -11,7 +11,7 @@ const rtmNewFilter = 44;
 const rtmDelFilter = 45;
 const rtmGetFilter = 46;
 const tca = { kind: 1, options: 2 } as const;
-const tbf = { parms: 1, rate64: 4, burst: 6 } as const;
+const tbf = { parms: 1, rate64: 4, peakRate64: 5, burst: 6, peakBurst: 7 } as const;
 const u32 = { sel: 5, act: 7 } as const;
 const mirredParms = 2;
 /** struct tc_mirred, whose last member is the link. */
@@ -20,11 +20,12 @@ const headerBytes = 20;
 const parentRoot = 0xffffffff;
 const parentIngress = 0xfffffff1;
 const ingressHandle = 0xffff0000;
-/** TC_H_CLSACT with TC_H_MIN_EGRESS. */
-const parentEgress = 0xfffffff3;
+/** TC_H_CLSACT with TC_H_MIN_INGRESS, which the qdisc ingress takes as well, and TC_H_MIN_EGRESS. */
+const pointIngress = 0xfffffff2;
+const pointEgress = 0xfffffff3;
 /** Where a filter sees packets: as the link receives them (of either qdisc), or as they are about to be sent (of clsact). */
 export type FilterPoint = 'ingress' | 'egress';
-const filterParents: Readonly<Record<FilterPoint, number>> = { ingress: ingressHandle, egress: parentEgress };
+const filterParents: Readonly<Record<FilterPoint, number>> = { ingress: pointIngress, egress: pointEgress };
 /** The hash table of u32 filters that the kernel makes by itself, TC_U32_ROOT >> 1 (net/sched/cls_u32.c). */
 const firstHashTable = 0x80000000;
 /** struct tc_u32_sel without its keys, and struct tc_u32_key. */
@@ -36,6 +37,10 @@ const ethernetHardware = Uint8Array.of(0, 1);
 /** TC_LINKLAYER_ETHERNET: with it the kernel computes transmission times and wants no table of them. */
 const linkLayerEthernet = 1;
 const rateMax32 = 0xffffffff;
+/** Of a bucket that cuts packets up, bytes per second: 1 Tbit/s, at which nobody waits. */
+const peakRate = 125_000_000_000n;
+/** `1:`, by which what is below a bucket names it. */
+export const bucketHandle = 0x1_0000;
 
 /** A token bucket. */
 export interface TokenBucket {
@@ -43,8 +48,10 @@ export interface TokenBucket {
   readonly rate: bigint;
   /** Bytes that may be sent at once. */
   readonly burst: number;
-  /** Bytes that may wait. */
+  /** Bytes that may wait, where no other queue is put below. */
   readonly limit: number;
+  /** Bytes; what segmentation offload made larger is cut into its segments before it waits, and other packets that are larger are dropped. Absent: the burst. */
+  readonly packetMax?: number;
 }
 
 /** A link's queueing discipline as the kernel describes it. */
@@ -53,12 +60,14 @@ export interface Qdisc {
   readonly index: number;
   readonly kind: string;
   readonly isRoot: boolean;
+  /** Of the class that it is the queue of; 0xffffffff: of the link. */
+  readonly parent: number;
   /** Bytes per second, of a token bucket. */
   readonly rate?: bigint;
 }
 
 /** struct tcmsg. */
-function trafficHeader(options: { index: number; handle?: number; parent?: number; info?: number }): Uint8Array {
+export function trafficHeader(options: { index: number; handle?: number; parent?: number; info?: number }): Uint8Array {
   const bytes = Buffer.alloc(headerBytes);
   bytes.writeInt32LE(options.index, 4);
   bytes.writeUInt32LE(options.handle ?? 0, 8);
@@ -67,18 +76,32 @@ function trafficHeader(options: { index: number; handle?: number; parent?: numbe
   return bytes;
 }
 
-/** Equivalent to: `tc qdisc replace dev LINK root tbf rate RATE burst BURST limit LIMIT`. */
-export function replaceTokenBucket(index: number, { rate, burst, limit }: TokenBucket): NetlinkRequest {
+/** Equivalent to: `tc qdisc replace dev LINK root handle 1: tbf rate RATE burst BURST limit LIMIT [peakrate 1tbit mtu PACKETMAX]`. What is below stays. */
+export function replaceTokenBucket(index: number, { rate, burst, limit, packetMax }: TokenBucket): NetlinkRequest {
   // struct tc_tbf_qopt: two struct tc_ratespec of 12 bytes, limit, buffer (replaced by TCA_TBF_BURST), mtu.
   const parms = Buffer.alloc(36);
   parms.writeUInt8(linkLayerEthernet, 1);
   parms.writeUInt32LE(rate > BigInt(rateMax32) ? rateMax32 : Number(rate), 8);
   parms.writeUInt32LE(limit, 24);
-  const rate64 = Buffer.alloc(8);
-  rate64.writeBigUInt64LE(rate);
-  const options = [attribute(tbf.parms, parms), attribute(tbf.rate64, rate64), attributeU32(tbf.burst, burst)];
-  const payload = Buffer.concat([trafficHeader({ index, parent: parentRoot }), attributeString(tca.kind, 'tbf'), attributeNested(tca.options, options)]);
+  const options = [attribute(tbf.rate64, unsigned64(rate)), attributeU32(tbf.burst, burst)];
+  if (packetMax !== undefined) {
+    parms.writeUInt8(linkLayerEthernet, 13);
+    parms.writeUInt32LE(rateMax32, 20);
+    options.push(attribute(tbf.peakRate64, unsigned64(peakRate)), attributeU32(tbf.peakBurst, packetMax));
+  }
+  const payload = Buffer.concat([trafficHeader({ index, handle: bucketHandle, parent: parentRoot }), attributeString(tca.kind, 'tbf'), attributeNested(tca.options, [attribute(tbf.parms, parms), ...options])]);
   return { type: rtmNewQdisc, flags: createReplace, payload, what: 'limit the bandwidth (tc qdisc tbf)' };
+}
+
+function unsigned64(value: bigint): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return bytes;
+}
+
+/** Equivalent to: `tc qdisc del dev LINK root`; ENOENT where there is none but the link's own. */
+export function delRootQdisc(index: number): NetlinkRequest {
+  return { type: rtmDelQdisc, flags: 0, payload: trafficHeader({ index, parent: parentRoot }), what: 'limit the bandwidth no longer (tc qdisc)' };
 }
 
 /** Equivalent to: `tc qdisc add dev LINK ingress`: where filters see what the link receives. */
@@ -104,7 +127,7 @@ export function delClsact(index: number): NetlinkRequest {
   return { type: rtmDelQdisc, flags: 0, payload: trafficHeader({ index, handle: ingressHandle, parent: parentIngress }), what: 'look at packets no longer (tc qdisc clsact)' };
 }
 
-/** Equivalent to: `tc filter add dev LINK ingress|egress protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`: as if the other link sent it. */
+/** Equivalent to: `tc filter add dev LINK ingress|egress protocol all prio 1|2 u32 match u32 0 0 action mirred egress redirect dev TO`: as if the other link sent it. */
 export function addRedirect(index: number, to: number, point: FilterPoint = 'ingress'): NetlinkRequest {
   return redirectFilter({ index, to, point, action: mirredActions.sent });
 }
@@ -136,11 +159,12 @@ interface RedirectFilter {
   readonly node?: number;
 }
 
-const filterPriority = 1;
+/** u32 keeps the filters of both points of a clsact together, and lists with those of one the other's of the same priority (net/sched/cls_u32.c, tc_u_common_ptr). */
+const filterPriorities: Readonly<Record<FilterPoint, number>> = { ingress: 1, egress: 2 };
 const everyProtocol = 0x0300;
 
 function filterHeader({ index, point, node = 0 }: Pick<RedirectFilter, 'index' | 'point' | 'node'>): Uint8Array {
-  return trafficHeader({ index, parent: filterParents[point], info: (filterPriority << 16) | everyProtocol, ...(node === 0 ? {} : { handle: firstHashTable + node }) });
+  return trafficHeader({ index, parent: filterParents[point], info: (filterPriorities[point] << 16) | everyProtocol, ...(node === 0 ? {} : { handle: firstHashTable + node }) });
 }
 
 function redirectFilter({ index, to, point, action, keys = anything, node }: RedirectFilter): NetlinkRequest {
@@ -249,6 +273,7 @@ export function decodeQdisc(message: NetlinkMessage): Qdisc {
     index: payload.readInt32LE(4),
     kind,
     isRoot: payload.readUInt32LE(12) === parentRoot,
+    parent: payload.readUInt32LE(12),
     ...(kind === 'tbf' && options !== undefined ? { rate: decodeRate(options) } : {}),
   };
 }

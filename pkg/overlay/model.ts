@@ -59,6 +59,8 @@ export interface Segment {
   /** The other VTEPs, of the same family as vtepAddress, without this node's own; the flood list. With a control plane: those known so far. */
   readonly peers: readonly Address[];
   readonly gateway?: Gateway;
+  /** Of all its containers on this node together; absent: none. */
+  readonly bandwidth?: Bandwidth;
 }
 
 /** A limit in one direction. */
@@ -69,7 +71,7 @@ export interface RateLimit {
   readonly burstBits?: number;
 }
 
-/** Limits as the container sees them (CNI CONVENTIONS.md, "bandwidth"): ingress is what it receives. */
+/** Limits in one direction at least, as containers see them (CNI CONVENTIONS.md, "bandwidth"): ingress is what it receives. */
 export interface Bandwidth {
   readonly ingress?: RateLimit;
   readonly egress?: RateLimit;

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { parseVni, vniMax } from '../netaddr/netaddr.ts';
 import type { AttachmentKey } from './model.ts';
-import { bridgeName, bridgePrefix, isPortName, isSegmentName, portAlias, portName, portPrefix, shaperPrefix, spareName, sparePortName, sparePortPrefix, sparePrefix, sparesPrefix, standInBridgeName, standInPortName, standInVxlanName, vxlanName, vxlanPrefix } from './names.ts';
+import { bridgeName, bridgePrefix, isPortName, isSegmentName, portAlias, portName, portPrefix, shaperPrefix, spareName, sparePortName, sparePortPrefix, sparePrefix, sparesPrefix, standInBridgeName, standInPortName, standInVxlanName, tenantShaperName, tenantShaperPrefixes, vxlanName, vxlanPrefix } from './names.ts';
 
 /** IFNAMSIZ − 1, include/uapi/linux/if.h. */
 const ifNameBytesMax = 15;
@@ -60,4 +60,13 @@ for (const [name, prefix] of [[spareName(parseVni(1001)), sparePrefix], [sparePo
   t.equal(isSegmentName(name, prefix), true);
   for (const other of [bridgePrefix, vxlanPrefix]) t.equal(isSegmentName(name, other), false);
   for (const guarded of [portPrefix, shaperPrefix]) t.notOk(name.startsWith(guarded), `${name} is no container's`);
+}
+
+for (const direction of ['ingress', 'egress'] as const) {
+  for (const vni of [1, 1001, 2345672, 16777215].map((number) => parseVni(number))) {
+    const name = tenantShaperName(vni, direction);
+    t.ok(name.length <= 15, name);
+    t.ok(isSegmentName(name, tenantShaperPrefixes[direction]));
+    t.notOk(isPortName(name, shaperPrefix), `${name} is no container's shaper`);
+  }
 }

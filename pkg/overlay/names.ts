@@ -25,6 +25,14 @@ export const standInPortPrefix = 'weft-se';
 /** The device that limits what a container sends; the rest of the name is its host interface's. */
 export const shaperPrefix = 'weft-i';
 
+/** The devices that limit what all containers of a tenant on the node receive, and what they send. A VNI's digits are not those of a container's shaper, or fewer. */
+export const tenantShaperPrefixes = { ingress: 'weft-it', egress: 'weft-if' } as const;
+
+/** A tenant's shaper of a direction, as containers see it. */
+export function tenantShaperName(vni: Vni, direction: keyof typeof tenantShaperPrefixes): string {
+  return `${tenantShaperPrefixes[direction]}${vni}`;
+}
+
 /** The shaper of a host interface. */
 export function shaperName(hostIf: string): string {
   return `${shaperPrefix}${hostIf.slice(portPrefix.length)}`;

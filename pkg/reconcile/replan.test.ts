@@ -20,6 +20,8 @@ t.test('describeChange() says what is new', (t) => {
     ['masquerading', gateway(false, '10.1.1.1/24'), gateway(true, '10.1.1.1/24'), ['the gateway of tenant blue is now 10.1.1.1/24, masqueraded']],
     ['no gateway any more', gateway(true, '10.1.1.1/24'), plain, ['the gateway of tenant blue is now none']],
     ['another length', gateway(true, '10.1.1.1/24'), gateway(true, '10.1.1.1/25'), ['the gateway of tenant blue is now 10.1.1.1/25, masqueraded']],
+    ['limits', plain, { ...plain, bandwidth: { ingress: { rateBits: 1e8 } } }, ['what all containers of tenant blue receive has the limit 100000000 bit/s']],
+    ['other limits', { ...plain, bandwidth: { ingress: { rateBits: 1e8 }, egress: { rateBits: 5e7 } } }, { ...plain, bandwidth: { egress: { rateBits: 5e7, burstBits: 1e6 } } }, ['what all containers of tenant blue receive has the limit none', 'what all containers of tenant blue send has the limit 50000000 bit/s, burst 1000000 bit']],
     ['both', peers('192.0.2.2'), gateway(false, '10.1.1.1/24'), ['the peers of tenant blue are now none', 'the gateway of tenant blue is now 10.1.1.1/24']],
   ];
   for (const [what, from, to, words] of rows) t.same(describeChange(from, to), words, what);

@@ -9,7 +9,7 @@ import { describeError } from '../errors/weft-error.ts';
 import type { AttachmentRecord } from '../ledger/ledger.ts';
 import { noPathKnowledge, type PathKnowledge } from '../mtu/path-knowledge.ts';
 import { formatAddress, formatInterfaceAddress } from '../netaddr/netaddr.ts';
-import type { Segment } from '../overlay/model.ts';
+import type { Bandwidth, Segment } from '../overlay/model.ts';
 
 /** Either the segment as it should be, which may be the one there is, with the MTUs that it has; or why it stays as it is. */
 export type Replanned = (PlannedMtus & { readonly segment: Segment }) | { readonly fault: string };
@@ -37,7 +37,7 @@ export interface ReplanQuestion {
 }
 
 /**
- * Peers, gateway and MTU follow the configuration and the underlay while containers run. Where the tunnel ends does not: a change of that takes
+ * Peers, gateway, limits and MTU follow the configuration and the underlay while containers run. Where the tunnel ends does not: a change of that takes
  * effect with the tenant's next first container. An MTU that is configured and does not fit is no reason to leave running containers with one by
  * which nothing large arrives: they get the largest that does, whatever becomes of ADDs.
  */
@@ -76,8 +76,13 @@ function argsOf({ pod }: AttachmentRecord): EndpointArgs {
 export function describeChange(from: Segment, to: Segment): string[] {
   const peers = (segment: Segment): string => segment.peers.map(formatAddress).join(', ');
   const gateway = ({ gateway: own }: Segment): string => (own === undefined ? 'none' : `${own.addresses.map(formatInterfaceAddress).join(', ')}${own.masquerade ? ', masqueraded' : ''}`);
+  const limit = ({ bandwidth }: Segment, direction: keyof Bandwidth): string => {
+    const { rateBits, burstBits } = bandwidth?.[direction] ?? {};
+    return rateBits === undefined ? 'none' : `${rateBits} bit/s${burstBits === undefined ? '' : `, burst ${burstBits} bit`}`;
+  };
   return [
     ...(peers(from) === peers(to) ? [] : [`the peers of tenant ${to.tenant} are now ${peers(to) || 'none'}`]),
+    ...(['ingress', 'egress'] as const).filter((direction) => limit(from, direction) !== limit(to, direction)).map((direction) => `what all containers of tenant ${to.tenant} ${direction === 'ingress' ? 'receive' : 'send'} has the limit ${limit(to, direction)}`),
     ...(gateway(from) === gateway(to) ? [] : [`the gateway of tenant ${to.tenant} is now ${gateway(to)}`]),
   ];
 }

@@ -1,6 +1,7 @@
 /** CHECK: what an attachment needs, looked for in the kernel. A repair sees the same faults. */
 import type { PortRequest } from '../datapath.ts';
 import { faultsInWords } from '../fault.ts';
+import { insideLimitFaults, standsInside } from '../inside-limit.ts';
 import type { Kernel } from '../kernel.ts';
 import { observeNow } from '../observation.ts';
 import { containerFaults } from '../container-faults.ts';
@@ -19,7 +20,7 @@ export function checkPort(kernel: Kernel, request: PortRequest): string[] {
     ...faultsInWords(segmentFaults(segment, seen)),
     ...faultsInWords(portFaults(request, seen)),
     ...faultsInWords(movingFaults(kernel, request, seen)),
-    ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => containerFaults(route, port))),
+    ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, standsInside(segment))])),
     ...describeGuardDamage(kernel.netfilter, elements),
   ];
 }

@@ -3,13 +3,14 @@ import type { KnownState } from '../datapath.ts';
 import { shapersOf } from '../bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { decodeLink, listLinks, type Link } from '../../netlink/link.ts';
-import { bridgePrefix, isPortName, isProbeName, isSegmentName, relayName, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, vxlanPrefix } from '../../overlay/names.ts';
+import { bridgePrefix, isPortName, isProbeName, isSegmentName, relayName, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, tenantShaperPrefixes, vxlanPrefix } from '../../overlay/names.ts';
 import { probeTunnels, type ProbeTunnel } from '../../overlay/probe.ts';
 import { bridgeTable, inetTable, bridgeSets, inetSets } from '../guard/guard-rules.ts';
 import { gatewaySets, gatewayTable } from '../guard/gateway-rules.ts';
 import { isProbeKey, knownElements, openedElements, probeElements } from '../guard/guard-elements.ts';
 import { readSet } from '../guard/guard-state.ts';
 import { baseTables, elementsPerBatch, removeTables } from '../guard/guard.ts';
+import { tenantShapersOf } from '../tenant-bandwidth.ts';
 import { commitBatch, deleteElement, keyOf, type TableName } from '../../nftables/nftables.ts';
 import { isRelayed, isRelayedTo } from '../phases.ts';
 import { collectCopies } from './copies.ts';
@@ -40,7 +41,7 @@ function isOwn({ kind, name }: Link): boolean {
     case 'veth':
       return isPortName(name);
     case 'ifb':
-      return isPortName(name, shaperPrefix) || isSegmentName(name, sparePortPrefix);
+      return isPortName(name, shaperPrefix) || isSegmentName(name, sparePortPrefix) || Object.values(tenantShaperPrefixes).some((prefix) => isSegmentName(name, prefix));
     case 'bridge':
       return isSegmentName(name, bridgePrefix);
     case 'vxlan':
@@ -54,7 +55,7 @@ function findGarbage(present: readonly Link[], known: KnownState, probes: readon
   const names = new Set([
     ...known.ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]),
     ...known.ports.filter((port) => isRelayed(port) || isRelayedTo(port)).map(({ vni }) => relayName(vni)),
-    ...known.segments.flatMap((segment) => linksOf(segment).map(({ name }) => name)),
+    ...known.segments.flatMap((segment) => [...linksOf(segment).map(({ name }) => name), ...tenantShapersOf(segment)]),
     // Of no attachment's own: a daemon has made them for all that use the VTEP.
     ...probes.map(({ name }) => name),
   ]);

@@ -4,6 +4,7 @@ import { about } from '../fault.ts';
 import { findGuardDamage } from '../guard/guard-damage.ts';
 import { knownElements } from '../guard/guard-elements.ts';
 import { setName } from '../guard/guard-state.ts';
+import { insideLimitFaults, standsInside } from '../inside-limit.ts';
 import { insideContainer } from '../inside-container.ts';
 import { withoutHands, type DatapathInspection } from '../inspection.ts';
 import type { Kernel } from '../kernel.ts';
@@ -16,7 +17,7 @@ export function linuxBridgeInspection(kernel: Kernel): DatapathInspection {
   return {
     inspectSegment: (segment, seen) => withoutHands(segmentFaults(segment, seen)),
     inspectPort(request, seen) {
-      const inside = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => withoutHands(containerFaults(route, request.port))));
+      const inside = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => withoutHands([...containerFaults(route, request.port), ...about('limit', insideLimitFaults(route, request.port, standsInside(request.segment)))])));
       return { host: withoutHands([...portFaults(request, seen), ...about('move', movingFaults(kernel, request, seen))]), container: inside ?? 'gone' };
     },
     inspectGuard(settled) {

@@ -34,6 +34,7 @@ import { attachPortAside, containersMax, detachPort, detachPortSoon, refreshPort
 import { linuxBridgeMigration } from './migration.ts';
 import { linuxBridgeRemotes } from './remotes.ts';
 import { linuxBridgeRepair } from './repair.ts';
+import { makeTenantShapers } from '../tenant-bandwidth.ts';
 import { sizesOf } from './segment-links.ts';
 import { removeSegment, updateSegment } from './segment.ts';
 import { bridgeTable } from '../guard/guard-rules.ts';
@@ -57,6 +58,7 @@ export function linuxBridgeDatapath(kernel: Kernel): NodeDatapath & DatapathMigr
       return Promise.resolve();
     },
     resizeSegment(segment) {
+      makeTenantShapers(kernel.route, segment);
       resizeLinks(kernel.route, sizesOf(segment));
       return Promise.resolve();
     },

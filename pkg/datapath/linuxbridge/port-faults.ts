@@ -6,12 +6,12 @@ import { requestTolerating } from '../../netlink/netlink-socket.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName, vxlanName } from '../../overlay/names.ts';
 import { hasSpare } from '../../overlay/spare.ts';
-import { bandwidthFaults } from '../bandwidth.ts';
 import { about, minor } from '../fault.ts';
 import { hostEndFaults, type PortFault, type PortHands } from '../host-end-faults.ts';
 import type { Observation } from '../observation.ts';
 import { portOptionFaults, strayEntries } from '../link-faults.ts';
 import { isClosed, isWaiting } from '../phases.ts';
+import { portLimitFaults } from '../port-limits.ts';
 import { elsewhere, portOptionsOf } from './gate.ts';
 import { neighbourFaults } from './local-neighbours.ts';
 import { asMover } from './relay.ts';
@@ -20,7 +20,7 @@ import { asMover } from './relay.ts';
 export function portFaults({ segment, port }: { segment: Segment; port: AttachmentPort }, seen: Observation): PortFault[] {
   return hostEndFaults(port, seen, (host) => {
     const bridge = seen.findLink(bridgeName(segment.vni));
-    return [...bridgeFaults({ port, host, bridge }, segment, seen), ...about('neighbour', neighbourFaults({ segment, port }, bridge, seen)), ...about('limit', bandwidthFaults(port, host.index, seen))];
+    return [...bridgeFaults({ port, host, bridge }, segment, seen), ...about('neighbour', neighbourFaults({ segment, port }, bridge, seen)), ...portLimitFaults({ segment, port, index: host.index }, seen)];
   }, hasSpare(segment) ? 'arpIgnored' : 'arpOff');
 }
 

@@ -10,14 +10,16 @@ import { hasSpare } from '../../overlay/spare.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 import { hasChosenMac, locationFrame, neighbourFrame } from '../announcement.ts';
 import { portsExhausted, type AttachedLink, type PortRequest } from '../datapath.ts';
-import { limitBandwidth, shapersOf } from '../bandwidth.ts';
+import { shapersOf } from '../bandwidth.ts';
 import { exchangeAside, exchangeNow, type Exchanges } from '../exchange.ts';
+import { limitInside, standsInside } from '../inside-limit.ts';
 import type { Kernel } from '../kernel.ts';
 import { addGuard, exchangeGuard, hasElements, removeGuard } from '../guard/guard.ts';
 import { openElement, portElements, type GuardElement } from '../guard/guard-elements.ts';
 import type { GuardQueue } from '../guard/guard-queue.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
 import { isClosed, isWaiting } from '../phases.ts';
+import { limitPort } from '../port-limits.ts';
 import { removeCopies } from './copies.ts';
 import { elsewhere } from './gate.ts';
 import { forgetNeighbours, neighbourSettings } from './local-neighbours.ts';
@@ -65,7 +67,8 @@ function prepareGate({ route, netfilter }: Kernel, { segment, port }: PortReques
 function* plugPort(kernel: Kernel, request: PortRequest, { bridge, vxlan }: SegmentLinks): Exchanges<AttachedLink> {
   const { port } = request;
   const host = yield* plugVeth(kernel, request, bridge.index);
-  limitBandwidth(kernel.route, port, host.index);
+  limitPort(kernel.route, { ...request, index: host.index });
+  if (port.bandwidth?.egress !== undefined && standsInside(request.segment)) kernel.withRouteIn(request.netnsFd, (route) => limitInside(route, port, host.peerIndex));
   yield { requests: [...hostEndSettings(request, host.index), ...(isClosed(port) ? [] : neighbourSettings(request, bridge.index))] };
   yield containerEnd(request, host.peerIndex);
   letSourceOpen(kernel.route, port);

@@ -8,6 +8,7 @@ import { exchangeNow } from '../exchange.ts';
 import { nothingWrong, repairInRounds, type Repair } from '../fault.ts';
 import type { PortFault, PortHands } from '../host-end-faults.ts';
 import type { Kernel } from '../kernel.ts';
+import { insideLimitFaults, standsInside } from '../inside-limit.ts';
 import { asContainers, containerGone, insideContainer } from '../inside-container.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
@@ -58,6 +59,6 @@ function repairPort(kernel: Kernel, request: PortToRepair, seen: Observation | u
 }
 
 function repairContainer(kernel: Kernel, request: PortToRepair): Repair {
-  const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => containerFaults(route, request.port), { route })));
+  const repair = insideContainer(request, (netnsFd) => kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => [...containerFaults(route, request.port), ...insideLimitFaults(route, request.port, standsInside(request.segment))], { route })));
   return asContainers(repair);
 }

@@ -18,6 +18,7 @@ import { isInletOpen } from './moving-faults.ts';
 import { remade, spareLinkFaults, spareSettingFaults, type SegmentFault } from './spare-faults.ts';
 import { realDestination } from './spare.ts';
 import { tunnelPortOptionsOf } from './tunnel-port.ts';
+import { tenantShaperFaults } from '../tenant-bandwidth.ts';
 import { misfitOf, type TunnelSettings } from '../tunnel-settings.ts';
 
 /** Kernel defaults but for what weft sets; somebody may have changed them. */
@@ -33,7 +34,7 @@ export function segmentFaults(segment: Segment, seen: Observation): SegmentFault
   return [
     ...about('mtu', mtuFaults(segment, links)), ...about('setting', settingFaults(segment, links, seen)), ...about('fdb', floodFaults(segment, links.vxlan, seen)),
     ...(links.spare === undefined ? [] : [...about('setting', spareSettingFaults(segment, links.spare, seen)), ...about('fdb', floodFaults(segment, links.spare.tunnel, seen, realDestination(segment)))]),
-    ...about('fdb', strayFaults(links, seen)), ...gatewayFaults(segment, links.bridge, seen),
+    ...about('fdb', strayFaults(links, seen)), ...gatewayFaults(segment, links.bridge, seen), ...tenantShaperFaults(segment, seen),
   ];
 }
 

@@ -28,6 +28,8 @@ import { removeProbeTunnels } from './probe-tunnel.ts';
 import { linkFaults, vxlanSettings } from './segment-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
 import { makeSpare } from './spare.ts';
+import { changeLimits } from '../limit-change.ts';
+import { tenantShapersOf } from '../tenant-bandwidth.ts';
 import { tunnelPortOptionsOf } from './tunnel-port.ts';
 
 /** The segment's links, made where they are missing. @throws WeftError foreignObject, kernelRefused */
@@ -127,6 +129,7 @@ export function updateSegment(kernel: Kernel, change: SegmentChange): void {
   // What else is on a flood list that zebra writes too has just come there.
   if (hasSpare(segment)) removeFromFloodList(kernel.route, vxlan.index, { peers: previous.peers.filter((peer) => !segment.peers.some((other) => addressesEqual(other, peer))) });
   else setFloodList(kernel.route, vxlan.index, segment.peers);
+  changeLimits(kernel, change);
   if (previous.gateway === undefined) return;
   if (segment.gateway === undefined) makeGateway(kernel, segment, bridge.index);
   // With its last IPv4 address a link loses all its IPv4 neighbours, those written down for good among them (devinet.c, inetdev_destroy).
@@ -142,6 +145,7 @@ export function removeSegment(kernel: Kernel, removal: SegmentRemoval): Promise<
     ...unprobed.map(({ name }) => ({ name, kind: 'vxlan' })),
     ...ports.flatMap((port) => [{ name: port.hostIf, kind: 'veth' }, ...shapersOf(port).map((name) => ({ name, kind: 'ifb' }))]),
     { name: relayName(segment.vni), kind: 'vxlan' },
+    ...tenantShapersOf(segment).map((name) => ({ name, kind: 'ifb' })),
     ...linksOf(segment).reverse(),
   ];
   const found = findLinks(kernel.route, links.map(({ name }) => name));

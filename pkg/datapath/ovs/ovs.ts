@@ -23,7 +23,9 @@ import { containerFaults } from '../container-faults.ts';
 import { describeGuardDamage } from '../guard/guard-damage.ts';
 import { segmentElements } from '../guard/guard-elements.ts';
 import { hostEndFaults } from '../host-end-faults.ts';
-import { bandwidthFaults } from '../bandwidth.ts';
+import { insideLimitFaults, standsInside } from '../inside-limit.ts';
+import { portLimitFaults } from '../port-limits.ts';
+import { tenantShaperFaults } from '../tenant-bandwidth.ts';
 import type { Kernel } from '../kernel.ts';
 import { observeNow } from '../observation.ts';
 import type { PortRequest } from '../datapath.ts';
@@ -33,7 +35,6 @@ import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
 import { gatewayPortFaults } from './gateway-port.ts';
 import { closeWaiting } from './opener.ts';
-import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { ovsMigration } from './migration.ts';
 import { attachPort, type OvsParts } from './port.ts';
 import { ovsRemotes } from './remotes.ts';
@@ -101,8 +102,9 @@ async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, ne
     ...(way === undefined ? [] : [way]),
     ...faultsInWords(gatewayPortFaults(segment, seen)),
     ...faultsInWords(standInFaults(segment, seen)),
-    ...faultsInWords(hostEndFaults(port, seen, (host) => [...bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port, () => closeWaiting({ kernel, ovs }, { segment, port }))])),
-    ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, tenants.isUserspace)])),
+    ...faultsInWords(tenantShaperFaults(segment, seen, tenants.isUserspace)),
+    ...faultsInWords(hostEndFaults(port, seen, (host) => [...portLimitFaults({ segment, port, index: host.index, isUserspace: tenants.isUserspace }, seen), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port, () => closeWaiting({ kernel, ovs }, { segment, port }))])),
+    ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, standsInside(segment, tenants.isUserspace))])),
     ...describeGuardDamage(kernel.netfilter, segmentElements(segment)),
   ];
 }

@@ -5,15 +5,16 @@ import type { Flow } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { hasStandIn } from '../../overlay/spare.ts';
 import { nextTurn } from '../../sys/timer.ts';
-import { limitBandwidth, shapersOf } from '../bandwidth.ts';
+import { shapersOf } from '../bandwidth.ts';
 import type { AttachedLink, PortRequest } from '../datapath.ts';
 import { exchangeAside, exchangeNow, type Exchanges } from '../exchange.ts';
 import { findLinks } from '../find-links.ts';
 import { baseTables, ensureTables, missingTables } from '../guard/guard.ts';
+import { limitInside, standsInside } from '../inside-limit.ts';
 import type { Kernel } from '../kernel.ts';
+import { limitPort, reroute } from '../port-limits.ts';
 import { containerEnd, makeVeth, type HostEnd } from '../veth.ts';
 import { announcementPackets, flowsOf, flowsOfPort, type LocalPort, type TenantNetwork } from './flows/flows.ts';
-import { limitedOnHost, limitInside } from './limits.ts';
 import { removeGate } from './gate.ts';
 import { closeWaiting } from './opener.ts';
 import { isClosed, isWaiting } from '../phases.ts';
@@ -48,10 +49,10 @@ export async function attachPort(parts: OvsParts, request: PortRequest): Promise
   closeWaiting(parts, request);
   const [plugged, set] = await Promise.allSettled([
     ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) }),
-    exchangeAside(kernel, setUpContainer(tenants, request, host.peerIndex)),
+    exchangeAside(kernel, setUpContainer(parts, request, host.peerIndex)),
   ]);
   for (const outcome of [plugged, set]) if (outcome.status === 'rejected') throw outcome.reason;
-  limitHost(parts, request.port, host.index);
+  limitHost(parts, request, host.index);
   // Behind its row on the switch, by which a late DEL of another container with this MAC knows that the entries are not its own.
   await tellBgp(kernel, request);
   await openPort(parts, request.segment, { local: { ofport: (plugged as PromiseFulfilledResult<number>).value, port: request.port } });
@@ -79,9 +80,10 @@ function* plug({ kernel, tenants }: OvsParts, request: PortRequest): Exchanges<H
   return host;
 }
 
-function* setUpContainer({ isUserspace }: Tenants, request: PortRequest, index: number): Exchanges<void> {
-  const { requests, ...place } = containerEnd(request, index);
-  yield { ...place, requests: [...limitInside(request.port, { index, isUserspace }), ...requests] };
+function* setUpContainer({ kernel, tenants }: OvsParts, request: PortRequest, index: number): Exchanges<void> {
+  const { port, segment, netnsFd } = request;
+  if (port.bandwidth?.egress !== undefined && standsInside(segment, tenants.isUserspace)) kernel.withRouteIn(netnsFd, (route) => limitInside(route, port, index));
+  yield containerEnd(request, index);
 }
 
 /** The tables without which frames that the userspace datapath only copies would reach the host's IP stack. */
@@ -90,8 +92,13 @@ function ensureHostGuard(kernel: Kernel): void {
 }
 
 /** Behind the plugging in: ovs-vswitchd takes other qdiscs off an interface that becomes its port (netdev-linux.c, netdev_linux_set_qos). */
-function limitHost({ kernel, tenants }: OvsParts, port: AttachmentPort, index: number): void {
-  limitBandwidth(kernel.route, limitedOnHost(port, tenants.isUserspace), index);
+function limitHost({ kernel, tenants }: OvsParts, { segment, port }: Pick<PortRequest, 'segment' | 'port'>, index: number): void {
+  limitPort(kernel.route, { segment, port, index, isUserspace: tenants.isUserspace });
+}
+
+/** As limitHost(), of an interface that may have filters. */
+function rerouteHost({ kernel, tenants }: OvsParts, { segment, port }: Pick<PortRequest, 'segment' | 'port'>, index: number): void {
+  reroute(kernel.route, { segment, port, index, isUserspace: tenants.isUserspace });
 }
 
 function requireLink(kernel: Kernel, name: string): Link {
@@ -171,11 +178,11 @@ export function remakePort(parts: OvsParts, request: PortRequest): Promise<void>
   const { kernel, ovs, tenants } = parts;
   const host = exchangeNow(kernel, plug(parts, request));
   closeWaiting(parts, request);
-  exchangeNow(kernel, setUpContainer(tenants, request, host.peerIndex));
+  exchangeNow(kernel, setUpContainer(parts, request, host.peerIndex));
   return (async () => {
     await tenants.ensure(request.segment);
     const ofport = await ovs.addPort({ name: request.port.hostIf, externalIds: externalIdsOf(request.port) });
-    limitHost(parts, request.port, host.index);
+    limitHost(parts, request, host.index);
     await tellBgp(kernel, request);
     await openPort(parts, request.segment, { local: { ofport, port: request.port } });
   })();
@@ -190,7 +197,7 @@ export async function replugPort(parts: OvsParts, segment: Segment, port: Attach
   const isAlive = row?.ofport !== undefined && row.ifIndex !== 0;
   const ofport = isAlive ? row.ofport : await ovs.addPort({ name: port.hostIf, externalIds: externalIdsOf(port) });
   const { index } = requireLink(kernel, port.hostIf);
-  limitHost(parts, port, index);
+  if (!isAlive) rerouteHost(parts, { segment, port }, index);
   await markGate(ovs, port);
   const local = { ofport, port };
   // Flows that were not lost stay, and that the machine has opened the port among them.

@@ -4,12 +4,14 @@
  */
 import { describeError, WeftError } from '../../errors/weft-error.ts';
 import type { Netlink } from '../../netlink/netlink-socket.ts';
-import type { AttachmentPort, Segment } from '../../overlay/model.ts';
+import type { Segment } from '../../overlay/model.ts';
 import { findNetnsId } from '../../sys/netns.ts';
-import { bandwidthFaults } from '../bandwidth.ts';
 import { containerFaults } from '../container-faults.ts';
 import { about, nothingWrong, repairInRounds, type Fault, type Repair, type RouteHands } from '../fault.ts';
 import { hostEndFaults, type PortHands } from '../host-end-faults.ts';
+import { insideLimitFaults, standsInside } from '../inside-limit.ts';
+import { portLimitFaults } from '../port-limits.ts';
+import { tenantShaperFaults } from '../tenant-bandwidth.ts';
 import { asContainers, containerGone, insideContainer } from '../inside-container.ts';
 import { ofSwitch, withoutHands, type DatapathInspection } from '../inspection.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
@@ -18,7 +20,6 @@ import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
 import { gatewayPortFaults, type GatewayPortHands } from './gateway-port.ts';
 import { closeWaiting } from './opener.ts';
-import { insideLimitFaults, limitedOnHost } from './limits.ts';
 import { remakePort, replugPort, type OvsParts } from './port.ts';
 import { mendRemotes } from './remotes.ts';
 import { resizeSegment } from './segment.ts';
@@ -40,9 +41,9 @@ export function ovsRepair(parts: OvsParts): DatapathRepair & DatapathInspection 
     repairSegment: (segment, seen) => repairSegment(parts, segment, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
     repairPort: (request, seen) => repairPort(parts, request, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
     repairContainer: (request) => repairContainer(parts, request),
-    inspectSegment: (segment, seen) => [...withoutHands(hostFaults(segment, seen)), ...ofSwitch(inSwitch(snapshots.get(seen), (snapshot) => describeSegment(segment, snapshot)))],
+    inspectSegment: (segment, seen) => [...withoutHands(hostFaults(parts, segment, seen)), ...ofSwitch(inSwitch(snapshots.get(seen), (snapshot) => describeSegment(segment, snapshot)))],
     inspectPort({ segment, port, ...container }, seen) {
-      const inside = insideContainer(container, (netnsFd) => parts.kernel.withRouteIn(netnsFd, (route) => withoutHands(insideFaults(parts, port, route))));
+      const inside = insideContainer(container, (netnsFd) => parts.kernel.withRouteIn(netnsFd, (route) => withoutHands(insideFaults(parts, { segment, port }, route))));
       // Of a port without its interface that is what there is to say.
       const isPlugged = seen.findLink(port.hostIf) !== undefined;
       const switched = isPlugged ? inSwitch(snapshots.get(seen), (snapshot) => describePort(segment, port, snapshot)) : [];
@@ -59,18 +60,18 @@ function inSwitch(snapshot: SwitchSnapshot | string | undefined, describe: (snap
 }
 
 /** What is wrong with the host's part of a segment. */
-function hostFaults(segment: Segment, seen: Observation): Fault<GatewayPortHands & StandInHands>[] {
-  return [...gatewayPortFaults(segment, seen), ...standInFaults(segment, seen)];
+function hostFaults({ tenants }: Pick<OvsParts, 'tenants'>, segment: Segment, seen: Observation): Fault<GatewayPortHands & StandInHands>[] {
+  return [...gatewayPortFaults(segment, seen), ...standInFaults(segment, seen), ...tenantShaperFaults(segment, seen, tenants.isUserspace)];
 }
 
 /** What is wrong with the host's end of a port. */
 function endFaults({ kernel, ovs, tenants }: OvsParts, { segment, port }: Pick<PortToRepair, 'segment' | 'port'>, seen: Observation): ReturnType<typeof hostEndFaults> {
-  return hostEndFaults(port, seen, (host) => [...about('limit', bandwidthFaults(limitedOnHost(port, tenants.isUserspace), host.index, seen)), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port, () => closeWaiting({ kernel, ovs }, { segment, port }))]);
+  return hostEndFaults(port, seen, (host) => [...portLimitFaults({ segment, port, index: host.index, isUserspace: tenants.isUserspace }, seen), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port, () => closeWaiting({ kernel, ovs }, { segment, port }))]);
 }
 
 /** What is wrong inside a port's container. */
-function insideFaults({ tenants }: OvsParts, port: AttachmentPort, route: Netlink): Fault<RouteHands>[] {
-  return [...containerFaults(route, port), ...about('limit', insideLimitFaults(route, port, tenants.isUserspace))];
+function insideFaults({ tenants }: OvsParts, { segment, port }: Pick<PortToRepair, 'segment' | 'port'>, route: Netlink): Fault<RouteHands>[] {
+  return [...containerFaults(route, port), ...about('limit', insideLimitFaults(route, port, standsInside(segment, tenants.isUserspace)))];
 }
 
 interface Seen {
@@ -79,11 +80,12 @@ interface Seen {
   readonly snapshot: SwitchSnapshot | string | undefined;
 }
 
-function repairSegment({ kernel, ovs, tenants }: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
+function repairSegment(parts: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
+  const { kernel, ovs, tenants } = parts;
   const now = seen ?? observeNow(kernel);
   let resized: Promise<void> | undefined;
-  const faultsOf = (view: Observation): Fault<GatewayPortHands & StandInHands>[] => hostFaults(segment, view);
-  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), resize: () => void (resized = resizeSegment({ kernel, ovs }, segment)) };
+  const faultsOf = (view: Observation): Fault<GatewayPortHands & StandInHands>[] => hostFaults({ tenants }, segment, view);
+  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), resize: () => void (resized = resizeSegment(parts, segment)) };
   const links = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), hands);
   const pending = resized;
   const host = pending === undefined ? links : { ...links, rest: mended([], 'resized', () => pending) };
@@ -129,6 +131,6 @@ async function mended(faults: readonly string[], done: string, work: () => Promi
 }
 
 function repairContainer(parts: OvsParts, request: PortToRepair): Repair {
-  const repair = insideContainer(request, (netnsFd) => parts.kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => insideFaults(parts, request.port, route), { route })));
+  const repair = insideContainer(request, (netnsFd) => parts.kernel.withRouteIn(netnsFd, (route) => repairInRounds(() => insideFaults(parts, request, route), { route })));
   return asContainers(repair);
 }

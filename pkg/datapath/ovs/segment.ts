@@ -7,6 +7,8 @@ import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
 import { locationPacket, type TenantNetwork } from './flows/flows.ts';
+import { changeLimits } from '../limit-change.ts';
+import { makeTenantShapers, tenantShapersOf } from '../tenant-bandwidth.ts';
 import { isClosed } from '../phases.ts';
 import { resizeLinks } from '../resize.ts';
 import type { OvsParts } from './port.ts';
@@ -17,14 +19,16 @@ import type { OvsSwitch } from './switch/switch.ts';
 export async function updateSegment({ kernel, ovs, tenants }: OvsParts, change: SegmentChange): Promise<void> {
   const { segment, previous, others, ports } = change;
   addGuard(kernel.netfilter, segmentElements(segment));
+  changeLimits(kernel, change, tenants.isUserspace);
   await greet(ovs, await tenants.ensure(segment, ports), change);
   removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), [segment, ...others].flatMap(segmentElements)));
   if (segment.gateway === undefined && previous.gateway !== undefined) await ovs.removePorts([bridgeName(segment.vni)]);
 }
 
 /** The stand-in within the call; the gateway's interface is the switch's, which would set it back. */
-export async function resizeSegment({ kernel, ovs }: Pick<OvsParts, 'kernel' | 'ovs'>, segment: Segment): Promise<void> {
+export async function resizeSegment({ kernel, ovs, tenants }: OvsParts, segment: Segment): Promise<void> {
   const { vni, gateway, underlayMtu, overlayMtu } = segment;
+  makeTenantShapers(kernel.route, segment, tenants.isUserspace);
   const names = standInNames(segment);
   resizeLinks(kernel.route, names.map((name) => [name, name === standInBridgeName(vni) ? overlayMtu : underlayMtu]));
   if (gateway === undefined) return;
@@ -48,7 +52,7 @@ async function greet(ovs: OvsSwitch, network: TenantNetwork, { segment, previous
  * another process may be making a tenant of its own use it.
  */
 export function removeSegment({ kernel, ovs, tenants }: OvsParts, { segment, remaining, ports = [] }: SegmentRemoval): Promise<void> {
-  const gone = kernel.removeLinks([...ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]), ...standInNames(segment)]);
+  const gone = kernel.removeLinks([...ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]), ...standInNames(segment), ...tenantShapersOf(segment)]);
   gone.catch(() => undefined);
   const flows = tenants.remove(segment.vni);
   flows.catch(() => undefined);

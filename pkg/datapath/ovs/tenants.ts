@@ -100,9 +100,10 @@ export class Tenants {
     return this.#isUserspace;
   }
 
-  /** Why the tunnel does not reach the tenant's peers, in words: the userspace datapath sends through its own bridges only, and says nothing where it cannot. */
-  async describeWay({ peers }: Segment, datapathType: DatapathType): Promise<string | undefined> {
+  /** What of the tenant the userspace datapath cannot do, in words: it sends through its own bridges only, and says nothing where it cannot; and it takes frames before a queue could hold them. */
+  async describeWay({ tenant, peers, bandwidth }: Segment, datapathType: DatapathType): Promise<string | undefined> {
     const { route } = this.#kernel;
+    if (datapathType === 'netdev' && bandwidth?.egress !== undefined) return withoutEgress(tenant);
     for (const peer of peers) {
       const [outcome] = route.tryRequest([getRouteTo(peer)]);
       const found = Array.isArray(outcome) && outcome[0] !== undefined ? decodeRoute(outcome[0]) : undefined;
@@ -180,6 +181,10 @@ export class Tenants {
 /** The change that puts the flow there, or in the place of one of its name. */
 export function added(flow: Flow): FlowMod {
   return { kind: 'add', flow };
+}
+
+function withoutEgress(tenant: string): string {
+  return `the userspace datapath of Open vSwitch cannot limit what all containers of tenant ${tenant} send together: take egressRate out of its bandwidth, or write it under each, or use datapathType system or the datapath bridge`;
 }
 
 function textOf(segment: Segment): string {
