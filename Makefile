@@ -8,7 +8,7 @@ DESTDIR ?=
 # Without a login shell a Debian root has no sbin on its PATH, and that is where ip, bridge and nft are.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build test demo bench check install clean help
+.PHONY: build test demo bench e2e-kubernetes check install clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -25,6 +25,9 @@ demo: setup-demo build ## Show two tenants with equal addresses on two nodes, an
 bench: setup-bench build ## Measure ADD and DEL side by side with the reference plugins
 	@$(NODE) scripts/bench/main.ts
 
+e2e-kubernetes: setup-e2e-kubernetes build ## Run pods of tenants in a real Kubernetes, which is built when it is missing
+	@$(NODE) e2e/kubernetes/main.ts
+
 check: setup-build ## Check types, imports, style and documentation
 	@$(NODE) node_modules/typescript/bin/tsc -p .
 	@$(NODE) scripts/check/main.ts
@@ -36,7 +39,7 @@ clean: ## Remove what was built
 	rm -rf dist .tap
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-15s %s\n' "$$target" "$$text"; done
 
 setup-%:
 	@scripts/setup.sh $*

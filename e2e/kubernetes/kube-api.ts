@@ -1,12 +1,15 @@
 /** Kubernetes' API, by the socket of a `kubectl proxy`: JSON over HTTP, and a watch, which is a line of JSON for each change. */
 import { request, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TeardownScope } from '../../pkg/testing/netns.ts';
 
 const deadlineMs = 60_000;
+/** Before a watch that was cut off goes on. */
+const retryMs = 200;
 
 export interface KubeObject {
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly uid?: string; readonly deletionTimestamp?: string };
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly uid?: string; readonly resourceVersion?: string; readonly deletionTimestamp?: string };
 }
 
 export interface KubeList<T> {
@@ -48,12 +51,36 @@ export class KubeApi {
     await this.#call('DELETE', path);
   }
 
-  /** Hears of every change after a list's version until the scope ends. @param onEvent is called in the order of the changes */
-  async watch<T>(scope: TeardownScope, path: string, version: string, onEvent: (event: WatchEvent<T>) => void): Promise<void> {
-    const response = await this.#send('GET', `${path}?watch=1&resourceVersion=${version}&timeoutSeconds=1800`);
-    scope.teardown(() => void response.destroy());
-    response.on('error', () => undefined);
-    createInterface({ input: response }).on('line', (line) => onEvent(JSON.parse(line) as WatchEvent<T>));
+  /**
+   * Hears of every change after a list's version until the scope ends. An API server ends the watch of whoever is slow, which a busy
+   * machine makes of anybody: then it goes on behind the last change that was heard of.
+   * @param onEvent is called in the order of the changes
+   */
+  watch<T extends KubeObject>(scope: TeardownScope, path: string, version: string, onEvent: (event: WatchEvent<T>) => void): void {
+    const ended = new AbortController();
+    scope.teardown(() => ended.abort());
+    let last = version;
+    const follow = async (): Promise<void> => {
+      while (!ended.signal.aborted) {
+        await this.#watchOnce<T>(`${path}?watch=1&resourceVersion=${last}&timeoutSeconds=1800`, ended.signal, (event) => {
+          last = event.object.metadata.resourceVersion ?? last;
+          onEvent(event);
+        });
+      }
+    };
+    void follow();
+  }
+
+  /** Ends a moment after the connection does, or could not be made. */
+  async #watchOnce<T>(path: string, ended: AbortSignal, onEvent: (event: WatchEvent<T>) => void): Promise<void> {
+    try {
+      const response = await this.#send('GET', path);
+      ended.addEventListener('abort', () => void response.destroy());
+      for await (const line of createInterface({ input: response })) onEvent(JSON.parse(line) as WatchEvent<T>);
+    } catch {
+      // Cut off, or refused: what is missed is asked for again.
+    }
+    await delay(retryMs, undefined, { ref: false });
   }
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {

@@ -52,8 +52,9 @@ export class KubeNode {
     return this.#daemons.map(({ output }) => output).join('');
   }
 
+  /** Starts weft's daemon; its log says of each call what took how long. */
   async startDaemon(): Promise<void> {
-    const daemon = await this.host.startDaemon();
+    const daemon = await this.host.startDaemon('--log-level', 'debug');
     this.#daemons.push(daemon);
     this.processes.set('weft', daemon);
   }

@@ -23,6 +23,10 @@ mask kernel/panic_on_oops 1
 mask kernel/keys/root_maxkeys 1000000
 mask kernel/keys/root_maxbytes 25000000
 
+# Where both versions of control groups are mounted, runc makes groups of version 2 as well, which this kubelet does not know and so
+# does not remove. Out of its sight it does not.
+if [ -e /sys/fs/cgroup/unified/cgroup.procs ]; then umount /sys/fs/cgroup/unified; fi
+
 # The root of the kubelet's control groups, in each hierarchy of version 1 or in the one of version 2.
 hierarchies=/sys/fs/cgroup
 [ -e /sys/fs/cgroup/cgroup.procs ] || hierarchies='/sys/fs/cgroup/*'

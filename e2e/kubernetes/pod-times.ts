@@ -19,7 +19,7 @@ export class PodTimes {
   static async start(scope: TeardownScope, api: KubeApi): Promise<PodTimes> {
     const times = new PodTimes();
     const { metadata } = await api.list<Pod>('/api/v1/pods');
-    await api.watch<Pod>(scope, '/api/v1/pods', metadata.resourceVersion, (event) => times.#note(event));
+    api.watch<Pod>(scope, '/api/v1/pods', metadata.resourceVersion, (event) => times.#note(event));
     return times;
   }
 

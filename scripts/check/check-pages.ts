@@ -16,7 +16,7 @@ export function checkPage(path: string, text: string, { exists, makeTargets }: P
     for (const target of linksIn(line)) {
       if (!exists(posix.join(posix.dirname(path), target))) error(`the link leads nowhere: ${target}`);
     }
-    for (const [, target = ''] of line.matchAll(/(?:`|^\s*(?:sudo )?)make ([a-z-]+)/g)) {
+    for (const [, target = ''] of line.matchAll(/(?:`|^\s*(?:sudo )?)make ([a-z0-9-]+)/g)) {
       if (!makeTargets.includes(target)) error(`the Makefile has no target ${target}`);
     }
   }
@@ -25,7 +25,7 @@ export function checkPage(path: string, text: string, { exists, makeTargets }: P
 
 /** The targets that a Makefile describes with `##`. */
 export function makeTargetsOf(makefile: string): readonly string[] {
-  return [...makefile.matchAll(/^([a-z-]+):.*##/gm)].map(([, target = '']) => target);
+  return [...makefile.matchAll(/^([a-z0-9-]+):.*##/gm)].map(([, target = '']) => target);
 }
 
 /** Links to files of the project, without the place in the page. */
