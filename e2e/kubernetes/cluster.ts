@@ -53,10 +53,11 @@ export class Cluster {
     return this.#processes().map(([name, { output }]) => `--- ${name}\n${output.trimEnd().split('\n').slice(-tailLines).join('\n')}`).join('\n');
   }
 
-  /** Writes all that every process has written into a directory, a file each. */
+  /** Writes all that every process has written into a directory, a file each; of weft's daemons on a node one for all of them. */
   saveLogs(directory: string): void {
     mkdirSync(directory, { recursive: true });
     for (const [name, { output }] of this.#processes()) writeFileSync(join(directory, `${name}.log`), output);
+    for (const { name, daemonLog } of this.nodes) writeFileSync(join(directory, `${name}-weft.log`), daemonLog);
   }
 
   #processes(): readonly (readonly [string, WatchedProcess])[] {

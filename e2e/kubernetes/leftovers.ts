@@ -37,7 +37,7 @@ export function readNodeState(node: KubeNode): NodeState {
     endpoints: JSON.parse(node.weft('endpoints', '-o', 'json')) as readonly unknown[],
     pendingDels: counts.pendingDels,
     processes: readProcesses(host.path('/proc')),
-    mounts: readFileSync(host.path('/proc/1/mounts'), 'utf8').split('\n').flatMap((line) => line.split(' ')[1] ?? []).sort(),
+    mounts: readMounts(host.path('/proc/1/mounts')),
     cgroups: findCgroups(host.cgroup).flatMap(podGroups).sort(),
     namedNetns: readIfThere(host.path('/run/netns')),
     containers: host.run('ctr', '--namespace', 'k8s.io', 'container', 'ls', '--quiet').split('\n').filter((line) => line !== '').sort(),
@@ -47,7 +47,13 @@ export function readNodeState(node: KubeNode): NodeState {
 /** What one state has and the other has not, in words. */
 export function describeDifference(before: NodeState, after: NodeState): readonly string[] {
   const keys = Object.keys(before) as readonly (keyof NodeState)[];
-  return keys.filter((key) => !isDeepStrictEqual(before[key], after[key])).map((key) => `${key}: ${JSON.stringify(after[key])} instead of ${JSON.stringify(before[key])}`);
+  return keys.filter((key) => !isDeepStrictEqual(before[key], after[key])).map((key) => `${key}: ${describeChange(before[key], after[key])}`);
+}
+
+function describeChange(before: unknown, after: unknown): string {
+  if (!Array.isArray(before) || !Array.isArray(after)) return `${JSON.stringify(after)} instead of ${JSON.stringify(before)}`;
+  const without = (all: readonly unknown[], others: readonly unknown[]): string => JSON.stringify(all.filter((one) => !others.includes(one)));
+  return `${after.length} instead of ${before.length}, new are ${without(after, before)}, missing are ${without(before, after)}`;
 }
 
 /** What the machine itself has of a run: mounts that this process can see, its namespaces, and control groups by their names. */
@@ -58,6 +64,12 @@ export function readMachineState(): readonly string[] {
   const parents = ['/sys/fs/cgroup', ...readIfThere('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
   const cgroups = parents.flatMap((parent) => readIfThere(parent).filter((name) => name.startsWith(own)));
   return [...mounts, ...netns, ...cgroups];
+}
+
+/** Without the namespaces of tests, this one's and others': a node begins with a copy of the machine's mounts, and they leave it when they end. */
+function readMounts(path: string): readonly string[] {
+  const places = readFileSync(path, 'utf8').split('\n').flatMap((line) => line.split(' ')[1] ?? []);
+  return places.filter((place) => !place.startsWith('/run/netns/wt')).sort();
 }
 
 function readProcesses(directory: string): readonly string[] {

@@ -48,10 +48,11 @@ export async function scaleDown({ checks, cluster, times, print }: Scaling, dist
   const [since, sinceEpoch] = [performance.now(), Date.now()];
   await cluster.api.change(path, { spec: { replicas: 0 } });
   await disturb?.(sinceEpoch);
+  await until({ what: 'the endpoints to be gone', deadlineMs, look: () => cluster.nodes.flatMap(batchEndpoints), isSo: (found) => found.length === 0 });
+  print(`   the endpoints of ${replicas} pods gone from the ledgers in ${seconds(since)}`);
   await until({ what: 'all pods to be gone', deadlineMs, look: async () => (await podsOf(cluster)).map(({ metadata }) => metadata.name), isSo: (found) => found.length === 0 });
   print(`   ${replicas} pods down in ${seconds(since)}; from the order to gone: ${renderTimes(times.ends([namespace], since))}`);
-  const left = cluster.nodes.flatMap((node) => batchEndpoints(node).map(({ pod }) => `${pod} on ${node.name}`));
-  checks.none('their endpoints have gone from the ledgers', left);
+  checks.none('their endpoints have gone from the ledgers', cluster.nodes.flatMap(batchEndpoints).map(({ pod }) => String(pod)));
 }
 
 /** Kills a node's daemon when the first pods have come, lets some more come without it, and starts it again. */
