@@ -25,6 +25,9 @@ demo: setup-demo build ## Show two tenants with equal addresses on two nodes, an
 bench: setup-bench build ## Measure ADD and DEL side by side with the reference plugins
 	@$(NODE) scripts/bench/main.ts
 
+e2e-kubernetes: setup-e2e-kubernetes build ## Run pods of tenants in a real Kubernetes, which is built when it is missing
+	@$(NODE) e2e/kubernetes/main.ts
+
 check: setup-build ## Check types, imports, style and documentation
 	@$(NODE) node_modules/typescript/bin/tsc -p .
 	@$(NODE) scripts/check/main.ts
@@ -45,7 +48,7 @@ clean: ## Remove what was built
 	rm -rf dist .tap
 
 help: ## Show this list
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-15s %s\n' "$$target" "$$text"; done
 
 setup-%:
 	@scripts/setup.sh $*

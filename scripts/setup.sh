@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what a make target needs and the machine lacks: packages from Debian, then the project's own from npm.
 #
-#     scripts/setup.sh build|demo|test|bench
+#     scripts/setup.sh build|demo|test|bench|e2e-kubernetes
 #
 # Quick when everything is there: it asks dpkg, and compares the lock file with the one that node_modules was made from.
 set -euo pipefail
@@ -15,7 +15,9 @@ case "${1:-}" in
   demo)  wanted=("${build[@]}" "${lab[@]}") ;;
   test)  wanted=("${build[@]}" "${lab[@]}" python3 python3-jsonschema fish zsh containernetworking-plugins containerd runc podman busybox-static openvswitch-switch ethtool frr iperf3 jq openssl prometheus) ;;
   bench) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins openvswitch-switch ethtool iperf3) ;;
-  *)     echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
+  # Kubernetes itself is built from Debian's source package, by e2e/kubernetes/build.sh.
+  e2e-kubernetes) wanted=("${build[@]}" "${lab[@]}" containernetworking-plugins containerd runc busybox-static etcd-server golang-go rsync make dpkg-dev) ;;
+  *)     echo "usage: $0 build|demo|test|bench|e2e-kubernetes" >&2; exit 2 ;;
 esac
 
 # Tests start what they need themselves, in places of their own. A system-wide Open vSwitch or containerd that an installation

@@ -60,7 +60,8 @@ export async function runContainer(host: PrivateNode, id: string, confList: stri
   return new CtrContainer(host, ctr, { id, pid: findPid(host, id) });
 }
 
-function findPid(host: PrivateNode, id: string): number {
-  const row = host.run('ctr', 'task', 'ls').split('\n').map((line) => line.trim().split(/\s+/)).find(([task]) => task === id);
+/** The first process of a container, as the node's processes count. @param namespace containerd's, where that is not `ctr`'s own */
+export function findPid(host: PrivateNode, id: string, namespace = 'default'): number {
+  const row = host.run('ctr', '--namespace', namespace, 'task', 'ls').split('\n').map((line) => line.trim().split(/\s+/)).find(([task]) => task === id);
   return Number(row?.[1]);
 }

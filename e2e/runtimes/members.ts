@@ -10,14 +10,16 @@ export interface Member {
   readonly tenant: string;
   /** Of a process in it, as the node's processes count. */
   readonly pid: number;
+  /** Of its subnet. @default 10.1.1.255, blue's of conf/ */
+  readonly broadcast?: string;
 }
 
 /** Waits until the container may use its addresses; what holds its namespace goes with the scope. */
-export async function asParticipant(scope: TeardownScope, host: PrivateNode, { name, tenant, pid }: Member): Promise<Participant> {
+export async function asParticipant(scope: TeardownScope, host: PrivateNode, { name, tenant, pid, broadcast = '10.1.1.255' }: Member): Promise<Participant> {
   const netns = host.nameNetns(scope, pid, name);
   await addressesUsable(netns);
   const { ipv4, ipv6 } = readInterface(netns);
-  return { name, tenant, netns, ipv4: withoutLength(ipv4[0]), ipv6: withoutLength(ipv6[0]), broadcast: '10.1.1.255' };
+  return { name, tenant, netns, ipv4: withoutLength(ipv4[0]), ipv6: withoutLength(ipv6[0]), broadcast };
 }
 
 function withoutLength(address: string | undefined): string {

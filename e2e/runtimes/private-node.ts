@@ -49,9 +49,9 @@ export class PrivateNode {
     return new WatchedProcess(command.join(' '), child);
   }
 
-  /** Starts weft's daemon, at its own paths, and waits until it answers calls. */
-  async startDaemon(): Promise<WatchedProcess> {
-    const daemon = this.start('/usr/local/bin/weft', 'daemon');
+  /** Starts weft's daemon, at its own paths, and waits until it answers calls. @param flags behind `daemon` */
+  async startDaemon(...flags: readonly string[]): Promise<WatchedProcess> {
+    const daemon = this.start('/usr/local/bin/weft', 'daemon', ...flags);
     await daemon.heard(/the daemon answers calls/);
     return daemon;
   }
@@ -116,7 +116,8 @@ export async function createPrivateNode(scope: TeardownScope, node: LabNode): Pr
 
 /** Ends the first process of a process namespace, which the kernel lets end only after all others (pid_namespaces(7)). */
 function endProcesses(pid: number): void {
-  process.kill(pid, 'SIGKILL');
+  // A terminal's interrupt goes to unshare as well: then all of them are about to end, or have.
+  quietly(() => process.kill(pid, 'SIGKILL'));
   run('tail', [`--pid=${pid}`, '--sleep-interval=0.05', '-f', '/dev/null']);
 }
 
@@ -124,6 +125,6 @@ function quietly(undo: () => void): void {
   try {
     undo();
   } catch {
-    // This process ends: nobody is left to be told.
+    // What was to be undone has gone by itself, or this process ends and nobody is left to be told.
   }
 }

@@ -19,7 +19,7 @@ export async function importSandboxImage(host: PrivateNode, cri: CriClient): Pro
   const config = {
     architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
     os: 'linux',
-    config: { Cmd: ['/bin/sleep', '600'] },
+    config: { Cmd: ['/bin/sleep', 'infinity'] },
     rootfs: { type: 'layers', diff_ids: [`sha256:${layer}`] },
   };
   const manifest = [{ Config: 'config.json', RepoTags: [sandboxImage], Layers: ['layer.tar'] }];
