@@ -129,15 +129,15 @@ t.test('completion', { skip, timeout: 240_000 }, async (t) => {
     t.match(inZsh(scene, 'weft migrate |endpoint stays'), /prepare[^]*activate[^]*cancel/, 'several are listed with what they do');
     t.end();
   });
+});
 
-  await t.test('a ledger that is damaged, or not there, offers nothing and says nothing', (t) => {
-    const directory = temporaryDirectory(t);
-    writeFileSync(join(directory, 'ledger.db'), 'this is no database');
-    for (const state of [directory, join(directory, 'nowhere')]) {
-      const env = { PATH: scene.env['PATH'] ?? '', WEFT_STATE_DIR: state, WEFT_CONFIG: join(directory, 'none.yaml') };
-      const { stdout, stderr, status } = spawnSync(weftExecutable, ['__complete', 'endpoints', '--tenant', ''], { env, encoding: 'utf8', timeout: shellMs });
-      t.same({ stdout, stderr, status }, { stdout: '', stderr: '', status: 0 });
-    }
-    t.end();
-  });
+t.test('a ledger that is damaged, or not there, offers nothing and says nothing', { skip }, (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'ledger.db'), 'this is no database');
+  for (const state of [directory, join(directory, 'nowhere')]) {
+    const env = { PATH: process.env['PATH'] ?? '', WEFT_STATE_DIR: state, WEFT_CONFIG: join(directory, 'none.yaml') };
+    const { stdout, stderr, status } = spawnSync(weftExecutable, ['__complete', 'endpoints', '--tenant', ''], { env, encoding: 'utf8', timeout: shellMs });
+    t.same({ stdout, stderr, status }, { stdout: '', stderr: '', status: 0 });
+  }
+  t.end();
 });

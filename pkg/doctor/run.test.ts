@@ -21,6 +21,14 @@ void t.test('a check that fails or hangs stops no other', async (t) => {
   ], 'by layer, from the ground up');
 });
 
+void t.test('who waits is told what for', async (t) => {
+  const told: (readonly string[])[] = [];
+  const checks = [check('resource', () => pause(50).then(() => [])), check('daemon', () => []), check('underlay', () => [])];
+  await examine(checks, { deadlineMs: 20_000, onLeft: (what) => told.push(what) });
+  t.equal(told.length, 2, 'as each ends, and not when none is left');
+  t.same(told.at(-1), ['the resource']);
+});
+
 void t.test('the report', async (t) => {
   const ended = await examine([check('resource', () => [disk]), check('underlay', () => [down])], { deadlineMs: 1000 });
   const report = reportExamination(ended, { node: 'n\u001b[1', version: '1.0.0' });
