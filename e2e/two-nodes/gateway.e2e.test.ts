@@ -27,6 +27,9 @@ for (const { title, datapaths } of pairs) {
       t.equal(await ping(lab.node(1).netns, one.participant[family]), 1, `the node reaches its container over ${family}`);
       // The world has no route back to the tenant: an answer comes only to a masqueraded packet.
       t.equal(await ping(one.netns, world[family]), 1, `the world answers over ${family}`);
+      // Whom it has forgotten the node asks for by itself, in the name of nobody on it: what it forwards is the world's.
+      run('ip', ['-n', lab.node(1).netns, 'neigh', 'flush', 'dev', `weft-br${blue.vni}`]);
+      t.equal(await ping(one.netns, world[family]), 1, `the node finds its container again over ${family}`);
     }
     t.equal(await ping(one.netns, two.participant.ipv4), 1, 'inside the tenant all is as without a gateway');
     await t.test('each container goes out through its own node', async (t) => {

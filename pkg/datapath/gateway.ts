@@ -1,8 +1,9 @@
 /** The tenant's gateway on this node: addresses of an interface of the host that stands in the tenant's network. */
-import { addressBits, formatInterfaceAddress, formatPrefix, prefixOf, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
+import { addressBits, eui64LinkLocal, formatInterfaceAddress, formatPrefix, prefixOf, type Address, type InterfaceAddress } from '../netaddr/netaddr.ts';
 import { addAddress, decodeAddress, delAddress, listAddresses } from '../netlink/address.ts';
 import type { Link } from '../netlink/link.ts';
 import { requestTolerating } from '../netlink/netlink-socket.ts';
+import { gatewayMac } from '../overlay/gateway-mac.ts';
 import type { Segment } from '../overlay/model.ts';
 import { bridgeName } from '../overlay/names.ts';
 import { about, minor, type Fault } from './fault.ts';
@@ -13,10 +14,22 @@ import type { Observation } from './observation.ts';
 export type GatewayHands = Pick<Kernel, 'route' | 'setSysctl'>;
 type GatewayFault = Fault<GatewayHands>;
 
+/** RFC 4291 §2.5.6. */
+const linkLocalLength = 64;
+
+/**
+ * The addresses of the interface: the gateway's, and with one of IPv6 among them a link-local one. From it the host asks for the neighbours to which it
+ * forwards; without one the kernel asks for none of them, and says nothing (net/ipv6/ndisc.c, ndisc_send_ns()).
+ */
+function interfaceAddresses({ vni, gateway }: Segment): readonly InterfaceAddress[] {
+  const addresses = gateway?.addresses ?? [];
+  return addresses.some(({ address }) => address.family === 6) ? [...addresses, { address: eui64LinkLocal(gatewayMac(vni)), length: linkLocalLength }] : addresses;
+}
+
 /** Gives the interface the tenant's gateway addresses, and takes others of earlier settings away. */
 export function makeGateway(kernel: GatewayHands, segment: Segment, bridgeIndex: number): void {
-  const wanted = segment.gateway?.addresses ?? [];
-  const present = kernel.route.dump(listAddresses(bridgeIndex)).map(decodeAddress).filter((entry) => entry?.index === bridgeIndex && entry.scope !== 'link').map((entry) => entry?.address).filter((address) => address !== undefined);
+  const wanted = interfaceAddresses(segment);
+  const present = kernel.route.dump(listAddresses(bridgeIndex)).map(decodeAddress).filter((entry) => entry?.index === bridgeIndex).map((entry) => entry?.address).filter((address) => address !== undefined);
   const texts = new Set(wanted.map(formatInterfaceAddress));
   requestTolerating(kernel.route, wanted.map((address) => addAddress(bridgeIndex, address)), 'EEXIST');
   requestTolerating(kernel.route, present.filter((address) => !texts.has(formatInterfaceAddress(address))).map((address) => delAddress(bridgeIndex, address)), 'EADDRNOTAVAIL');
@@ -26,13 +39,14 @@ export function makeGateway(kernel: GatewayHands, segment: Segment, bridgeIndex:
 /** What is wrong with the addresses, and with the routes that come with them. */
 export function gatewayFaults(segment: Segment, bridge: Link, seen: Observation): GatewayFault[] {
   const present = new Map(seen.addressesOf(bridge.index).map(({ address }) => [formatInterfaceAddress(address), address]));
-  const wanted = new Map((segment.gateway?.addresses ?? []).map((address) => [formatInterfaceAddress(address), address]));
+  const wanted = new Map(interfaceAddresses(segment).map((address) => [formatInterfaceAddress(address), address]));
   const faults: GatewayFault[] = [];
   for (const [text, address] of present) {
     if (!wanted.has(text)) faults.push(minor({ what: `${bridge.name} has the address ${text}, which is not its gateway's`, remedy: { done: 'removed', apply: ({ route }) => requestTolerating(route, [delAddress(bridge.index, address)], 'EADDRNOTAVAIL') } }));
   }
   for (const [text, address] of wanted) {
-    const neighbour = neighbourOf(address);
+    // Each link has a route for link-local addresses: there is nobody else's to compare with.
+    const neighbour = isLinkLocal(address) ? undefined : neighbourOf(address);
     if (!present.has(text)) faults.push({ what: `the bridge lacks the gateway address ${text}`, remedy: { done: 'added', apply: ({ route }) => requestTolerating(route, [addAddress(bridge.index, address)], 'EEXIST') } });
     else if (neighbour !== undefined && seen.routeTo(neighbour) !== bridge.index) faults.push(routeFault(bridge, address));
   }
@@ -55,6 +69,10 @@ function routeFault({ name, index }: Link, address: InterfaceAddress): GatewayFa
       },
     },
   };
+}
+
+function isLinkLocal({ address, length }: InterfaceAddress): boolean {
+  return address.family === 6 && length === linkLocalLength && address.value >> 64n === 0xfe80_0000_0000_0000n;
 }
 
 /** Another host address of the subnet; undefined where there is none. */
