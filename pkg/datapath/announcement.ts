@@ -9,6 +9,7 @@
  * Neighbours need not be told, for an address has a MAC made from it. Where the MAC was asked for, or is kept for an endpoint,
  * they may remember another one, and are told by gratuitous ARP and unsolicited neighbour advertisements.
  */
+import { complementOf, onesComplementSum } from '../digest/internet-checksum.ts';
 import { addressBytes, macBytes, macFromAddress, parseMac, type Address, type Mac } from '../netaddr/netaddr.ts';
 import type { AttachmentPort } from '../overlay/model.ts';
 
@@ -83,15 +84,7 @@ function advertisement(mac: Uint8Array, address: Uint8Array): Buffer {
   const [icmp6, hopLimit, overrideFlag] = [58, 255, 0x20];
   const message = Buffer.concat([Uint8Array.of(136, 0, 0, 0, overrideFlag, 0, 0, 0), address, Uint8Array.of(2, 1), mac]);
   const lengths = Uint8Array.of(0, 0, 0, message.length, 0, 0, 0, icmp6);
-  message.writeUInt16BE(checksum(Buffer.concat([address, allNodes, lengths, message])), 2);
+  message.writeUInt16BE(complementOf(onesComplementSum(Buffer.concat([address, allNodes, lengths, message]))), 2);
   const header = Buffer.concat([Uint8Array.of(0x60, 0, 0, 0, 0, message.length, icmp6, hopLimit), address, allNodes]);
   return Buffer.concat([header, message]);
-}
-
-/** The Internet checksum (RFC 1071) of an even number of bytes. */
-function checksum(bytes: Buffer): number {
-  let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { parseMac } from '../../netaddr/netaddr.ts';
-import { complementOf, onesComplementSum } from './checksum.ts';
+import { complementOf, onesComplementSum } from '../../digest/internet-checksum.ts';
 import { answerFrame, questionBytesMin, questionFrame, readFrame, segmentedFrame, type Message, type OutgoingFrame } from './frame.ts';
 
 const [near, far] = [parseMac('02:77:c0:00:02:01'), parseMac('02:77:c0:00:02:02')];
@@ -17,11 +17,6 @@ function finished({ frame, left }: OutgoingFrame): Buffer {
   if (left !== undefined) copy.writeUInt16BE(complementOf(onesComplementSum(copy.subarray(left.checksumStart))), left.checksumStart + left.checksumOffset);
   return copy;
 }
-
-// RFC 1071 §3.
-t.equal(onesComplementSum(Buffer.from('0001f203f4f5f6f7', 'hex')), 0xddf2);
-t.equal(onesComplementSum(Buffer.from('0001f203f4f5f6', 'hex')), onesComplementSum(Buffer.from('0001f203f4f5f600', 'hex')));
-t.equal(complementOf(0xddf2), 0x220d);
 
 for (const packetBytes of [questionBytesMin, 424, 425, 1450, 8950, 65_535]) {
   const whole = questionFrame(ends, { packetBytes, isLeft: false });

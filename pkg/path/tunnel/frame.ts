@@ -8,7 +8,7 @@
  */
 import { macBytes, macFromBytes, type Mac } from '../../netaddr/netaddr.ts';
 import type { LeftToDo, ReceivedFrame } from '../../sys/packet-channel.ts';
-import { complementOf, onesComplementSum } from './checksum.ts';
+import { complementOf, onesComplementSum } from '../../digest/internet-checksum.ts';
 
 /** IEEE 802.3, RFC 791 §3.1 without options, RFC 768, RFC 9293 §3.1 without options; bytes. */
 const [ethernetBytes, ipBytes, udpBytes, tcpBytes] = [14, 20, 8, 20];
