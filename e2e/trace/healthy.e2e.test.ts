@@ -9,7 +9,7 @@ testEachDatapath('a healthy node', async (t, datapath) => {
   const scene = await createScene(t, datapath);
   // First nobody knows anybody; then the packets have taught them.
   for (const goal of goalsOf(scene)) await checkGoal(t, scene, { ...goal, isKnown: false });
-  for (const goal of goalsOf(scene).filter(({ name, family }) => name === 'near' || name === 'far' || name === 'outside')) await checkGoal(t, scene, { ...goal, isKnown: true });
+  for (const goal of goalsOf(scene).filter(({ name }) => name === 'near' || name === 'far' || name === 'outside')) await checkGoal(t, scene, { ...goal, isKnown: true });
   await checkWords(t, scene);
   if (datapath === 'bridge') await t.test('endpoints that a control plane has told of', async (t) => checkTold(t, scene));
   else await t.test("Open vSwitch's own trace says the same", async (t) => checkOwnTrace(t, scene));

@@ -32,7 +32,7 @@ void t.test('limits stand on the host’s interface, and where the userspace dat
   const port = testPort(blue, 5, { bandwidth: { ingress: { rateBits: 80_000_000 }, egress: { rateBits: 40_000_000 } } });
   const request = { segment: blue, port, netnsFd: container.fd };
   await node.datapath.attach(request);
-  const rates = (netns: string, link: string): readonly string[] => [...run('tc', ['-n', netns, 'qdisc', 'show', 'dev', link]).matchAll(/tbf .* root .*rate (\S+)/g)].map(([, rate]) => rate ?? '');
+  const rates = (netns: string, link: string): readonly string[] => [...run('tc', ['-n', netns, 'qdisc', 'show', 'dev', link]).matchAll(/tbf .* root .*? rate (\S+)/g)].map(([, rate]) => rate ?? '');
   t.same([rates(node.netns, port.hostIf), rates(container.netns, 'eth0')], [['80Mbit'], ['40Mbit']]);
   t.same(await node.datapath.check(request), []);
   run('tc', ['-n', container.netns, 'qdisc', 'del', 'dev', 'eth0', 'root']);
