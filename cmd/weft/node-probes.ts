@@ -38,6 +38,8 @@ export interface NodeProbesParts {
 const gatherMs = 50;
 /** From damage to the guard to the look at what the tunnels have in it: by then the reconciler has mended the rest. */
 const mendedMs = 500;
+/** From a look that has failed, such as one that the reconciler was not done before, to the next. */
+const againMs = 5000;
 
 /** One for a daemon. */
 export class NodeProbes {
@@ -47,7 +49,8 @@ export class NodeProbes {
   readonly #keeper: OffloadKeeper;
   #conf: NodeConf | undefined;
   #following: Promise<void> = Promise.resolve();
-  #gather: (() => void) | undefined;
+  /** Looks that are to come, by how long they wait: one that comes soon does not stand for one that is to come when something else is done. */
+  readonly #looks = new Map<number, () => void>();
   #isStopped = false;
   #unprobed: readonly string[] = [];
 
@@ -83,9 +86,9 @@ export class NodeProbes {
 
   /** What the kernel says has changed. */
   noteEvents(events: readonly KernelEvent[]): void {
-    if (this.#gather !== undefined || this.#conf === undefined) return;
-    if (events.some(concernsTunnels)) this.#soon();
-    else if (events.some(({ protocol, message }) => protocol === 'netfilter' && message.portId !== this.#parts.kernel.netfilter.portId && damagedTable(message) !== undefined)) this.#soon(mendedMs);
+    if (this.#conf === undefined) return;
+    if (!this.#looks.has(gatherMs) && events.some(concernsTunnels)) this.#soon();
+    if (!this.#looks.has(mendedMs) && events.some(({ protocol, message }) => protocol === 'netfilter' && message.portId !== this.#parts.kernel.netfilter.portId && damagedTable(message) !== undefined)) this.#soon(mendedMs);
   }
 
   /** Events were lost. */
@@ -101,7 +104,8 @@ export class NodeProbes {
   /** Ends it. The tunnels go as well, but for a daemon that takes over. What is off stays so: the data plane does not change with the daemon. */
   async stop({ isReplaced }: { readonly isReplaced: boolean }): Promise<void> {
     this.#isStopped = true;
-    this.#gather?.();
+    for (const cancel of this.#looks.values()) cancel();
+    this.#looks.clear();
     this.prober.close();
     await this.#keeper.stop();
     await this.#following;
@@ -109,11 +113,11 @@ export class NodeProbes {
   }
 
   #soon(ms = gatherMs): void {
-    if (this.#isStopped) return;
-    this.#gather ??= startTimer(ms, () => {
-      this.#gather = undefined;
+    if (this.#isStopped || this.#looks.has(ms)) return;
+    this.#looks.set(ms, startTimer(ms, () => {
+      this.#looks.delete(ms);
       void this.#queue(() => this.#follow());
-    });
+    }));
   }
 
   async #follow(): Promise<void> {
@@ -138,6 +142,7 @@ export class NodeProbes {
       await work();
     } catch (error) {
       this.#parts.log.warn({ code: 'probe-tunnels', error: describeError(error) }, 'the tunnels for probes are not as they should be');
+      this.#soon(againMs);
     }
   }
 }

@@ -40,10 +40,10 @@ t.test('weft.yaml', (t) => {
   t.notOk('migration' in node, 'who copies it has no key yet');
   const blue = parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft', tenant: 'blue' }, { node, args: parseEndpointArgs(new Map()) });
   t.match(blue, { network: 'pods', tenant: 'blue', vni: 1001, mtu: 1450, isGateway: true, ipMasq: true, vtep: { interface: 'eth0', port: 4789 } });
-  t.match(blue, { tenantBandwidth: { ingress: { rateBits: 1e9 }, egress: { rateBits: 1e9, burstBits: 25e6 } }, bandwidth: { egress: { rateBits: 200e6 } } });
   t.equal(blue.peers.length, 2);
   const green = parseNetConf({ cniVersion: '1.0.0', name: 'pods', type: 'weft' }, { node, args: parseEndpointArgs(new Map([['K8S_POD_NAMESPACE', 'green']])) });
   t.match(green, { tenant: 'green', vni: 1002, isGateway: false });
+  t.match(green, { tenantBandwidth: { ingress: { rateBits: 1e9 }, egress: { rateBits: 1e9, burstBits: 25e6 } }, bandwidth: { egress: { rateBits: 200e6 } } });
   t.same(describeRanges(green), ['10.1.1.10-10.1.1.99']);
   t.end();
 });
