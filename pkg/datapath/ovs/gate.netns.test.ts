@@ -84,3 +84,16 @@ void t.test('the source opens it, however busy the switch is', { skip }, async (
   await target.datapath.detach(atTarget('waiting').port, target.segment);
   t.notMatch(readRuleset(target.netns), `${hostIf}-gate`, 'and nothing is left at the card');
 });
+
+void t.test('the source’s word goes past both switches', { skip }, async (t) => {
+  const scene = await createMigrationScene(t);
+  const { port } = await scene.prepare();
+  const { source, target, atSource } = scene;
+  await source.datapath.startRelay(atSource('relaying'));
+  runIn(source.netns, 'ping', '-c', '1', '-W', '5', '192.0.2.2');
+  const activate = source.datapath.armActivation(atSource('relaying'));
+  source.ovs.ofctl('add-flow', 'br-phy', 'priority=60000,actions=drop');
+  target.ovs.ofctl('del-flows', 'weft-int');
+  activate();
+  t.ok(await comesTrue(() => runIn(target.netns, 'nft', 'list', 'set', 'netdev', `${port.hostIf}-gate`, 'opened').includes(port.mac)));
+});

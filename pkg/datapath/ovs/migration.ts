@@ -11,11 +11,9 @@ import type { PacketIn } from '../../openflow/event.ts';
 import { NetlinkError } from '../../netlink/netlink-error.ts';
 import type { ListedFlow } from '../../openflow/flow.ts';
 import type { AttachmentPort } from '../../overlay/model.ts';
-import { spareVni } from '../../overlay/spare.ts';
-import { SystemCallError } from '../../sys/libc.ts';
-import { nobodysMac, openingDatagram } from '../announcement.ts';
 import type { DatapathMigration, MovingPort } from '../migration.ts';
-import { activationPacket, countsRelayed, flowsOf, flowsOfPort, movePackets, ownerOf, priorities, tables, type FlowOwner, type LocalPort, type TenantNetwork } from './flows/flows.ts';
+import { armActivation } from './activation.ts';
+import { countsRelayed, flowsOf, flowsOfPort, movePackets, ownerOf, priorities, tables, type FlowOwner, type LocalPort, type TenantNetwork } from './flows/flows.ts';
 import { isGateOpen, openGate, removeGate } from './gate.ts';
 import { planPortFlows, planPortFlowsUnseen } from './port-flows.ts';
 import { showOnSwitch, tellBgp, type OvsParts } from './port.ts';
@@ -101,28 +99,6 @@ async function sendPhase(ovs: OvsSwitch, moving: MovingPort): Promise<void> {
 async function sendPhaseUnseen(ovs: OvsSwitch, moving: MovingPort): Promise<void> {
   const { network, local } = await placeOf(ovs, moving);
   await ovs.send(planPortFlowsUnseen(network, local, flowsOfPort(network, local)));
-}
-
-/** It is sent as other packets of this node are, which is quicker than to have the switch make it; which does so too, for it may be the only one that is let out. */
-function armActivation({ ovs, kernel }: OvsParts, { segment, port }: MovingPort): () => void {
-  if (port.migration === undefined) throw new WeftError('internal', `The attachment of ${port.hostIf} does not say to which node it moves`);
-  const packet = activationPacket(requireNetwork(ovs, segment), { port }, port.migration.other);
-  const [to, tunnel] = [{ address: port.migration.other, port: segment.vtepPort }, { ...segment, vni: spareVni(segment.vni) }];
-  const send = (datagram: Uint8Array): void => {
-    try {
-      kernel.sendDatagram(segment.vtepAddress, to, datagram);
-    } catch (error) {
-      // The switch sends it, and the other node's daemon is told as well.
-      if (!(error instanceof SystemCallError)) throw error;
-    }
-  };
-  const opening = openingDatagram(port.mac, tunnel);
-  // The first time takes longer, here and in both switches. Nobody has this MAC.
-  send(openingDatagram(nobodysMac, tunnel));
-  return () => {
-    send(opening);
-    void ovs.sendPacket(packet).catch(() => undefined);
-  };
 }
 
 /** The flows of the port when its endpoint has arrived are on their way when it returns, and the gate is open. */
