@@ -89,7 +89,7 @@ async function disturbed(scope: CleanupStack, scaling: Scaling, pods: readonly P
   const [from, to] = await Promise.all(cluster.nodes.map(({ name }) => asMember(inner, cluster, pods.find(({ spec, metadata }) => spec.nodeName === name && metadata.namespace === 'blue'))));
   if (from === undefined || to === undefined) throw new Error('there is no pod of blue on one of the nodes');
   const endPing = startPing(inner, from.netns, to.ipv4);
-  const batch = await scaleUp(scaling, killWhileAdding(checks, cluster.node(1)));
+  const batch = await scaleUp(scaling, killWhileAdding(checks, cluster, cluster.node(1)));
   const sample = cluster.nodes.flatMap(({ name }) => batch.find(({ spec }) => spec.nodeName === name) ?? []);
   await checkTenancy(checks, cluster, [...sample, ...pods]);
   await scaleDown(scaling, killWhileDeleting(checks, cluster.node(2)));
