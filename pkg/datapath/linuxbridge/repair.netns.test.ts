@@ -35,7 +35,7 @@ interface Damage {
 const linkDamages: readonly Damage[] = [
   { command: `ip link del ${bridge}`, repaired: [`the tenant's bridge ${bridge} is missing: made anew`, `the host interface ${hostIf} is not a port of ${bridge}: put back`, `the host interface ${plain.hostIf} is not a port of ${bridge}: put back`] },
   { command: `ip link del ${vxlan}`, repaired: [`the tenant's VXLAN device ${vxlan} is missing: made anew`] },
-  { command: `ip link set ${bridge} down`, repaired: [`${bridge} is down: set up`, 'the bridge lacks the gateway address fd00:1::1/64: added'] },
+  { command: `ip link set ${bridge} down`, repaired: [`${bridge} is down: set up`, 'the bridge lacks the gateway address fd00:1::1/64: added', 'the bridge lacks the gateway address fe80::c77:67ff:fe00:3e9/64: added'] },
   { command: `ip link set ${vxlan} down`, repaired: [`${vxlan} is down: set up`] },
   { command: `ip link set ${vxlan} nomaster`, repaired: [`${vxlan} is not a port of ${bridge}: put back`] },
   { command: `ip link set ${vxlan} mtu 1400`, repaired: [`${vxlan} has MTU 1400, less than its endpoints' 1450: set to 1500`] },
