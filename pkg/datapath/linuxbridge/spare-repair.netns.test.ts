@@ -52,7 +52,7 @@ const damages: readonly { readonly command: string; readonly said: readonly stri
   { command: `sysctl -q -w net.ipv4.conf.${port.hostIf}.arp_ignore=0`, said: [`the host answers ARP on ${port.hostIf}: set not to`] },
   { command: `nft flush set inet weft segments`, said: ['the guard lacks an element of the nft set inet weft segments'] },
   { command: `ip address del 10.1.1.1/24 dev ${bridge}`, said: ['the bridge lacks the gateway address 10.1.1.1/24: added', `${neighbours[0] ?? ''}: told again`] },
-  { command: `ip link set ${bridge} down`, said: [`${bridge} is down: set up`, 'the bridge lacks the gateway address fd00:1::1/64: added', ...neighbours.map((what) => `${what}: told again`)] },
+  { command: `ip link set ${bridge} down`, said: [`${bridge} is down: set up`, 'the bridge lacks the gateway address fd00:1::1/64: added', 'the bridge lacks the gateway address fe80::c77:67ff:fe00:3e9/64: added', ...neighbours.map((what) => `${what}: told again`)] },
 ];
 
 /** Everything that there is to damage, without what is new with each making. */
