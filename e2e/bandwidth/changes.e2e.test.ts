@@ -1,6 +1,7 @@
 /** Limits that change while containers run, that somebody takes off, and that stand beside others: a container's own, and the standard plugin's. */
 import type { Test } from 'tap';
 import { runIn } from '../../pkg/testing/command.ts';
+import { ipJson } from '../../pkg/testing/observe.ts';
 import { skipUnless } from '../../pkg/testing/requirements.ts';
 import { callPlugin, type CniOutcome } from '../harness/cni-call.ts';
 import { testEachDatapath } from '../harness/each-datapath.ts';
@@ -8,7 +9,7 @@ import { readAttachment } from '../harness/kernel-view.ts';
 import { attachEnv } from '../harness/lab-node.ts';
 import { attachGuest, blue, type Guest } from '../harness/tenant.ts';
 import { weftExecutable } from '../harness/weft-executable.ts';
-import { configure, createScene, endOf, limits, limitsOf, mbit, readShapers, type Scene } from './scene.ts';
+import { configure, createScene, endOf, limits, limitsInWords, mbit, readShapers, type Scene } from './scene.ts';
 import { rates, startFlow } from './traffic.ts';
 
 const tools = ['iperf3', 'python3', 'tc', 'ss'];
@@ -27,9 +28,25 @@ function hostIfOf(guest: Guest): string {
   return hostIf;
 }
 
+function isAnswered(from: Guest, to: Guest): boolean {
+  try {
+    runIn(from.netns, 'ping', '-nqc1', '-W1', to.participant.ipv4);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function qdiscKinds({ node }: Scene, dev: string): readonly string[] {
   return (JSON.parse(runIn(node.netns, 'tc', '-j', 'qdisc', 'show', 'dev', dev)) as readonly { readonly kind: string }[]).map(({ kind }) => kind);
 }
+
+/** To the way through the limit of what the containers send, on Open vSwitch. */
+const detourDamages: readonly (readonly [readonly string[], RegExp])[] = [
+  [['tc', 'qdisc', 'del', 'dev', 'weft-sl1001', 'clsact'], /what containers of tenant blue send goes past their limit/],
+  [['ip', 'link', 'set', 'weft-so1001', 'down'], /weft-so1001 is down/],
+  [['ip', 'link', 'del', 'weft-so1001'], /the links weft-sl1001 and weft-so1001 to the limit of what all containers of tenant blue send are missing/],
+];
 
 const isTo = ({ name }: { readonly name: string }): boolean => name === 'weft-it1001';
 
@@ -40,7 +57,7 @@ testEachDatapath('limits change, and go, below a connection that stays', async (
   const flow = await startFlow(t, far, { to: one, port: 5401, seconds: 7 });
   const [before = 0] = await rates([one], 1200);
   near(t, before, limits.ingress, 'as it was');
-  configure(node, { ...limitsOf(datapath), ingressRate: '8M' });
+  configure(node, { ...limitsInWords, ingressRate: '8M' });
   await daemon.eventually('follows the configuration', () => readShapers(node).find(isTo)?.rate === mbit);
   const [changed = 0] = await rates([one], 1200);
   near(t, changed, 8 * mbit, 'changed');
@@ -50,7 +67,7 @@ testEachDatapath('limits change, and go, below a connection that stays', async (
   t.ok(free > 1.5 * limits.ingress, `without: ${(free / mbit).toFixed(1)} Mbit/s`);
   t.equal(await flow.ended, 0, 'the connection has lived through it');
   for (const guest of scene.near) t.notOk(qdiscKinds(scene, hostIfOf(guest)).includes('clsact'), 'the ports are as if there had been none');
-  configure(node, limitsOf(datapath));
+  configure(node, limitsInWords);
   await daemon.eventually('puts them back', () => readShapers(node).some(isTo));
   const again = await startFlow(t, far, { to: one, port: 5402, seconds: 2 });
   const [back = 0] = await rates([one], 1000);
@@ -69,7 +86,9 @@ testEachDatapath('what is taken off is said by CHECK, and put back by the daemon
     [['ip', 'link', 'set', 'weft-it1001', 'down'], /the limit of 16000000 bit\/s of what all containers of tenant blue receive is missing/],
     [['ip', 'link', 'del', 'weft-it1001'], /the limit of 16000000 bit\/s of what all containers of tenant blue receive is missing/],
     [['tc', 'filter', 'del', 'dev', hostIf, 'egress'], /what the container is to receive goes past the limit of tenant blue/],
-    [['tc', 'qdisc', 'del', 'dev', hostIf, 'clsact'], /what the container is to receive goes past the limit of tenant blue/],
+    [['tc', 'qdisc', 'del', 'dev', hostIf, 'clsact'], /what the container is to (receive|send) goes past the limit of tenant blue/],
+    [['ip', 'link', 'del', 'weft-if1001'], /the limit of 12000000 bit\/s of what all containers of tenant blue send is missing/],
+    ...(datapath === 'ovs' ? detourDamages : []),
   ];
   for (const [command, words] of damages) {
     daemon.signal('SIGSTOP');
@@ -79,10 +98,14 @@ testEachDatapath('what is taken off is said by CHECK, and put back by the daemon
     t.match(outcome, { exitCode: 1, error: { code: 108, msg: words } }, `CHECK after ${command.join(' ')}`);
     daemon.signal('SIGHUP');
     await daemon.eventually(`mends ${command.join(' ')}`, async () => (await node.check(guest.attach, guest.result)).exitCode === 0);
+    await daemon.eventually(`lets containers reach each other behind ${command.join(' ')}`, () => isAnswered(guest, scene.far));
   }
   runIn(node.netns, 'ip', 'link', 'add', 'weft-it4242', 'type', 'ifb');
+  const strayPair = ['weft-sl4242', 'weft-so4242'];
+  if (datapath === 'ovs') runIn(node.netns, 'ip', 'link', 'add', 'weft-sl4242', 'type', 'veth', 'peer', 'name', 'weft-so4242');
   daemon.signal('SIGHUP');
   await daemon.eventually('removes a shaper of no tenant', () => readShapers(node).every(({ name }) => name !== 'weft-it4242'));
+  await daemon.eventually('removes a way through the limit of no tenant', () => ipJson<readonly { readonly ifname: string }[]>(node.netns, 'link', 'show').every(({ ifname }) => !strayPair.includes(ifname)));
   t.ok(readShapers(node).some(isTo));
 }, { tools });
 

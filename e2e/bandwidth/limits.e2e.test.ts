@@ -1,5 +1,6 @@
 /** A tenant's limits, measured: by the kernel's count of what arrives, between containers of one node and of two. */
 import type { Test } from 'tap';
+import { runWeft } from '../command-line/run-weft.ts';
 import { testEachDatapath } from '../harness/each-datapath.ts';
 import { withoutProbes } from '../harness/probe-tunnels.ts';
 import { createScene, endOf, limits, mbit, readShapers, type Scene } from './scene.ts';
@@ -33,8 +34,8 @@ async function measure(t: Test, [from, to]: readonly [End, End], { limit, what, 
  * by, is the machine's doing: behind one queue for all, the small flow would wait for 50 ms and more.
  */
 async function compareLatency(t: Test, { node, others }: Scene, [from, to]: readonly [End, End]): Promise<void> {
-  const small = new EchoFlow(t, { from, to, port: 7001 });
-  const control = new EchoFlow(t, { from: endOf(others[0]), to: endOf(others[1]), port: 7002 });
+  const small = new EchoFlow(t, { from, to, port: nextPort++ });
+  const control = new EchoFlow(t, { from: endOf(others[0]), to: endOf(others[1]), port: nextPort++ });
   await Promise.all([small.run(20), control.run(20)]);
   const [idle] = await Promise.all([small.run(150), control.run(150)]);
   const flow = await startFlow(t, from, { to, port: nextPort++, seconds: 3 });
@@ -52,12 +53,13 @@ async function compareLatency(t: Test, { node, others }: Scene, [from, to]: read
 testEachDatapath('rates, fairness and latency under a tenant’s limits', async (t, datapath) => {
   const scene = await createScene(t, datapath);
   const [one, two, far] = [endOf(scene.near[0]), endOf(scene.near[1]), endOf(scene.far)];
-  const isBoth = datapath === 'bridge';
-  t.match(readShapers(scene.node), [...(isBoth ? [{ name: 'weft-if1001', rate: limits.egress / 8, queue: /htb|fq_codel/ }] : []), { name: 'weft-it1001', rate: limits.ingress / 8, queue: /htb|fq_codel/ }]);
-  await measure(t, [one, two], { limit: isBoth ? limits.egress : limits.ingress, what: 'on one node', ...(isBoth ? {} : { protocols: ['UDP'] }) });
+  t.match(readShapers(scene.node), [{ name: 'weft-if1001', rate: limits.egress / 8, queue: /htb|fq_codel/ }, { name: 'weft-it1001', rate: limits.ingress / 8, queue: /htb|fq_codel/ }]);
+  const asked = await runWeft(scene.node, ['trace', '-o', 'json', scene.near[0].attach.containerId, far.address]);
+  t.match(asked, { exitCode: 0, stdout: /passes weft-if1001, at most 12000000 bit/ }, 'weft trace knows of the limit');
+  await measure(t, [one, two], { limit: limits.egress, what: 'on one node' });
   await measure(t, [far, one], { limit: limits.ingress, what: 'from the other node' });
-  if (isBoth) await measure(t, [one, far], { limit: limits.egress, what: 'to the other node' });
-  await compareLatency(t, scene, isBoth ? [one, far] : [far, one]);
+  await measure(t, [one, far], { limit: limits.egress, what: 'to the other node' });
+  for (const pair of [[one, far], [far, one]] as const) await compareLatency(t, scene, pair);
 
   const [redFrom, redTo] = [endOf(scene.others[0]), endOf(scene.others[1])];
   const flows = [

@@ -31,10 +31,8 @@ export function configure(node: LabNode, bandwidth: Readonly<Record<string, unkn
   writeFileSync(node.configPath, `node: ${node.name}\n${node.wiring}tenants:\n  - {name: blue, vni: 1001${limited}}\n  - {name: red, vni: 1002}\n`);
 }
 
-/** Limits that the datapath has: Open vSwitch's userspace datapath takes frames before a queue could hold them. */
-export function limitsOf(datapath: DatapathName): Readonly<Record<string, unknown>> {
-  return datapath === 'bridge' ? { ingressRate: '16M', egressRate: limits.egress } : { ingressRate: '16M' };
-}
+/** The limits as they are configured: in words and in numbers. */
+export const limitsInWords: Readonly<Record<string, unknown>> = { ingressRate: '16M', egressRate: limits.egress };
 
 export async function createScene(scope: TeardownScope, datapath: DatapathName): Promise<Scene> {
   const { lab, daemons } = await createDaemonLabOf(scope, [datapath, datapath]);
@@ -42,7 +40,7 @@ export async function createScene(scope: TeardownScope, datapath: DatapathName):
   if (daemon === undefined) throw new Error('the lab has no daemon');
   const { node } = daemon;
   const before = node.snapshot();
-  configure(node, limitsOf(datapath));
+  configure(node, limitsInWords);
   await daemon.logged(/another node configuration is in force/);
   const near = [await attachGuest(lab, blue, 1, { label: 'near-1' }), await attachGuest(lab, blue, 1, { label: 'near-2' })] as const;
   const far = await attachGuest(lab, blue, 2, { label: 'far' });

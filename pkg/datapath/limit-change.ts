@@ -4,24 +4,32 @@ import type { SegmentChange } from './datapath.ts';
 import { findLinks } from './find-links.ts';
 import type { Kernel } from './kernel.ts';
 import { reroute } from './port-limits.ts';
+import { openShapers } from './shaper.ts';
 import { makeTenantShapers, tenantShapersOf } from './tenant-bandwidth.ts';
 
 /** Brings shapers and ports in line with the changed limits. What a container's own limit needs inside it, a pass does. @throws WeftError kernelRefused */
-export function changeLimits(kernel: Pick<Kernel, 'route' | 'removeLinks'>, { segment, previous, ports }: SegmentChange, isUserspace = false): void {
+export function changeLimits({ route }: Pick<Kernel, 'route'>, { segment, previous, ports }: SegmentChange, isUserspace = false): void {
   if (isSame(segment, previous)) return;
-  const { route } = kernel;
-  makeTenantShapers(route, segment, isUserspace);
-  const [names, before] = [tenantShapersOf(segment), tenantShapersOf(previous)];
+  makeTenantShapers(route, segment);
   // A rate alone is the shaper's.
-  if (names.join() === before.join()) return;
+  if (tenantShapersOf(segment).join() === tenantShapersOf(previous).join()) return;
+  openShapers(route, surplusOf({ segment, previous }), previous.overlayMtu);
   const hosts = findLinks(route, ports.map(({ hostIf }) => hostIf));
   for (const [position, port] of ports.entries()) {
     const host = hosts[position];
     if (host !== undefined) reroute(route, { segment, port, index: host.index, isUserspace });
   }
-  // Behind the ports: a filter whose link is gone drops what it gets.
-  const surplus = before.filter((name) => !names.includes(name));
+}
+
+/** Removes the shapers that there is no limit for any more. Behind changeLimits(), and whatever else sends through them: a filter whose link is gone drops what it gets. */
+export function removeSurplusShapers(kernel: Pick<Kernel, 'removeLinks'>, { segment, previous }: Pick<SegmentChange, 'segment' | 'previous'>): void {
+  const surplus = surplusOf({ segment, previous });
   if (surplus.length > 0) kernel.removeLinks(surplus).catch(() => undefined);
+}
+
+function surplusOf({ segment, previous }: Pick<SegmentChange, 'segment' | 'previous'>): readonly string[] {
+  const kept = tenantShapersOf(segment);
+  return tenantShapersOf(previous).filter((name) => !kept.includes(name));
 }
 
 function isSame(segment: Segment, previous: Segment): boolean {

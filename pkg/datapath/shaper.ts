@@ -10,6 +10,7 @@ import { isRefusal } from '../netlink/netlink-error.ts';
 import { requestTolerating, type Netlink } from '../netlink/netlink-socket.ts';
 import { decodeQdisc, delRootQdisc, listQdiscs, replaceTokenBucket, type TokenBucket } from '../netlink/qdisc.ts';
 import type { RateLimit } from '../overlay/model.ts';
+import { findLinks } from './find-links.ts';
 import type { Observation } from './observation.ts';
 
 /** How long a packet of a flow may wait for the others of its flow. Longer queues are latency, shorter ones lose TCP its rate. */
@@ -65,6 +66,15 @@ export function shape(route: Netlink, { name, index, mtu, limit }: Limited): voi
 
 function isFqCodel(route: Netlink, index: number): boolean {
   return route.dump(listQdiscs(index)).map(decodeQdisc).some((qdisc) => qdisc.index === index && qdisc.parent === fairParent && qdisc.kind === 'fq_codel');
+}
+
+/** More than any link sends. */
+const unlimited: RateLimit = { rateBits: 1e12 };
+
+/** Lets go at once what waits in limited links that are to be removed, and would be lost with them. Whatever is not there is left out. */
+export function openShapers(route: Netlink, names: readonly string[], mtu: number): void {
+  const links = names.length === 0 ? [] : findLinks(route, names).filter((link) => link !== undefined);
+  if (links.length > 0) route.tryRequest(links.map(({ index }) => replaceTokenBucket(index, tokenBucketOf(unlimited, mtu))));
 }
 
 /** Takes off whatever queues the link has, and limits it. @throws NetlinkError */

@@ -34,22 +34,27 @@ const directions: readonly Direction[] = ['ingress', 'egress'];
 const points: Readonly<Record<Direction, FilterPoint>> = { ingress: 'egress', egress: 'ingress' };
 const words: Readonly<Record<Direction, string>> = { ingress: 'receive', egress: 'send' };
 
-/** The tenant's shapers. On Open vSwitch's userspace datapath, which takes frames before the host's queues, there is none of what containers send. */
-function shapersIn({ vni, bandwidth = {} }: Pick<Segment, 'vni' | 'bandwidth'>, isUserspace: boolean): TenantShaper[] {
+/** The tenant's shapers. */
+function shapersIn({ vni, bandwidth = {} }: Pick<Segment, 'vni' | 'bandwidth'>): TenantShaper[] {
   return directions.flatMap((direction) => {
     const limit = bandwidth[direction];
-    return limit === undefined || (isUserspace && direction === 'egress') ? [] : [{ name: tenantShaperName(vni, direction), direction, limit, point: points[direction] }];
+    return limit === undefined ? [] : [{ name: tenantShaperName(vni, direction), direction, limit, point: points[direction] }];
   });
+}
+
+/** Those that a host interface sends its frames to. Open vSwitch's userspace datapath takes what it receives before its queues: see ovs/detour.ts. */
+function shapersAtPorts(segment: Pick<Segment, 'vni' | 'bandwidth'>, isUserspace: boolean): TenantShaper[] {
+  return shapersIn(segment).filter(({ direction }) => !isUserspace || direction !== 'egress');
 }
 
 /** Names of the links that a segment's limits need. */
 export function tenantShapersOf(segment: Pick<Segment, 'vni' | 'bandwidth'>): string[] {
-  return shapersIn(segment, false).map(({ name }) => name);
+  return shapersIn(segment).map(({ name }) => name);
 }
 
 /** Makes the tenant's shapers, or gives those that are there the limits' numbers; packets that wait stay. @throws WeftError kernelRefused */
-export function makeTenantShapers(route: Netlink, segment: Limited, isUserspace = false): void {
-  for (const shaper of shapersIn(segment, isUserspace)) makeOne(route, segment, shaper);
+export function makeTenantShapers(route: Netlink, segment: Limited): void {
+  for (const shaper of shapersIn(segment)) makeOne(route, segment, shaper);
 }
 
 function makeOne(route: Netlink, segment: Limited, { name, limit }: TenantShaper): number {
@@ -63,7 +68,15 @@ function makeOne(route: Netlink, segment: Limited, { name, limit }: TenantShaper
 
 /** Sends the frames of a host interface, whose number is given and which has no such filters, through its tenant's limits; those are made where they are missing. @throws WeftError kernelRefused */
 export function joinTenantLimits(route: Netlink, segment: Limited, { index, isUserspace = false }: { readonly index: number; readonly isUserspace?: boolean }): void {
-  const shapers = shapersIn(segment, isUserspace);
+  join(route, segment, { index, shapers: shapersAtPorts(segment, isUserspace) });
+}
+
+/** Sends what a link that has no such filters sends through the limit of what the tenant's containers send, as joinTenantLimits(). @throws WeftError kernelRefused */
+export function sendThroughLimit(route: Netlink, segment: Limited, index: number): void {
+  join(route, segment, { index, shapers: shapersIn(segment).filter(({ direction }) => direction === 'egress').map((shaper) => ({ ...shaper, point: 'egress' })) });
+}
+
+function join(route: Netlink, segment: Limited, { index, shapers }: { readonly index: number; readonly shapers: readonly TenantShaper[] }): void {
   if (shapers.length === 0) return;
   const found = findLinks(route, shapers.map(({ name }) => name));
   const numbers = shapers.map((shaper, position) => {
@@ -84,8 +97,8 @@ export function leaveLimits(route: Netlink, index: number): void {
 }
 
 /** What is wrong with the tenant's shapers. */
-export function tenantShaperFaults(segment: Limited, seen: Observation, isUserspace = false): Fault<RouteHands>[] {
-  const faults = shapersIn(segment, isUserspace).flatMap((shaper): Fault<RouteHands>[] => {
+export function tenantShaperFaults(segment: Limited, seen: Observation): Fault<RouteHands>[] {
+  const faults = shapersIn(segment).flatMap((shaper): Fault<RouteHands>[] => {
     const { name, limit, direction } = shaper;
     const link = seen.findLink(name);
     const what = `the limit of ${limit.rateBits} bit/s of what all containers of tenant ${segment.tenant} ${words[direction]} is missing`;
@@ -98,7 +111,7 @@ export function tenantShaperFaults(segment: Limited, seen: Observation, isUsersp
 
 /** Whether a port's frames go through its tenant's limits, in words where they do not, or where they still go through one that is no more. */
 export function describeDetour(segment: Limited, index: number, { seen, isUserspace = false }: { readonly seen: Observation; readonly isUserspace?: boolean }): string[] {
-  const shapers = shapersIn(segment, isUserspace);
+  const shapers = shapersAtPorts(segment, isUserspace);
   const astray = shapers.filter(({ name, point }) => {
     const link = seen.findLink(name);
     return link === undefined || !seen.redirectsOf(index, point).includes(link.index);

@@ -166,7 +166,8 @@ export interface VethOptions {
   readonly mtu: number;
   /** Index of its bridge; absent: it is a port of none. */
   readonly master?: number;
-  readonly peer: { readonly name: string; readonly mac: Mac; readonly netnsFd: number };
+  /** Without a namespace it stays in the link's own; without a MAC it gets one. */
+  readonly peer: { readonly name: string; readonly mac?: Mac; readonly netnsFd?: number };
 }
 
 /**
@@ -177,9 +178,9 @@ export function addVeth(options: VethOptions): NetlinkRequest {
   const peer = Buffer.concat([
     linkHeader(),
     attributeString(ifla.ifName, options.peer.name),
-    attribute(ifla.address, macBytes(options.peer.mac)),
+    ...(options.peer.mac === undefined ? [] : [attribute(ifla.address, macBytes(options.peer.mac))]),
     attributeU32(ifla.mtu, options.mtu),
-    attributeU32(ifla.netnsFd, options.peer.netnsFd),
+    ...(options.peer.netnsFd === undefined ? [] : [attributeU32(ifla.netnsFd, options.peer.netnsFd)]),
   ]);
   return newLink(`add veth ${options.name} with peer ${options.peer.name}`, [
     linkHeader(),

@@ -10,7 +10,7 @@ import type { AttachmentKey, Segment } from './model.ts';
 export const portPrefix = 'weft-p';
 export const bridgePrefix = 'weft-br';
 export const vxlanPrefix = 'weft-vx';
-/** What the names of links begin with out of which nothing may come into the host: of spare tunnels and stand-ins (spare.ts), of relays and of probe tunnels (probe.ts), and of nothing else. */
+/** What the names of links begin with out of which nothing may come into the host: of spare tunnels and stand-ins (spare.ts), of relays, of probe tunnels (probe.ts) and of detours (datapath/ovs/detour.ts), and of nothing else. */
 export const sparesPrefix = 'weft-s';
 export const sparePrefix = 'weft-sp';
 export const sparePortPrefix = 'weft-sf';
@@ -18,6 +18,8 @@ export const sparePortPrefix = 'weft-sf';
 export const relayPrefix = 'weft-sr';
 /** The VXLAN device by which the daemons of two nodes ask each other what reaches the other (probe.ts). */
 export const probePrefix = 'weft-st';
+/** The veth pair by which Open vSwitch sends what a tenant's containers send through its limit: what goes in here comes out there. */
+export const detourPrefixes = { into: 'weft-sl', outOf: 'weft-so' } as const;
 export const standInBridgePrefix = 'weft-sb';
 export const standInVxlanPrefix = 'weft-sx';
 export const standInPortPrefix = 'weft-se';
@@ -61,6 +63,11 @@ export function sparePortName(vni: Vni): string {
 /** The VXLAN device by which a tenant's relayed frames go and come; it is in no bridge. */
 export function relayName(vni: Vni): string {
   return `${relayPrefix}${vni}`;
+}
+
+/** The ends of a tenant's detour. */
+export function detourNames(vni: Vni): Readonly<Record<keyof typeof detourPrefixes, string>> {
+  return { into: `${detourPrefixes.into}${vni}`, outOf: `${detourPrefixes.outOf}${vni}` };
 }
 
 /** The bridge that stands in for a tenant on Open vSwitch where BGP looks. */
@@ -116,7 +123,7 @@ export function isPortName(name: string, prefix: string = portPrefix): boolean {
   return hasDigits(name, prefix, digitCount);
 }
 
-/** Whether a name is one that bridgeName(), vxlanName(), spareName(), sparePortName() or relayName() makes, or one of a stand-in's, with their prefix. */
+/** Whether a name is one that bridgeName(), vxlanName(), spareName(), sparePortName(), relayName() or detourNames() makes, or one of a stand-in's, with their prefix. */
 export function isSegmentName(name: string, prefix: string): boolean {
   return name.startsWith(prefix) && /^[1-9][0-9]{0,7}$/.test(name.slice(prefix.length));
 }

@@ -15,7 +15,7 @@ import { decodeLink, decodeLinkName, isLinkGone, type Link } from '../netlink/li
 import type { KernelEvent } from '../netlink/monitor.ts';
 import { decodeRoute, tableMain } from '../netlink/route.ts';
 import { damagedTable } from '../nftables/nftables.ts';
-import { bridgePrefix, isPortName, isSegmentName, portPrefix, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, standInBridgePrefix, standInPortPrefix, standInVxlanPrefix, vxlanPrefix } from '../overlay/names.ts';
+import { bridgePrefix, detourPrefixes, isPortName, isSegmentName, portPrefix, relayPrefix, shaperPrefix, sparePortPrefix, sparePrefix, standInBridgePrefix, standInPortPrefix, standInVxlanPrefix, vxlanPrefix } from '../overlay/names.ts';
 import { scopeOf, type Scope } from './scope.ts';
 
 /** Port ids of the sockets by which this process makes changes. */
@@ -314,7 +314,7 @@ function portOfShaper(name: string): string {
 }
 
 function vniOf(name: string): Vni | undefined {
-  const prefix = [bridgePrefix, vxlanPrefix, relayPrefix, sparePrefix, sparePortPrefix, standInBridgePrefix, standInVxlanPrefix, standInPortPrefix].find((candidate) => isSegmentName(name, candidate));
+  const prefix = [bridgePrefix, vxlanPrefix, relayPrefix, sparePrefix, sparePortPrefix, standInBridgePrefix, standInVxlanPrefix, standInPortPrefix, ...Object.values(detourPrefixes)].find((candidate) => isSegmentName(name, candidate));
   return prefix === undefined ? undefined : (Number(name.slice(prefix.length)) as Vni);
 }
 
@@ -325,5 +325,5 @@ function fingerprintOf({ name, isUp, master, mtu, mac, group, alias, isArpOff, i
 
 /** All of weft's links are up, and all but the bridges and spare tunnels are ports of one. */
 function isUsable({ name, isUp, master }: Link): boolean {
-  return isUp && (master !== undefined || [bridgePrefix, relayPrefix, sparePrefix, standInBridgePrefix].some((prefix) => isSegmentName(name, prefix)));
+  return isUp && (master !== undefined || [bridgePrefix, relayPrefix, sparePrefix, standInBridgePrefix, ...Object.values(detourPrefixes)].some((prefix) => isSegmentName(name, prefix)));
 }

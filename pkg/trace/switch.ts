@@ -5,7 +5,7 @@ import { formatFlowName, formatInstructions } from '../openflow/format.ts';
 import { etherTypes, ipProtocols } from '../openflow/match.ts';
 import { evaluate, type Copy, type Evaluation, type PacketFields } from '../openflow/pipeline.ts';
 import type { AttachmentRecord } from '../ledger/records.ts';
-import { bridgeName } from '../overlay/names.ts';
+import { bridgeName, detourNames, tenantShaperName } from '../overlay/names.ts';
 import { isClosed, isWaiting } from '../datapath/phases.ts';
 import { macOf, type Arriving } from './arriving.ts';
 import type { Exit } from './bridge.ts';
@@ -68,7 +68,8 @@ function ipFields({ packet }: Pick<Way, 'packet'>, source: Address | undefined):
 }
 
 /** One step for each table; a copy for each that leaves. @throws EndOfWay where there is none */
-function carryOut({ walk }: Way, seen: SwitchSight, frame: PacketFields): readonly Copy[] {
+function carryOut(way: Way, seen: SwitchSight, frame: PacketFields): readonly Copy[] {
+  const { walk } = way;
   const found = evaluate(seen.flows, frame);
   const show = (table: number): string => `ovs-ofctl -O OpenFlow13 dump-flows ${seen.bridge} table=${table}`;
   const nameOfTable = (table: number): string => `table ${table} (${seen.tableName(table)})`;
@@ -78,8 +79,31 @@ function carryOut({ walk }: Way, seen: SwitchSight, frame: PacketFields): readon
   const last = found.visits.at(-1);
   const table = last?.table ?? 0;
   if (found.unknown !== undefined) return walk.lose('switch-flow', { what: found.unknown, show: show(table) });
+  const back = passDetour(way, seen, { frame, copies: found.copies });
+  if (back !== undefined) return carryOut(way, seen, { ...frame, inPort: back });
   if (found.copies.length > 0) return found.copies;
   return walk.stop('switch-flow', { what: last?.flow === undefined ? `no flow of ${nameOfTable(table)} takes it: it is dropped` : `the flow in ${nameOfTable(table)} sends it nowhere: it is dropped`, show: show(table), fix: fixOf(found) });
+}
+
+interface Carried {
+  readonly frame: PacketFields;
+  readonly copies: readonly Copy[];
+}
+
+/** The port by which a frame comes back that goes through its tenant's limit; undefined where it does not go there. @throws EndOfWay where it does not come back */
+function passDetour({ walk, node, tenant }: Way, seen: SwitchSight, { frame, copies }: Carried): number | undefined {
+  const names = detourNames(tenant.segment.vni);
+  const [into, outOf] = [names.into, names.outOf].map((name) => seen.ports.find((port) => port.name === name)?.ofport);
+  if (into === undefined || outOf === frame.inPort || !copies.some(({ port }) => port === into)) return undefined;
+  const link = node.findLink(names.into);
+  const shapers = link === undefined ? [] : node.redirectsOf(link.index, 'egress').map((index) => node.findLinkByIndex(index));
+  const way = [link, ...shapers, node.findLink(names.outOf)];
+  const show = `tc filter show dev ${names.into} egress; tc -s qdisc show dev ${tenantShaperName(tenant.segment.vni, 'egress')}`;
+  if (outOf === undefined || way.some((one) => one?.isUp !== true)) return walk.stop('bandwidth', { what: `what containers of tenant ${tenant.segment.tenant} send goes to ${names.into}, to pass their limit, and does not come out of ${names.outOf}`, show });
+  const [shaper] = shapers;
+  const [rate] = shaper === undefined ? [] : node.ratesOf(shaper.index);
+  walk.ok('bandwidth', { what: `passes ${shaper?.name ?? names.into}, ${rate === undefined ? 'without a limit' : `at most ${rate * 8n} bit/s`} for all containers of the tenant, and comes back by ${names.outOf}`, show });
+  return outOf;
 }
 
 function fixOf({ visits }: Evaluation): string {

@@ -28,7 +28,7 @@ import { removeProbeTunnels } from './probe-tunnel.ts';
 import { linkFaults, vxlanSettings } from './segment-faults.ts';
 import { asSegmentLinks, linksOf, type SegmentLinks } from './segment-links.ts';
 import { makeSpare } from './spare.ts';
-import { changeLimits } from '../limit-change.ts';
+import { changeLimits, removeSurplusShapers } from '../limit-change.ts';
 import { tenantShapersOf } from '../tenant-bandwidth.ts';
 import { tunnelPortOptionsOf } from './tunnel-port.ts';
 
@@ -130,6 +130,7 @@ export function updateSegment(kernel: Kernel, change: SegmentChange): void {
   if (hasSpare(segment)) removeFromFloodList(kernel.route, vxlan.index, { peers: previous.peers.filter((peer) => !segment.peers.some((other) => addressesEqual(other, peer))) });
   else setFloodList(kernel.route, vxlan.index, segment.peers);
   changeLimits(kernel, change);
+  removeSurplusShapers(kernel, change);
   if (previous.gateway === undefined) return;
   if (segment.gateway === undefined) makeGateway(kernel, segment, bridge.index);
   // With its last IPv4 address a link loses all its IPv4 neighbours, those written down for good among them (devinet.c, inetdev_destroy).

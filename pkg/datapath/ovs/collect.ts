@@ -7,6 +7,7 @@ import type { Segment } from '../../overlay/model.ts';
 import { bridgeName } from '../../overlay/names.ts';
 import type { KnownState } from '../datapath.ts';
 import { baseFlows, flowsOf, flowsOfTenant, ownerOf } from './flows/flows.ts';
+import { collectDetours, detourLinks } from './detour.ts';
 import { collectGates } from './gate.ts';
 import type { OvsParts } from './port.ts';
 import { tunnelOf, vniOf } from './rows.ts';
@@ -25,12 +26,12 @@ async function removeBridge(ovs: OvsSwitch): Promise<string[]> {
  * what an ADD has sent since is told by its port, which is there before them, and by what this process has sent.
  */
 export async function collectGarbage(parts: OvsParts, known: KnownState): Promise<string[]> {
-  const found = await Promise.all([collectStandIns(parts.kernel, known), collectFromSwitch(parts, known)]);
+  const found = await Promise.all([collectStandIns(parts.kernel, known), collectDetours(parts.kernel, known), collectFromSwitch(parts, known)]);
   return [...found.flat(), ...collectGates(parts.kernel.netfilter, known.ports)];
 }
 
 async function collectFromSwitch({ ovs, tenants }: OvsParts, { segments, ports }: KnownState): Promise<string[]> {
-  const names = new Set([...ports.map(({ hostIf }) => hostIf), ...segments.filter(({ gateway }) => gateway !== undefined).map(({ vni }) => bridgeName(vni))]);
+  const names = new Set([...ports.map(({ hostIf }) => hostIf), ...segments.filter(({ gateway }) => gateway !== undefined).map(({ vni }) => bridgeName(vni)), ...segments.flatMap(detourLinks)]);
   const needed = { ports: names, tunnels: new Set(segments.map((segment) => tunnelName(tunnelOf(segment)))) };
   const known = tryPorts(ovs);
   const atOnce = known === undefined ? undefined : await ovs.collect(needed);

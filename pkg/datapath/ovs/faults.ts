@@ -1,27 +1,32 @@
 /** What can be wrong with the switch's part of a tenant's network and of a port. Pure, but for the network's numbers, which it is given. */
 import { flowKey, type Flow, type FlowName } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
-import { bridgeName } from '../../overlay/names.ts';
+import { bridgeName, detourNames } from '../../overlay/names.ts';
 import { hasStandIn } from '../../overlay/spare.ts';
 import { baseFlows, cookieOf, floodFlows, flowsOfPort, openedFlows, remoteFlows, remotesIn, segmentFlows, type FlowOwner, type TenantNetwork } from './flows/flows.ts';
 import { isRelayedTo } from '../phases.ts';
+import { hasDetour } from './detour.ts';
 import { gateKey, gateMarkOf, receivingPorts, tunnelOf, type OpenPort } from './rows.ts';
 import { missingFlows, surplusFlows, type SwitchSnapshot } from './snapshot.ts';
 import type { SwitchPort } from './switch/rows.ts';
 import { hasOptions, tunnelName, tunnelOptions, type TunnelSettings } from './switch/tunnel.ts';
 
 /** The tenant's network as the switch's rows have it; what is wrong with them, in words. */
-export function findNetwork(segment: Segment, { ports }: Pick<SwitchSnapshot, 'ports'>): TenantNetwork | readonly string[] {
+export function findNetwork(segment: Segment, { ports, isUserspace }: Pick<SwitchSnapshot, 'ports' | 'isUserspace'>): TenantNetwork | readonly string[] {
   const settings = tunnelOf(segment);
   const tunnel = ports.get(tunnelName(settings));
   const gateway = ports.get(bridgeName(segment.vni));
+  const { into, outOf } = detourNames(segment.vni);
+  const pair = hasDetour(segment, isUserspace) ? [into, outOf].map((name) => ({ name, row: ports.get(name) })) : [];
   const faults = [
     ...rowFaults(`the tunnel ${tunnelName(settings)}`, tunnel),
     ...(tunnel === undefined ? [] : tunnelFaults(settings, tunnel)),
     ...(segment.gateway === undefined ? [] : rowFaults(`the gateway's interface ${bridgeName(segment.vni)}`, gateway)),
+    ...pair.flatMap(({ name, row }) => rowFaults(`the link ${name} to the tenant's limit`, row)),
   ];
+  const [first, second] = pair.map(({ row }) => row?.ofport);
   if (faults.length > 0 || tunnel?.ofport === undefined) return faults;
-  return { segment, tunnel: tunnel.ofport, ...(segment.gateway === undefined || gateway?.ofport === undefined ? {} : { gateway: gateway.ofport }) };
+  return { segment, tunnel: tunnel.ofport, ...(segment.gateway === undefined || gateway?.ofport === undefined ? {} : { gateway: gateway.ofport }), ...(first === undefined || second === undefined ? {} : { detour: { into: first, outOf: second } }) };
 }
 
 /** What is wrong with a row of the switch's database, in words. */
@@ -48,7 +53,7 @@ export function describePort(segment: Segment, port: AttachmentPort, snapshot: S
   // What a port without a part in a migration has does not depend on it.
   if (!('segment' in network) && port.migration !== undefined) return [];
   const local = { ofport: row.ofport, port };
-  const wanted = flowsOfPort('segment' in network ? network : { segment, tunnel: 0 }, local);
+  const wanted = flowsOfPort('segment' in network ? network : { segment, tunnel: 0, ...(hasDetour(segment, snapshot.isUserspace) ? { detour: { into: 0, outOf: 0 } } : {}) }, local);
   // What the switch has learned from the machine may stay a little, and may come back.
   const tolerated = isRelayedTo(port) ? openedFlows(local) : [];
   return [...gateFaults(port, row), ...flowFaults(snapshot, { wanted, tolerated, owner: { kind: 'port', vni: port.vni, ofport: row.ofport }, what: port.hostIf })];

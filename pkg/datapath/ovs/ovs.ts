@@ -31,6 +31,7 @@ import { observeNow } from '../observation.ts';
 import type { PortRequest } from '../datapath.ts';
 import { resizePort } from '../resize.ts';
 import { collectGarbage } from './collect.ts';
+import { detourFaults } from './detour.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
 import { gatewayPortFaults } from './gateway-port.ts';
@@ -102,7 +103,7 @@ async function checkPort({ kernel, ovs, tenants }: OvsParts, { segment, port, ne
     ...(way === undefined ? [] : [way]),
     ...faultsInWords(gatewayPortFaults(segment, seen)),
     ...faultsInWords(standInFaults(segment, seen)),
-    ...faultsInWords(tenantShaperFaults(segment, seen, tenants.isUserspace)),
+    ...faultsInWords([...tenantShaperFaults(segment, seen), ...detourFaults(segment, seen, tenants.isUserspace)]),
     ...faultsInWords(hostEndFaults(port, seen, (host) => [...portLimitFaults({ segment, port, index: host.index, isUserspace: tenants.isUserspace }, seen), ...endpointFaults(segment, port, seen), ...gateFaults(kernel.netfilter, port, () => closeWaiting({ kernel, ovs }, { segment, port }))])),
     ...faultsInWords(kernel.withRouteIn(netnsFd, (route) => [...containerFaults(route, port), ...insideLimitFaults(route, port, standsInside(segment, tenants.isUserspace))])),
     ...describeGuardDamage(kernel.netfilter, segmentElements(segment)),

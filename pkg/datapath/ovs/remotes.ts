@@ -46,7 +46,7 @@ async function listRemotes(ovs: OvsSwitch, vni: Vni): Promise<readonly ListedFlo
 
 /** By the switch's rows, whoever has sent the tenant's other flows. @throws WeftError tryAgainLater while it is not whole */
 export function requireNetwork(ovs: OvsSwitch, segment: Segment): TenantNetwork {
-  const network = findNetwork(segment, { ports: ovs.ports() });
+  const network = findNetwork(segment, { ports: ovs.ports(), isUserspace: ovs.isUserspace });
   if ('segment' in network) return network;
   throw new WeftError('tryAgainLater', `The network of tenant ${segment.tenant} is not whole: ${network.join('; ')}`);
 }

@@ -7,10 +7,11 @@ import type { SegmentChange, SegmentRemoval } from '../datapath.ts';
 import { addGuard, removeGuard } from '../guard/guard.ts';
 import { elementsWithout, segmentElements } from '../guard/guard-elements.ts';
 import { locationPacket, type TenantNetwork } from './flows/flows.ts';
-import { changeLimits } from '../limit-change.ts';
+import { changeLimits, removeSurplusShapers } from '../limit-change.ts';
 import { makeTenantShapers, tenantShapersOf } from '../tenant-bandwidth.ts';
 import { isClosed } from '../phases.ts';
 import { resizeLinks } from '../resize.ts';
+import { detourLinks } from './detour.ts';
 import type { OvsParts } from './port.ts';
 import { standInNames } from './stand-in-links.ts';
 import type { OvsSwitch } from './switch/switch.ts';
@@ -22,15 +23,20 @@ export async function updateSegment({ kernel, ovs, tenants }: OvsParts, change: 
   changeLimits(kernel, change, tenants.isUserspace);
   await greet(ovs, await tenants.ensure(segment, ports), change);
   removeGuard(kernel.netfilter, elementsWithout(segmentElements(previous), [segment, ...others].flatMap(segmentElements)));
-  if (segment.gateway === undefined && previous.gateway !== undefined) await ovs.removePorts([bridgeName(segment.vni)]);
+  removeSurplusShapers(kernel, change);
+  const pair = detourLinks(segment).length === 0 ? detourLinks(previous) : [];
+  const gone = kernel.removeLinks(pair);
+  gone.catch(() => undefined);
+  const gateway = segment.gateway === undefined && previous.gateway !== undefined ? [bridgeName(segment.vni)] : [];
+  if (gateway.length + pair.length > 0) await ovs.removePorts([...gateway, ...pair]);
 }
 
 /** The stand-in within the call; the gateway's interface is the switch's, which would set it back. */
-export async function resizeSegment({ kernel, ovs, tenants }: OvsParts, segment: Segment): Promise<void> {
+export async function resizeSegment({ kernel, ovs }: OvsParts, segment: Segment): Promise<void> {
   const { vni, gateway, underlayMtu, overlayMtu } = segment;
-  makeTenantShapers(kernel.route, segment, tenants.isUserspace);
+  makeTenantShapers(kernel.route, segment);
   const names = standInNames(segment);
-  resizeLinks(kernel.route, names.map((name) => [name, name === standInBridgeName(vni) ? overlayMtu : underlayMtu]));
+  resizeLinks(kernel.route, [...names.map((name): [string, number] => [name, name === standInBridgeName(vni) ? overlayMtu : underlayMtu]), ...detourLinks(segment).map((name): [string, number] => [name, overlayMtu])]);
   if (gateway === undefined) return;
   if (!ovs.isKnown) await ovs.ready();
   await ovs.resizePort(bridgeName(vni), overlayMtu);
@@ -52,11 +58,11 @@ async function greet(ovs: OvsSwitch, network: TenantNetwork, { segment, previous
  * another process may be making a tenant of its own use it.
  */
 export function removeSegment({ kernel, ovs, tenants }: OvsParts, { segment, remaining, ports = [] }: SegmentRemoval): Promise<void> {
-  const gone = kernel.removeLinks([...ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]), ...standInNames(segment), ...tenantShapersOf(segment)]);
+  const gone = kernel.removeLinks([...ports.flatMap((port) => [port.hostIf, ...shapersOf(port)]), ...standInNames(segment), ...detourLinks(segment), ...tenantShapersOf(segment)]);
   gone.catch(() => undefined);
   const flows = tenants.remove(segment.vni);
   flows.catch(() => undefined);
   removeGuard(kernel.netfilter, elementsWithout(segmentElements(segment), remaining.flatMap(segmentElements)));
-  const names = [...ports.map(({ hostIf }) => hostIf), ...(segment.gateway === undefined ? [] : [bridgeName(segment.vni)])];
+  const names = [...ports.map(({ hostIf }) => hostIf), ...detourLinks(segment), ...(segment.gateway === undefined ? [] : [bridgeName(segment.vni)])];
   return Promise.all([gone, flows.then(() => ovs.removePorts(names))]).then(() => undefined);
 }

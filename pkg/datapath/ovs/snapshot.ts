@@ -10,6 +10,8 @@ import type { OvsSwitch } from './switch/switch.ts';
 export interface SwitchSnapshot {
   /** How the bridge is set otherwise than weft needs it, in words: then its flows are lost, or will be. */
   readonly bridgeFault: string | undefined;
+  /** Whether ovs-vswitchd itself forwards. */
+  readonly isUserspace: boolean;
   readonly ports: ReadonlyMap<string, SwitchPort>;
   /** By flowKey(). */
   readonly flows: ReadonlyMap<string, ListedFlow>;
@@ -32,7 +34,7 @@ export async function takeSnapshot(ovs: OvsSwitch): Promise<SwitchSnapshot | str
     const flows = before.size === 0 ? [] : await ovs.listFlows(flowsOfWeft);
     // Ports come and go meanwhile: the flows are of those of before, of those of now, or of both.
     const ports = new Map([...before, ...ovs.ports()]);
-    return { bridgeFault: ovs.describeBridge(), ports, flows: new Map(flows.map((flow) => [flowKey(flow), { name: flow, cookie: flow.cookie, content: flowContent(flow), instructions: flow.instructions }])) };
+    return { bridgeFault: ovs.describeBridge(), isUserspace: ovs.isUserspace, ports, flows: new Map(flows.map((flow) => [flowKey(flow), { name: flow, cookie: flow.cookie, content: flowContent(flow), instructions: flow.instructions }])) };
   } catch (error) {
     return describeError(error);
   }

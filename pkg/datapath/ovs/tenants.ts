@@ -10,11 +10,12 @@ import { decodeLink, getLinkByIndex } from '../../netlink/link.ts';
 import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
 import type { Flow, FlowMod } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
-import { bridgeName } from '../../overlay/names.ts';
+import { bridgeName, detourNames } from '../../overlay/names.ts';
 import type { Vni } from '../../netaddr/netaddr.ts';
 import { nextTurn } from '../../sys/timer.ts';
 import type { Kernel } from '../kernel.ts';
 import { baseFlows, floodFlows, flowsOf, flowsOfPort, flowsOfTenant, segmentFlows, type Receivers, type TenantNetwork } from './flows/flows.ts';
+import { ensureDetour, hasDetour } from './detour.ts';
 import { ensureGateway } from './gateway-port.ts';
 import { localPorts, receivingPorts, tunnelOf, type OpenPort } from './rows.ts';
 import type { DatapathType } from './switch/settings.ts';
@@ -59,14 +60,19 @@ export class Tenants {
     return network;
   }
 
-  /** What was sent, unless another process has removed the tunnel or the gateway since, believing that nobody needs it any more. */
+  /** What was sent, unless another process has removed the tunnel, the gateway or the detour since, believing that nobody needs it any more. */
   async #confirmed(segment: Segment, sent: Sent): Promise<TenantNetwork> {
     const network = await sent.network;
-    const ports = this.#switch.ports();
-    const isThere = ports.get(tunnelName(tunnelOf(segment)))?.ofport === network.tunnel && (network.gateway === undefined || ports.get(bridgeName(segment.vni))?.ofport === network.gateway);
-    if (isThere) return network;
+    if (this.#isThere(segment, network)) return network;
     if (this.#sent.get(segment.vni) === sent) this.#sent.delete(segment.vni);
     return this.ensure(segment);
+  }
+
+  #isThere(segment: Segment, { tunnel, gateway, detour }: TenantNetwork): boolean {
+    const ports = this.#switch.ports();
+    const { into, outOf } = detourNames(segment.vni);
+    const wanted = [[tunnelName(tunnelOf(segment)), tunnel], [bridgeName(segment.vni), gateway], [into, detour?.into], [outOf, detour?.outOf]] as const;
+    return wanted.every(([name, ofport]) => ofport === undefined || ports.get(name)?.ofport === ofport);
   }
 
   /** All of a tenant's flows anew, those of these ports too: what was there for it and is not wanted goes in the same step. */
@@ -77,7 +83,8 @@ export class Tenants {
     if (fault !== undefined) throw new WeftError('notAvailable', fault);
     const tunnel = await this.#switch.ensureTunnel(tunnelOf(segment));
     const gateway = segment.gateway === undefined ? undefined : await ensureGateway(this.#switch, this.#kernel, segment);
-    const network: TenantNetwork = { segment, tunnel, ...(gateway === undefined ? {} : { gateway }) };
+    const detour = hasDetour(segment, this.#isUserspace) ? await ensureDetour(this.#switch, this.#kernel, segment) : undefined;
+    const network: TenantNetwork = { segment, tunnel, ...(gateway === undefined ? {} : { gateway }), ...(detour === undefined ? {} : { detour }) };
     // What was learned may be of a peer that is none any more.
     const replaced = (['segment', 'learned'] as const).map((kind): FlowMod => ({ kind: 'delete', filter: flowsOf({ kind, vni: segment.vni }) }));
     await this.#switch.apply([...replaced, ...baseFlows([segment.vtepPort]).map(added), ...this.#flows(network, ports).map(added)]);
@@ -100,10 +107,9 @@ export class Tenants {
     return this.#isUserspace;
   }
 
-  /** What of the tenant the userspace datapath cannot do, in words: it sends through its own bridges only, and says nothing where it cannot; and it takes frames before a queue could hold them. */
-  async describeWay({ tenant, peers, bandwidth }: Segment, datapathType: DatapathType): Promise<string | undefined> {
+  /** What of the tenant the userspace datapath cannot do, in words: it sends through its own bridges only, and says nothing where it cannot. */
+  async describeWay({ peers }: Segment, datapathType: DatapathType): Promise<string | undefined> {
     const { route } = this.#kernel;
-    if (datapathType === 'netdev' && bandwidth?.egress !== undefined) return withoutEgress(tenant);
     for (const peer of peers) {
       const [outcome] = route.tryRequest([getRouteTo(peer)]);
       const found = Array.isArray(outcome) && outcome[0] !== undefined ? decodeRoute(outcome[0]) : undefined;
@@ -181,10 +187,6 @@ export class Tenants {
 /** The change that puts the flow there, or in the place of one of its name. */
 export function added(flow: Flow): FlowMod {
   return { kind: 'add', flow };
-}
-
-function withoutEgress(tenant: string): string {
-  return `the userspace datapath of Open vSwitch cannot limit what all containers of tenant ${tenant} send together: take egressRate out of its bandwidth, or write it under each, or use datapathType system or the datapath bridge`;
 }
 
 function textOf(segment: Segment): string {

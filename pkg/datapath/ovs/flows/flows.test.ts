@@ -28,6 +28,7 @@ t.test('a flow is its owner\'s, and of its tenant only', async (t) => {
   const owners: Readonly<Record<string, unknown>> = {
     'before any tenant': { kind: 'node' }, 'a tenant over IPv4 with a gateway': { kind: 'segment', vni: blue }, 'its broadcast, with one port': { kind: 'segment', vni: blue },
     'a container': { kind: 'port', vni: blue, ofport: 101 }, 'an endpoint elsewhere': { kind: 'remotes', vni: blue },
+    'what a limit of what its containers send adds to a tenant': { kind: 'segment', vni: blue }, 'and to a container': { kind: 'port', vni: blue, ofport: 101 },
   };
   for (const [title, owner] of Object.entries(owners)) {
     for (const flow of sections[title] ?? []) t.same(ownerOf(flow.cookie ?? 0n), owner, formatFlow(flow));

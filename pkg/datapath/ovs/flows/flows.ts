@@ -1,14 +1,17 @@
 /**
  * The flows of the integration bridge: one switch for all tenants, which forwards by what is known and floods nothing that is. Pure.
  *
- *     container, gateway ─▶ 0 source ──────────────▶ 10 neighbours ─┐
- *                            │   └──▶ 1 discovery ──────▲           ├─▶ 20 local ──▶ 30 remote ──▶ tunnel
- *     tunnel ──▶ (VNI, VTEP)─┘                                      │      │  └───▶ 25 host ──▶ gateway
- *                            └──▶ 5 learning ──▶ 15 arrivals ───────┘      └──▶ container
+ *     container ─▶ 0 source ───▶ 3 limit ──┐
+ *                   └─▶ 1 discovery ─▲      ├─▶ 10 neighbours ─┐
+ *     gateway ───▶ 0 source ────────────────┘                  ├─▶ 20 local ──▶ 30 remote ──▶ tunnel
+ *     tunnel ────▶ 0 source ──▶ 5 learning ──▶ 15 arrivals ────┘     │  └───▶ 25 host ──▶ gateway
+ *                                                                    └──▶ container
  *
  * Table 0 says whose a frame is, and writes the VNI into metadata; every later flow matches it, and so no frame leaves its tenant. What
- * no flow takes is dropped in the tables 0, 1, 25 and 30: a port without flows is closed, and so is a VTEP that is nobody's peer. Ports whose
+ * no flow takes is dropped in the tables 0, 1, 4, 25 and 30: a port without flows is closed, and so is a VTEP that is nobody's peer. Ports whose
  * machine is yet to come have the VNI from the table 2, where it is written when the machine has come (migration.ts).
+ *
+ * Where a tenant's containers have a limit together, the table 3 sends their frames through it, and they come back by the table 4 (detour.ts).
  *
  * The flows of an endpoint do not depend on other endpoints, and those of a tenant not on other tenants; only the flow that replicates
  * broadcast lists a tenant's ports. NORMAL is not used: its learning takes half a second to notice a move, or never does, and it floods.
@@ -25,7 +28,7 @@ export { cookieOf, flowsOf, flowsOfTenant, flowsOfWeft, ownerOf, type FlowOwner,
 export { portFlows, remoteFlows } from './endpoints.ts';
 export { addresses4, addresses6 } from './guard.ts';
 export { activationPacket, countsRelayed, earlierFlows, flowsOfPort, openedFlows } from './migration.ts';
-export type { LocalPort, Receivers, TenantNetwork } from './network.ts';
+export type { Detour, LocalPort, Receivers, TenantNetwork } from './network.ts';
 export { flowsByMac, remotesIn, type RemoteFlow } from './remotes.ts';
 export { floodFlows, segmentFlows } from './segment.ts';
 export { priorities, tables } from './tables.ts';
@@ -44,6 +47,7 @@ export function baseFlows(tunnelUdpPorts: readonly number[]): Flow[] {
 
 /** Where a frame goes that is nothing special to a table. */
 const misses = [
+  [tables.limit, tables.neighbours],
   [tables.learning, tables.arrivals],
   [tables.neighbours, tables.local],
   [tables.arrivals, tables.local],

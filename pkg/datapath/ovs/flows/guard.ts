@@ -25,7 +25,7 @@ export function guardFlows(local: LocalPort, letIn: typeof admit = admit): Flow[
   const { ofport, port } = local;
   const cookie = cookieOf({ kind: 'port', vni: port.vni, ofport });
   const own: Match = { inPort: ofport, ethSrc: port.mac, vlanVid: untagged };
-  const lets = (priority: number, match: Match, instructions: Instructions = letIn(port.vni, tables.neighbours)): Flow =>
+  const lets = (priority: number, match: Match, instructions: Instructions = letIn(port.vni, tables.limit)): Flow =>
     ({ table: tables.source, priority, match: { ...own, ...match }, instructions, cookie });
   // A virtual machine announces its move with RARP: it names its MAC, and no address.
   const rarp = lets(priorities.source.own, { ethType: etherTypes.rarp, arpSha: port.mac });
@@ -67,7 +67,7 @@ function ownSolicitations(local: LocalPort): Match[] {
 /** Its source address is the container's own, and so must be what it says: the MAC, and in an advertisement the target. */
 function discoveryFlows(local: LocalPort, cookie: bigint): Flow[] {
   const { ofport, port } = local;
-  const says = (match: Match): Flow => ({ table: tables.discovery, priority: priorities.discovery.own, match: { inPort: ofport, ...match }, instructions: { gotoTable: tables.neighbours }, cookie });
+  const says = (match: Match): Flow => ({ table: tables.discovery, priority: priorities.discovery.own, match: { inPort: ofport, ...match }, instructions: { gotoTable: tables.limit }, cookie });
   return [port.mac, noMac].flatMap((mac) => [
     says({ ...discovery(icmp6Types.neighbourSolicitation), ndSll: mac }),
     ...addresses6(local).map((address) => says({ ...discovery(icmp6Types.neighbourAdvertisement), ndTarget: address, ndTll: mac })),

@@ -26,6 +26,7 @@ import { etherTypes, untagged, type Match } from '../../../openflow/match.ts';
 import { spareVni } from '../../../overlay/spare.ts';
 import { openingFrame } from '../../announcement.ts';
 import { cookieOf } from './cookies.ts';
+import { returningFlows } from './detour.ts';
 import { localFlows, portFlows } from './endpoints.ts';
 import { addresses4, addresses6, guardFlows } from './guard.ts';
 import { departedNeighbourFlows, remoteNeighbourFlows, type Relays } from './neighbours.ts';
@@ -39,6 +40,11 @@ const shownBytes = 64;
 
 /** The flows of a port, as far as its endpoint's migration is. @throws RangeError when the port is none that an interface can have */
 export function flowsOfPort(network: TenantNetwork, local: LocalPort): Flow[] {
+  // What waits for its turn when the machine leaves was sent before that.
+  return [...flowsByPhase(network, local), ...(local.port.migration?.phase === 'left' ? [] : returningFlows(network, local))];
+}
+
+function flowsByPhase(network: TenantNetwork, local: LocalPort): Flow[] {
   const { migration } = local.port;
   switch (migration?.phase) {
     case undefined:
@@ -154,7 +160,7 @@ function openingFlows(local: LocalPort): Flow[] {
   const cookie = ownCookie(local);
   const own: Match = { inPort: ofport, ethSrc: mac, vlanVid: untagged };
   const opens: readonly Action[] = [...learnOpening(local), toController({ maxBytes: shownBytes })];
-  const admission = admit(vni, tables.neighbours);
+  const admission = admit(vni, tables.limit);
   const bySource = { ...admission, apply: [...(admission.apply ?? []), ...opens] };
   // Of advertisements the table `source` has looked at the source address.
   const byDiscovery = { ...admission, apply: opens };

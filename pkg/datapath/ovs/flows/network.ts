@@ -13,6 +13,14 @@ export interface TenantNetwork {
   readonly tunnel: number;
   /** The port of the host's gateway interface, whose MAC is gatewayMac(); absent: the tenant has no gateway on this node. */
   readonly gateway?: number;
+  /** The ports of the way through the limit of what the tenant's containers send (../detour.ts); absent: there is no such limit here. */
+  readonly detour?: Detour;
+}
+
+/** The numbers of a detour's ports. */
+export interface Detour {
+  readonly into: number;
+  readonly outOf: number;
 }
 
 /** What of a tenant receives broadcast beside its containers. */

@@ -6,6 +6,7 @@ import type { LearnAction } from '../../../openflow/learn.ts';
 import { etherTypes, untagged, type Match } from '../../../openflow/match.ts';
 import { gatewayMac } from '../../../overlay/gateway-mac.ts';
 import { cookieOf } from './cookies.ts';
+import { detourFlows } from './detour.ts';
 import { localNeighbourFlows } from './neighbours.ts';
 import { admit, discovery, groupAddressed, icmp6Types, individual, ofTenant, toPeers, type LocalPort, type Receivers, type TenantNetwork } from './network.ts';
 import { priorities, tables } from './tables.ts';
@@ -15,7 +16,7 @@ const learnedSeconds = 300;
 
 /** What a tenant has from its first attachment on, whatever its ports: replaced as a whole when peers or gateway change. */
 export function segmentFlows(network: TenantNetwork): Flow[] {
-  return [...arrivalFlows(network), ...learningFlows(network), ...replicationFlows(network), ...gatewayFlows(network)];
+  return [...arrivalFlows(network), ...learningFlows(network), ...replicationFlows(network), ...gatewayFlows(network), ...detourFlows(network)];
 }
 
 /**

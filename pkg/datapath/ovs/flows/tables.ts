@@ -7,6 +7,10 @@ export const tables = {
   discovery: 1,
   /** Whether a port that waits for its machine has been opened by it: looked into from the tables above. Empty for all others. */
   gate: 2,
+  /** From containers: through the limit that their tenant has, if it has one. */
+  limit: 3,
+  /** Out of that limit: whose it is. Empty for tenants without. */
+  limited: 4,
   /** From the tunnel: which VTEP a MAC is at. */
   learning: 5,
   /** From this node: questions for known addresses. */
@@ -26,6 +30,8 @@ export const priorities = {
   source: { reserved: 300, gatewayLie: 210, trusted: 200, opening: 150, open: 140, discovery: 130, otherDiscovery: 120, own: 100 },
   discovery: { malformed: 20, opening: 15, own: 10 },
   gate: { opened: 10 },
+  limit: { detour: 10, other: 0 },
+  limited: { own: 10 },
   learning: { learned: 10, other: 0 },
   neighbours: { owner: 70, local: 60, remote: 50, other: 0 },
   arrivals: { local: 60, other: 0 },

@@ -1,7 +1,7 @@
 /** Two tenants with the same endpoints, for tests that look at flows and at nothing else. */
 import { parseAddress, parseInterfaceAddress, parseMac, parseVni, type Vni } from '../../../netaddr/netaddr.ts';
-import type { Flow } from '../../../openflow/flow.ts';
-import { baseFlows, floodFlows, portFlows, remoteFlows, segmentFlows, type LocalPort, type TenantNetwork } from './flows.ts';
+import { flowKey, type Flow } from '../../../openflow/flow.ts';
+import { baseFlows, floodFlows, flowsOfPort, portFlows, remoteFlows, segmentFlows, type LocalPort, type TenantNetwork } from './flows.ts';
 import type { RemoteEndpoint } from '../../../overlay/model.ts';
 
 export const blue: Vni = parseVni(1001);
@@ -17,6 +17,8 @@ export const blueNetwork: TenantNetwork = {
   tunnel: 1,
   gateway: 50,
 };
+/** With a limit of what all its containers send. */
+export const limitedNetwork: TenantNetwork = { ...blueNetwork, detour: { into: 60, outOf: 61 } };
 /** Red's are of IPv6, in another tunnel. */
 export const redNetwork: TenantNetwork = { segment: { vni: red, vtepAddress: parseAddress('2001:db8::1'), peers: [parseAddress('2001:db8::2')] }, tunnel: 2 };
 
@@ -33,6 +35,12 @@ export const blueRemote: RemoteEndpoint = { mac: parseMac('02:77:0a:00:00:09'), 
 /** Of which only the MAC is known. */
 export const redRemote: RemoteEndpoint = { mac: parseMac('02:77:0a:00:00:09'), addresses: [], vtep: parseAddress('2001:db8::2') };
 
+/** Flows beyond those that there are without. */
+function added(flows: readonly Flow[], without: readonly Flow[]): readonly Flow[] {
+  const names = new Set(without.map(flowKey));
+  return flows.filter((flow) => !names.has(flowKey(flow)));
+}
+
 /** Everything, by what makes it. */
 export const sections: Readonly<Record<string, readonly Flow[]>> = {
   'before any tenant': baseFlows([4789, 6081]),
@@ -45,4 +53,6 @@ export const sections: Readonly<Record<string, readonly Flow[]>> = {
   'a layer 2 attachment': portFlows(redPort),
   'a MAC elsewhere': remoteFlows(redNetwork, redRemote),
   'a tenant without peers': segmentFlows({ segment: { vni: parseVni(7), vtepAddress: parseAddress('192.0.2.1'), peers: [] }, tunnel: 1 }),
+  'what a limit of what its containers send adds to a tenant': added(segmentFlows(limitedNetwork), segmentFlows(blueNetwork)),
+  'and to a container': added(flowsOfPort(limitedNetwork, bluePort), portFlows(bluePort)),
 };

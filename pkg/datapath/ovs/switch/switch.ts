@@ -182,6 +182,12 @@ export class OvsSwitch {
     return bridge.kind === 'own' ? portsOf(this.#configuration.rows, bridge) : new Map();
   }
 
+  /** Whether the bridge is one that ovs-vswitchd itself forwards for; false while that is not known. */
+  get isUserspace(): boolean {
+    const bridge = this.isKnown ? findBridge(this.#configuration.rows, this.#place.bridge) : undefined;
+    return bridge?.kind === 'own' && bridge.datapathType === 'netdev';
+  }
+
   /** What weft's tunnels have carried, some seconds ago; none while the database is not connected to. @throws OvsdbError */
   async readTunnelCounters(deadlineMs: number): Promise<readonly TunnelCounters[]> {
     const results = await this.#configuration.ask([selectTunnels()], new Deadline(deadlineMs));
