@@ -45,7 +45,7 @@ function qdiscKinds({ node }: Scene, dev: string): readonly string[] {
 const detourDamages: readonly (readonly [readonly string[], RegExp])[] = [
   [['tc', 'qdisc', 'del', 'dev', 'weft-sl1001', 'clsact'], /what containers of tenant blue send goes past their limit/],
   [['ip', 'link', 'set', 'weft-so1001', 'down'], /weft-so1001 is down/],
-  [['ip', 'link', 'del', 'weft-so1001'], /the links weft-sl1001 and weft-so1001 to the limit of what all containers of tenant blue send are missing/],
+  [['ip', 'link', 'del', 'weft-so1001'], /Open vSwitch has lost the link weft-s[lo]1001 to the tenant's limit/],
 ];
 
 const isTo = ({ name }: { readonly name: string }): boolean => name === 'weft-it1001';

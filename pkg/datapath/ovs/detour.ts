@@ -38,10 +38,12 @@ export function detourLinks({ vni, bandwidth }: Pick<Segment, 'vni' | 'bandwidth
 /** Makes it, or brings it in line with the segment. @returns the numbers of its ports @throws WeftError as OvsSwitch.addPort() does, kernelRefused */
 export async function ensureDetour(ovs: OvsSwitch, kernel: Kernel, segment: Segment): Promise<Detour> {
   const { into, outOf } = detourNames(segment.vni);
-  const links = makeDetour(kernel.route, segment);
-  // The row of an interface that has been deleted is opened no more, whatever has its name now.
-  const dead = links.filter(({ name, index }) => ![undefined, index].includes(ovs.ports().get(name)?.ifIndex)).map(({ name }) => name);
+  const names = [into, outOf];
+  const isWhole = findLinks(kernel.route, names).every((link) => link !== undefined && link.group !== doomedGroup);
+  // An interface that is gone and comes back is not opened again, though its row soon looks whole: the row goes first.
+  const dead = names.filter((name) => ovs.ports().has(name) && (!isWhole || ovs.ports().get(name)?.ifIndex === 0));
   if (dead.length > 0) await ovs.removePorts(dead);
+  makePair(kernel.route, segment);
   const open = async (name: string): Promise<number> => (dead.includes(name) ? undefined : ovs.ports().get(name)?.ofport) ?? ovs.addPort({ name, externalIds: { limit: String(segment.vni) }, isShared: true });
   const [intoPort, outOfPort] = await Promise.all([open(into), open(outOf)]);
   // Behind the plugging in: ovs-vswitchd takes other qdiscs off an interface that becomes its port.
@@ -49,16 +51,13 @@ export async function ensureDetour(ovs: OvsSwitch, kernel: Kernel, segment: Segm
   return { into: intoPort, outOf: outOfPort };
 }
 
-/** Makes the pair; whatever of it is there already stays. What the switch has of it is another matter. @throws WeftError tryAgainLater, kernelRefused */
-export function makeDetour(route: Netlink, segment: Segment): readonly Link[] {
+/** Makes the pair; whatever of it is there already stays. */
+function makePair(route: Netlink, segment: Segment): void {
   const { into, outOf } = detourNames(segment.vni);
   if (findLinks(route, [into, outOf]).some((link) => link?.group === doomedGroup)) reapLinks(route);
   requestTolerating(route, [addVeth({ name: into, mtu: segment.overlayMtu, peer: { name: outOf } })], 'EEXIST');
   const settings = { alias: segmentAlias(segment), mtu: segment.overlayMtu, isUp: true, isArpOff: true, isPromiscuous: true };
   route.request([into, outOf].flatMap((name) => [setNoLinkLocal(name), setLink(name, settings)]));
-  const links = findLinks(route, [into, outOf]).filter((link) => link !== undefined);
-  if (links.length < 2) throw new WeftError('tryAgainLater', `The links ${into} and ${outOf} went away while they were being made`);
-  return links;
 }
 
 function joinLimit(route: Netlink, segment: Segment): void {
@@ -68,19 +67,12 @@ function joinLimit(route: Netlink, segment: Segment): void {
   sendThroughLimit(route, segment, link.index);
 }
 
-/** What a detour is repaired with. */
-export interface DetourHands extends RouteHands {
-  /** Makes the pair anew and plugs it in. */
-  remakeDetour(): void;
-}
-
-/** What is wrong with a segment's. Whether its ends are ports the switch knows. */
-export function detourFaults(segment: Segment, seen: Observation, isUserspace: boolean): Fault<DetourHands>[] {
+/** What is wrong with a segment's links, where they are there. Whether they are ports the switch knows. */
+export function detourFaults(segment: Segment, seen: Observation, isUserspace: boolean): Fault<RouteHands>[] {
   if (!hasDetour(segment, isUserspace)) return [];
   const { into, outOf } = detourNames(segment.vni);
   const [first, second] = [seen.findLink(into), seen.findLink(outOf)];
-  const what = `the links ${into} and ${outOf} to the limit of what all containers of tenant ${segment.tenant} send are missing`;
-  if (first === undefined || second === undefined || first.group === doomedGroup) return about('limit', [{ what, remedy: { done: 'made anew', apply: ({ remakeDetour }) => remakeDetour() } }]);
+  if (first === undefined || second === undefined) return [];
   return about('limit', [...[first, second].flatMap((link) => linkFaults(segment, link)), ...filterFaults(segment, first, seen)]);
 }
 

@@ -16,7 +16,7 @@ import { asContainers, containerGone, insideContainer } from '../inside-containe
 import { ofSwitch, withoutHands, type DatapathInspection } from '../inspection.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
-import { detourFaults, makeDetour, type DetourHands } from './detour.ts';
+import { detourFaults } from './detour.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
 import { gatewayPortFaults, type GatewayPortHands } from './gateway-port.ts';
@@ -61,7 +61,7 @@ function inSwitch(snapshot: SwitchSnapshot | string | undefined, describe: (snap
 }
 
 /** What the host's part of a segment is repaired with. */
-type SegmentHands = GatewayPortHands & StandInHands & DetourHands;
+type SegmentHands = GatewayPortHands & StandInHands;
 
 /** What is wrong with the host's part of a segment. */
 function hostFaults({ tenants }: Pick<OvsParts, 'tenants'>, segment: Segment, seen: Observation): Fault<SegmentHands>[] {
@@ -85,30 +85,22 @@ interface Seen {
 }
 
 function repairSegment(parts: OvsParts, segment: Segment, { seen, snapshot }: Seen): Repair {
-  const { kernel, tenants } = parts;
+  const { kernel, ovs, tenants } = parts;
   const now = seen ?? observeNow(kernel);
   let resized: Promise<void> | undefined;
-  let isReplugged = false;
-  const remakeDetour = (): void => {
-    makeDetour(kernel.route, segment);
-    isReplugged = true;
-  };
   const faultsOf = (view: Observation): Fault<SegmentHands>[] => hostFaults({ tenants }, segment, view);
-  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), remakeDetour, resize: () => void (resized = resizeSegment(parts, segment)) };
+  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), resize: () => void (resized = resizeSegment(parts, segment)) };
   const links = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), hands);
-  const pending = isReplugged ? sendAgain(parts, segment) : resized;
-  const host = pending === undefined ? links : { ...links, rest: mended([], 'plugged in again', () => pending) };
+  const pending = resized;
+  const host = pending === undefined ? links : { ...links, rest: mended([], 'resized', () => pending) };
   if (snapshot === undefined) return host;
   if (typeof snapshot === 'string') return { ...host, failed: [...host.failed, snapshot] };
   const faults = describeSegment(segment, snapshot);
   if (faults.length === 0) return host;
-  return { ...host, rest: mended(faults, 'sent again', async () => Promise.all([pending, sendAgain(parts, segment)])) };
+  tenants.forget(segment.vni);
+  return { ...host, rest: mended(faults, 'sent again', async () => Promise.all([pending, tenants.ensure(segment).then((network) => mendRemotes(ovs, segment, network))])) };
 }
 
-async function sendAgain({ ovs, tenants }: OvsParts, segment: Segment): Promise<void> {
-  tenants.forget(segment.vni);
-  await mendRemotes(ovs, segment, await tenants.ensure(segment));
-}
 
 function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: Seen): Repair {
   const { kernel } = parts;
