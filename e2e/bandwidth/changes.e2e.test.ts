@@ -66,7 +66,10 @@ testEachDatapath('limits change, and go, below a connection that stays', async (
   const [free = 0] = await rates([one], 500);
   t.ok(free > 1.5 * limits.ingress, `without: ${(free / mbit).toFixed(1)} Mbit/s`);
   t.equal(await flow.ended, 0, 'the connection has lived through it');
-  for (const guest of scene.near) t.notOk(qdiscKinds(scene, hostIfOf(guest)).includes('clsact'), 'the ports are as if there had been none');
+  for (const guest of scene.near) {
+    t.notOk(qdiscKinds(scene, hostIfOf(guest)).includes('clsact'), 'the ports are as if there had been none');
+    t.match(await node.check(guest.attach, guest.result), { exitCode: 0 }, 'CHECK finds nothing that is left of them');
+  }
   configure(node, limitsInWords);
   await daemon.eventually('puts them back', () => readShapers(node).some(isTo));
   const again = await startFlow(t, far, { to: one, port: 5402, seconds: 2 });

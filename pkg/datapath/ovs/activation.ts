@@ -9,11 +9,10 @@
 import { WeftError } from '../../errors/weft-error.ts';
 import type { Address, Mac } from '../../netaddr/netaddr.ts';
 import { decodeNeighbour, getNeighbour } from '../../netlink/ip-neighbour.ts';
-import { decodeLink, getLinkByIndex } from '../../netlink/link.ts';
-import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
 import { spareVni } from '../../overlay/spare.ts';
 import { SystemCallError } from '../../sys/libc.ts';
 import { nobodysMac, openingDatagram } from '../announcement.ts';
+import { findEgress } from '../egress.ts';
 import { findLinks } from '../find-links.ts';
 import type { Kernel } from '../kernel.ts';
 import type { MovingPort } from '../migration.ts';
@@ -68,14 +67,12 @@ interface Card {
 
 /** Undefined where the kernel has the card for itself, where there are several, and where nothing leads there. */
 function findCard({ route }: Pick<Kernel, 'route'>, ovs: Pick<OvsSwitch, 'arrivalLinks'>, to: Address): Card | undefined {
-  const [found] = route.tryRequest([getRouteTo(to)]);
-  const way = Array.isArray(found) && found[0] !== undefined ? decodeRoute(found[0]) : undefined;
-  const [answer] = way?.index === undefined ? [] : route.tryRequest([getLinkByIndex(way.index)]);
-  if (way?.index === undefined || !Array.isArray(answer) || answer[0] === undefined) return undefined;
-  const { name, mac } = decodeLink(answer[0]);
+  const egress = findEgress(route, to);
+  if (egress === undefined) return undefined;
+  const { name, mac, index } = egress.link;
   const cards = ovs.arrivalLinks(name).filter((card) => card !== name);
   const [card] = findLinks(route, cards.slice(0, 1));
-  return cards.length !== 1 || card === undefined || mac === undefined ? undefined : { index: card.index, mac, link: way.index, nextHop: way.gateway ?? to };
+  return cards.length !== 1 || card === undefined || mac === undefined ? undefined : { index: card.index, mac, link: index, nextHop: egress.nextHop };
 }
 
 function nextHopMac({ route }: Pick<Kernel, 'route'>, { link, nextHop }: Card): Mac | undefined {

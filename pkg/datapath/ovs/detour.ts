@@ -35,7 +35,7 @@ export function detourLinks({ vni, bandwidth }: Pick<Segment, 'vni' | 'bandwidth
   return bandwidth?.egress === undefined ? [] : [into, outOf];
 }
 
-/** Makes it, or brings it in line with the segment. @returns the numbers of its ports @throws WeftError as OvsSwitch.addPort() does, kernelRefused */
+/** Makes it, or brings it in line with the segment. @returns the numbers of its ports @throws WeftError as OvsSwitch.addPort() does */
 export async function ensureDetour(ovs: OvsSwitch, kernel: Kernel, segment: Segment): Promise<Detour> {
   const { into, outOf } = detourNames(segment.vni);
   const names = [into, outOf];
@@ -51,10 +51,13 @@ export async function ensureDetour(ovs: OvsSwitch, kernel: Kernel, segment: Segm
   return { into: intoPort, outOf: outOfPort };
 }
 
-/** Makes the pair; whatever of it is there already stays. */
+/** Makes the pair; whatever of it is there already stays. @throws WeftError foreignObject, kernelRefused */
 function makePair(route: Netlink, segment: Segment): void {
   const { into, outOf } = detourNames(segment.vni);
-  if (findLinks(route, [into, outOf]).some((link) => link?.group === doomedGroup)) reapLinks(route);
+  const present = findLinks(route, [into, outOf]).filter((link) => link !== undefined);
+  const foreign = present.find(({ kind }) => kind !== 'veth');
+  if (foreign !== undefined) throw new WeftError('foreignObject', `Cannot use ${foreign.name}: it is a ${foreign.kind ?? 'device'} that weft did not make`);
+  if (present.some(({ group }) => group === doomedGroup)) reapLinks(route);
   requestTolerating(route, [addVeth({ name: into, mtu: segment.overlayMtu, peer: { name: outOf } })], 'EEXIST');
   const settings = { alias: segmentAlias(segment), mtu: segment.overlayMtu, isUp: true, isArpOff: true, isPromiscuous: true };
   route.request([into, outOf].flatMap((name) => [setNoLinkLocal(name), setLink(name, settings)]));

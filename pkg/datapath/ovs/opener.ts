@@ -7,16 +7,14 @@
  *
  * Where there is no such chain the frame opens the gate when the switch gives it to the port.
  */
-import { addressBytes, macBytes, type Address } from '../../netaddr/netaddr.ts';
-import { decodeLink, getLinkByIndex } from '../../netlink/link.ts';
+import { addressBytes, macBytes } from '../../netaddr/netaddr.ts';
 import { NetlinkError } from '../../netlink/netlink-error.ts';
-import type { Netlink } from '../../netlink/netlink-socket.ts';
-import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
 import { addToSet, compare, loadMeta, loadPayload, type Expression, type PayloadField } from '../../nftables/expression.ts';
 import { addChain, addRule, commitBatch } from '../../nftables/nftables.ts';
 import { etherTypes } from '../../openflow/match.ts';
 import type { AttachmentPort, PortMigration, Segment } from '../../overlay/model.ts';
 import { spareVni } from '../../overlay/spare.ts';
+import { findEgress } from '../egress.ts';
 import { bigEndian16 } from '../guard/guard-rules.ts';
 import type { Kernel } from '../kernel.ts';
 import { ensureGate, gateTable, openedSet } from './gate.ts';
@@ -58,11 +56,11 @@ function letSourceOpen({ kernel: { route, netfilter }, ovs }: OpenerParts, { seg
   const { migration } = port;
   if (migration === undefined) return;
   try {
-    const link = egressLink(route, migration.other);
-    if (link === undefined) return;
+    const egress = findEgress(route, migration.other);
+    if (egress === undefined) return;
     const table = gateTable(port);
     const rule = openingRule(segment, { port, migration });
-    const requests = ovs.arrivalLinks(link).flatMap((card, at) => {
+    const requests = ovs.arrivalLinks(egress.link.name).flatMap((card, at) => {
       const name = `card${at}`;
       return [addChain(table, { name, hook: { point: 'ingress', priority, type: 'filter', link: card } }), addRule(table, name, rule)];
     });
@@ -70,13 +68,6 @@ function letSourceOpen({ kernel: { route, netfilter }, ovs }: OpenerParts, { seg
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error;
   }
-}
-
-function egressLink(route: Netlink, to: Address): string | undefined {
-  const [found] = route.tryRequest([getRouteTo(to)]);
-  const index = Array.isArray(found) && found[0] !== undefined ? decodeRoute(found[0])?.index : undefined;
-  const [link] = index === undefined ? [] : route.tryRequest([getLinkByIndex(index)]);
-  return Array.isArray(link) && link[0] !== undefined ? decodeLink(link[0]).name : undefined;
 }
 
 function openingRule({ vni, vtepPort, encapsulation }: Segment, { port: { mac }, migration: { other } }: { readonly port: AttachmentPort; readonly migration: PortMigration }): Expression[] {

@@ -6,15 +6,14 @@
  * and whoever sends the list last must have seen them all. So it is read again behind each sending.
  */
 import { WeftError } from '../../errors/weft-error.ts';
-import { decodeLink, getLinkByIndex } from '../../netlink/link.ts';
-import { decodeRoute, getRouteTo } from '../../netlink/route.ts';
 import type { Flow, FlowMod } from '../../openflow/flow.ts';
 import type { AttachmentPort, Segment } from '../../overlay/model.ts';
 import { bridgeName, detourNames } from '../../overlay/names.ts';
 import type { Vni } from '../../netaddr/netaddr.ts';
 import { nextTurn } from '../../sys/timer.ts';
+import { findEgress } from '../egress.ts';
 import type { Kernel } from '../kernel.ts';
-import { baseFlows, floodFlows, flowsOf, flowsOfPort, flowsOfTenant, segmentFlows, type Receivers, type TenantNetwork } from './flows/flows.ts';
+import { baseFlows, floodFlows, flowsOf, flowsOfPort, flowsOfTenant, segmentFlows, tables, type Receivers, type TenantNetwork } from './flows/flows.ts';
 import { ensureDetour, hasDetour } from './detour.ts';
 import { ensureGateway } from './gateway-port.ts';
 import { localPorts, receivingPorts, tunnelOf, type OpenPort } from './rows.ts';
@@ -87,6 +86,8 @@ export class Tenants {
     const network: TenantNetwork = { segment, tunnel, ...(gateway === undefined ? {} : { gateway }), ...(detour === undefined ? {} : { detour }) };
     // What was learned may be of a peer that is none any more.
     const replaced = (['segment', 'learned'] as const).map((kind): FlowMod => ({ kind: 'delete', filter: flowsOf({ kind, vni: segment.vni }) }));
+    // Ports have none of these where there is no detour.
+    if (detour === undefined) replaced.push({ kind: 'delete', filter: { ...flowsOfTenant(segment.vni), table: tables.limited } });
     await this.#switch.apply([...replaced, ...baseFlows([segment.vtepPort]).map(added), ...this.#flows(network, ports).map(added)]);
     return network;
   }
@@ -109,14 +110,10 @@ export class Tenants {
 
   /** What of the tenant the userspace datapath cannot do, in words: it sends through its own bridges only, and says nothing where it cannot. */
   async describeWay({ peers }: Segment, datapathType: DatapathType): Promise<string | undefined> {
-    const { route } = this.#kernel;
     for (const peer of peers) {
-      const [outcome] = route.tryRequest([getRouteTo(peer)]);
-      const found = Array.isArray(outcome) && outcome[0] !== undefined ? decodeRoute(outcome[0]) : undefined;
-      if (found?.isUnicast !== true || found.index === undefined) continue;
-      const [answer] = route.tryRequest([getLinkByIndex(found.index)]);
-      if (!Array.isArray(answer) || answer[0] === undefined) continue;
-      const fault = await this.#switch.checkVtep({ egressLink: decodeLink(answer[0]).name, datapathType });
+      const egress = findEgress(this.#kernel.route, peer);
+      if (egress?.isUnicast !== true) continue;
+      const fault = await this.#switch.checkVtep({ egressLink: egress.link.name, datapathType });
       if (fault !== undefined) return fault;
     }
     return undefined;
