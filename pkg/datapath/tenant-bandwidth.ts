@@ -91,7 +91,7 @@ function join(route: Netlink, segment: Limited, { index, shapers }: { readonly i
   }
 }
 
-/** Takes a host interface's frames off every limit that they are sent through. */
+/** Takes a link's frames off every limit that they are sent through. */
 export function leaveLimits(route: Netlink, index: number): void {
   requestTolerating(route, [delClsact(index)], 'ENOENT', 'EINVAL', 'ENODEV');
 }

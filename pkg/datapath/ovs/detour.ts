@@ -9,7 +9,6 @@
  */
 import { addVeth, decodeLink, listLinks, setLink, setNoLinkLocal, type Link } from '../../netlink/link.ts';
 import { requestTolerating, type Netlink } from '../../netlink/netlink-socket.ts';
-import { delClsact } from '../../netlink/qdisc.ts';
 import type { Segment } from '../../overlay/model.ts';
 import { detourNames, detourPrefixes, isSegmentName, segmentAlias, tenantShaperName } from '../../overlay/names.ts';
 import { WeftError } from '../../errors/weft-error.ts';
@@ -20,7 +19,7 @@ import type { Kernel } from '../kernel.ts';
 import { changed, linkLocalFaults } from '../link-faults.ts';
 import { doomedGroup, reapLinks } from '../link-removal.ts';
 import type { Observation } from '../observation.ts';
-import { sendThroughLimit } from '../tenant-bandwidth.ts';
+import { leaveLimits, sendThroughLimit } from '../tenant-bandwidth.ts';
 import type { Detour } from './flows/flows.ts';
 import type { OvsSwitch } from './switch/switch.ts';
 
@@ -66,7 +65,7 @@ function makePair(route: Netlink, segment: Segment): void {
 function joinLimit(route: Netlink, segment: Segment): void {
   const [link] = findLinks(route, [detourNames(segment.vni).into]);
   if (link === undefined) throw new WeftError('tryAgainLater', `The link ${detourNames(segment.vni).into} is gone`);
-  requestTolerating(route, [delClsact(link.index)], 'ENOENT', 'EINVAL', 'ENODEV');
+  leaveLimits(route, link.index);
   sendThroughLimit(route, segment, link.index);
 }
 
