@@ -7,8 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The Node from npm, and so dist/weft, is linked with libatomic and libstdc++. The launcher is C.
-build=(libatomic1 libstdc++6 gcc libc6-dev)
+# The Node from npm, and so dist/weft, is linked with libatomic and libstdc++. The launcher is C, with musl
+# (scripts/build-launcher.ts says why); libc6-dev is for the tests' own programs.
+build=(libatomic1 libstdc++6 gcc libc6-dev musl-tools)
 lab=(iproute2 nftables tcpdump iputils-ping)
 case "${1:-}" in
   build) wanted=("${build[@]}") ;;

@@ -84,8 +84,23 @@ bool is_plain_text(const char *bytes, size_t length) {
 }
 
 const char *error_name(int error) {
-  const char *name = strerrorname_np(error);
-  return name == NULL ? "an unknown error" : name;
+#define NAMED(number) {number, #number}
+  /* Of the system calls that this program makes. glibc's strerrorname_np() is nobody else's. */
+  static const struct {
+    int number;
+    const char *name;
+  } errors[] = {
+      NAMED(EACCES), NAMED(EADDRNOTAVAIL), NAMED(EAFNOSUPPORT), NAMED(EAGAIN), NAMED(EBADF), NAMED(ECONNABORTED), NAMED(ECONNREFUSED), NAMED(ECONNRESET),
+      NAMED(EDQUOT), NAMED(EEXIST), NAMED(EFAULT), NAMED(EFBIG), NAMED(EINTR), NAMED(EINVAL), NAMED(EIO), NAMED(EISDIR), NAMED(ELIBBAD), NAMED(ELOOP),
+      NAMED(EMFILE), NAMED(ENAMETOOLONG), NAMED(ENFILE), NAMED(ENOBUFS), NAMED(ENODEV), NAMED(ENOENT), NAMED(ENOEXEC), NAMED(ENOMEM), NAMED(ENOSPC),
+      NAMED(ENOSYS), NAMED(ENOTCONN), NAMED(ENOTDIR), NAMED(ENXIO), NAMED(EPERM), NAMED(EPIPE), NAMED(EPROTOTYPE), NAMED(EROFS), NAMED(ESTALE),
+      NAMED(ETIMEDOUT), NAMED(ETXTBSY), NAMED(E2BIG),
+  };
+#undef NAMED
+  for (size_t at = 0; at < sizeof errors / sizeof *errors; at++) {
+    if (errors[at].number == error) return errors[at].name;
+  }
+  return "an unknown error";
 }
 
 const char *variable(const char *name, const char *otherwise) {
