@@ -69,12 +69,21 @@ function joinLimit(route: Netlink, segment: Segment): void {
   sendThroughLimit(route, segment, link.index);
 }
 
-/** What is wrong with a segment's links, where they are there. Whether they are ports the switch knows. */
-export function detourFaults(segment: Segment, seen: Observation, isUserspace: boolean): Fault<RouteHands>[] {
+/** What a detour is repaired with. */
+export interface DetourHands extends RouteHands {
+  /** Makes what is missing of it, and plugs it in. The switch takes its time: for the moment nothing more is to be said of it. */
+  reconnect(): void;
+}
+
+/** What is wrong with a segment's links. Whether they are ports the switch knows, which hears seconds later of one that has gone. */
+export function detourFaults(segment: Segment, seen: Observation, isUserspace: boolean): Fault<DetourHands>[] {
   if (!hasDetour(segment, isUserspace)) return [];
   const { into, outOf } = detourNames(segment.vni);
   const [first, second] = [seen.findLink(into), seen.findLink(outOf)];
-  if (first === undefined || second === undefined) return [];
+  if (first === undefined || second === undefined) {
+    const missing = first === undefined ? into : outOf;
+    return about('limit', [{ what: `the link ${missing} to the tenant's limit is missing`, remedy: { done: 'made anew', apply: (hands) => hands.reconnect() } }]);
+  }
   return about('limit', [...[first, second].flatMap((link) => linkFaults(segment, link)), ...filterFaults(segment, first, seen)]);
 }
 

@@ -16,7 +16,7 @@ import { asContainers, containerGone, insideContainer } from '../inside-containe
 import { ofSwitch, withoutHands, type DatapathInspection } from '../inspection.ts';
 import { observeNow, observeOnce, type Observation } from '../observation.ts';
 import type { DatapathRepair, PortToRepair } from '../repair.ts';
-import { detourFaults } from './detour.ts';
+import { detourFaults, type DetourHands } from './detour.ts';
 import { describePort, describeSegment } from './faults.ts';
 import { gateFaults } from './gate.ts';
 import { gatewayPortFaults, type GatewayPortHands } from './gateway-port.ts';
@@ -42,7 +42,7 @@ export function ovsRepair(parts: OvsParts): DatapathRepair & DatapathInspection 
     repairSegment: (segment, seen) => repairSegment(parts, segment, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
     repairPort: (request, seen) => repairPort(parts, request, { seen, snapshot: seen === undefined ? undefined : snapshots.get(seen) }),
     repairContainer: (request) => repairContainer(parts, request),
-    inspectSegment: (segment, seen) => [...withoutHands(hostFaults(parts, segment, seen)), ...ofSwitch(inSwitch(snapshots.get(seen), (snapshot) => describeSegment(segment, snapshot)))],
+    inspectSegment: (segment, seen) => [...withoutHands([...hostFaults(segment, seen), ...detourFaults(segment, seen, parts.tenants.isUserspace)]), ...ofSwitch(inSwitch(snapshots.get(seen), (snapshot) => describeSegment(segment, snapshot)))],
     inspectPort({ segment, port, ...container }, seen) {
       const inside = insideContainer(container, (netnsFd) => parts.kernel.withRouteIn(netnsFd, (route) => withoutHands(insideFaults(parts, { segment, port }, route))));
       // Of a port without its interface that is what there is to say.
@@ -61,11 +61,11 @@ function inSwitch(snapshot: SwitchSnapshot | string | undefined, describe: (snap
 }
 
 /** What the host's part of a segment is repaired with. */
-type SegmentHands = GatewayPortHands & StandInHands;
+type SegmentHands = GatewayPortHands & StandInHands & DetourHands;
 
-/** What is wrong with the host's part of a segment. */
-function hostFaults({ tenants }: Pick<OvsParts, 'tenants'>, segment: Segment, seen: Observation): Fault<SegmentHands>[] {
-  return [...gatewayPortFaults(segment, seen), ...standInFaults(segment, seen), ...tenantShaperFaults(segment, seen), ...detourFaults(segment, seen, tenants.isUserspace)];
+/** What is wrong with the host's part of a segment, but for what detourFaults() says. */
+function hostFaults(segment: Segment, seen: Observation): Fault<SegmentHands>[] {
+  return [...gatewayPortFaults(segment, seen), ...standInFaults(segment, seen), ...tenantShaperFaults(segment, seen)];
 }
 
 /** What is wrong with the host's end of a port. */
@@ -88,19 +88,21 @@ function repairSegment(parts: OvsParts, segment: Segment, { seen, snapshot }: Se
   const { kernel, ovs, tenants } = parts;
   const now = seen ?? observeNow(kernel);
   let resized: Promise<void> | undefined;
-  const faultsOf = (view: Observation): Fault<SegmentHands>[] => hostFaults({ tenants }, segment, view);
-  const hands = { route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), resize: () => void (resized = resizeSegment(parts, segment)) };
+  let isReconnected = false;
+  const faultsOf = (view: Observation): Fault<SegmentHands>[] => [...hostFaults(segment, view), ...(isReconnected ? [] : detourFaults(segment, view, tenants.isUserspace))];
+  const hands: SegmentHands = {
+    route: kernel.route, setSysctl: kernel.setSysctl.bind(kernel), remake: () => void makeStandIn(kernel, segment), resize: () => void (resized = resizeSegment(parts, segment)),
+    reconnect: () => void (isReconnected = true),
+  };
   const links = faultsOf(now).length === 0 ? nothingWrong : repairInRounds(() => faultsOf(observeNow(kernel)), hands);
   const pending = resized;
   const host = pending === undefined ? links : { ...links, rest: mended([], 'resized', () => pending) };
-  if (snapshot === undefined) return host;
   if (typeof snapshot === 'string') return { ...host, failed: [...host.failed, snapshot] };
-  const faults = describeSegment(segment, snapshot);
-  if (faults.length === 0) return host;
+  const faults = snapshot === undefined ? [] : describeSegment(segment, snapshot);
+  if (faults.length === 0 && !isReconnected) return host;
   tenants.forget(segment.vni);
   return { ...host, rest: mended(faults, 'sent again', async () => Promise.all([pending, tenants.ensure(segment).then((network) => mendRemotes(ovs, segment, network))])) };
 }
-
 
 function repairPort(parts: OvsParts, request: PortToRepair, { seen, snapshot }: Seen): Repair {
   const { kernel } = parts;
