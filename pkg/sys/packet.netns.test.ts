@@ -30,8 +30,9 @@ function createPair(scope: TeardownScope): Pair {
     run('ip', ['-n', netns, 'address', 'add', `${address}/24`, 'dev', 'u0']);
     run('ip', ['-n', netns, 'link', 'set', 'u0', 'up']);
     run('ip', ['-n', netns, 'link', 'add', 'vx', 'type', 'vxlan', 'id', '7', 'local', address, 'dstport', '4789', 'nolearning']);
-    // Of its own accord it must not send anything.
-    run('ip', ['-n', netns, 'link', 'set', 'vx', 'addrgenmode', 'none', 'up']);
+    // Of its own accord it must not send anything: in one request with the other the kernel sets it up first (rtnetlink.c, do_setlink), and it announces an address.
+    run('ip', ['-n', netns, 'link', 'set', 'vx', 'addrgenmode', 'none']);
+    run('ip', ['-n', netns, 'link', 'set', 'vx', 'up']);
   }
   for (const vtep of [deadVteps[0] as string, living]) run('bridge', ['-n', near, 'fdb', 'append', '00:00:00:00:00:00', 'dev', 'vx', 'dst', vtep]);
   const fd = openSync(netnsPath(near), 'r');
