@@ -171,13 +171,15 @@ export class Keeper {
   async #compare(segment: Segment, seen: SeenRemotes, announced: Announced): Promise<void> {
     const { engine } = this.#parts;
     const { vni } = segment;
-    const local = new Set(engine.ledger().read((tx) => tx.listAttachments({ vni }).map(({ mac }) => mac)));
+    const ports = engine.ledger().read((tx) => tx.listAttachments({ vni })).map(({ port }) => port);
+    const macsOf = (areAway: boolean): ReadonlySet<Mac> => new Set(ports.filter((port) => isClosed(port) === areAway).map(({ mac }) => mac));
+    const [local, away] = [macsOf(false), macsOf(true)];
     const isLocal = (mac: Mac): boolean => local.has(mac);
     const retention = this.#tenants.get(vni) ?? new Retention({ vteps: segment.peers, endpoints: [...seen.held, ...seen.present] });
     this.#tenants.set(vni, retention);
     const kept = retention.look(performance.now(), announced, { ...this.#parts.retention(), isLocal });
     await this.#settlePeers(segment, kept);
-    const plan = planRemotes({ kept, announced, seen, isLocal });
+    const plan = planRemotes({ kept, announced, seen, isLocal, isAway: (mac) => away.has(mac) });
     await this.#carryOut(segment, plan);
     this.#noteLost(segment, kept);
     // What FRR writes again as it is already the kernel tells nobody: that a VTEP is back, or that an endpoint is where learning had moved it.

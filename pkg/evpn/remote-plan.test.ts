@@ -16,6 +16,7 @@ interface Row {
   readonly announced?: Partial<Announced>;
   readonly seen?: Partial<SeenRemotes>;
   readonly local?: Mac;
+  readonly away?: Mac;
   readonly plan: Readonly<Partial<Record<'hold' | 'restore' | 'drop', string>>>;
 }
 
@@ -33,18 +34,20 @@ const rows: readonly Row[] = [
   { what: 'what FRR has left behind', kept: [six], announced: { endpoints: [six] }, seen: whole, plan: { drop: '5@2' } },
   { what: 'what nobody knows while nothing can be heard', kept: [six], announced: unheard, seen: whole, plan: {} },
   { what: 'one that is here by now', kept: [six], announced: unheard, seen: whole, local: five.mac, plan: { drop: '5@2 without its neighbours' } },
+  { what: 'one that has left, of which BGP does not know yet', kept: [six], announced: { endpoints: [six] }, seen: whole, away: five.mac, plan: {} },
 ];
 
 function describe(endpoints: readonly RemoteEndpoint[]): string {
   return [...new Map(endpoints.map((endpoint) => [endpoint.mac, endpoint])).values()].map(({ mac, vtep, addresses }) => `${mac.slice(-1)}@${formatAddress(vtep).slice(-1)}${addresses.length === 0 ? ' without its neighbours' : ''}`).join();
 }
 
-for (const { what, kept = both, announced = {}, seen = {}, local, plan } of rows) {
+for (const { what, kept = both, announced = {}, seen = {}, local, away, plan } of rows) {
   const { hold, restore, drop } = planRemotes({
     kept: { vteps: [vtep2, vtep3], endpoints: kept, lost: [] },
     announced: { isHearing: true, vteps: [vtep2, vtep3], endpoints: both, ...announced },
     seen: { held: [], present: [], ...seen },
     isLocal: (mac) => mac === local,
+    isAway: (mac) => mac === away,
   });
   t.same({ hold: describe(hold), restore: describe(restore), drop: describe(drop) }, { hold: '', restore: '', drop: '', ...plan }, what);
 }

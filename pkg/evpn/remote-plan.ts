@@ -21,10 +21,12 @@ export interface RemoteComparison {
   readonly seen: SeenRemotes;
   /** Whether the MAC is an endpoint's of this node. */
   readonly isLocal: (mac: Mac) => boolean;
+  /** Whether an endpoint of this node that moves has it, and is on the other node: where that is known, its migration says. */
+  readonly isAway: (mac: Mac) => boolean;
 }
 
 /** Compares what is to be kept with what there is. */
-export function planRemotes({ kept, announced, seen, isLocal }: RemoteComparison): RemotePlan {
+export function planRemotes({ kept, announced, seen, isLocal, isAway }: RemoteComparison): RemotePlan {
   const [held, present] = [byMac(seen.held), byMac(seen.present)];
   const keptMacs = new Set(kept.endpoints.map(({ mac }) => mac));
   const announcedMacs = new Set(announced.endpoints.map(({ mac }) => mac));
@@ -34,7 +36,7 @@ export function planRemotes({ kept, announced, seen, isLocal }: RemoteComparison
   return {
     hold: kept.endpoints.filter((endpoint) => !isWhole(held.get(endpoint.mac), endpoint)),
     restore: kept.endpoints.filter((endpoint) => !isWhole(present.get(endpoint.mac), endpoint) && !isWithdrawn(endpoint)),
-    drop: [...present.values(), ...held.values()].filter(({ mac }) => !keptMacs.has(mac)).flatMap((endpoint) => surplus(endpoint, { announced, isLocal })),
+    drop: [...present.values(), ...held.values()].filter(({ mac }) => !keptMacs.has(mac) && !isAway(mac)).flatMap((endpoint) => surplus(endpoint, { announced, isLocal })),
   };
 }
 
